@@ -1,0 +1,16 @@
+"""feedsvc turns a newsroom's article store into web feeds and serves them.
+
+The flow runs one way::
+
+    content/ ─load─▶ Article ─apply─▶ store ─select─▶ Feed ─render─▶ bytes ─publish─▶ Representation ─▶ HTTP
+     loading/        model            store/  selection      render/          store/                    web/
+
+Left of `publish` is the refresher, which `refresh` sequences and `schedule` drives with APScheduler. Right of
+it is `web`, Flask behind a WSGI short cut. They meet only in the store, so either can restart or fail alone.
+Imports point one way, too::
+
+    model, errors, slugs, urls ◀ config, markup ◀ loading, store, selection, render ◀ refresh ◀ schedule ◀ cli
+                                                  model, markup, store, selection ◀ web
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,281 @@
+"""The commands; the only module that prints.
+
+Knows how to wire the stages from a Config, and nothing of what they do. Exit codes: 0 good, 1 findings,
+2 usage or configuration.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from feedsvc import checking, configuration_reference
+from feedsvc import config as configuration
+from feedsvc.config import Config
+from feedsvc.errors import FeedsvcError, PageRefused
+from feedsvc.loading.content import LoadRules
+from feedsvc.loading.story_text import read_page, to_story
+from feedsvc.logs import set_up_logging
+from feedsvc.refresh import LoadReport, Refresher
+from feedsvc.schedule import Schedule
+from feedsvc.store import articles, dirty, representations
+from feedsvc.store.schema import Store, read_meta
+from feedsvc.web import rules_of, server
+
+_USAGE = 2
+
+
+def _with_config(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--config`, and the Config it names as its first argument."""
+
+    @click.option(
+        "--config",
+        "config_path",
+        type=click.Path(path_type=Path, dir_okay=False),
+        envvar="FEEDSVC_CONFIG",
+        default=Path("config.toml"),
+        show_default=True,
+        help="The configuration file.",
+    )
+    @wraps(command)
+    def with_config(config_path: Path, **arguments: Any) -> Any:
+        config = configuration.load(config_path, os.environ)
+        set_up_logging(config.log.level, config.log.format)
+        return command(config, **arguments)
+
+    return with_config
+
+
+class _Commands(click.Group):
+    """Turns what went wrong on purpose into a message and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except FeedsvcError as error:
+            click.echo(f"feedsvc: {error}", err=True)
+            ctx.exit(_USAGE)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("feedsvc"), prog_name="feedsvc")
+def main() -> None:
+    """Web feeds for newsrooms: RSS, Atom and JSON Feed, kept fresh and served fast."""
+
+
+@main.command()
+@_with_config
+@click.option("--host", help="Address to listen at, over http.host.")
+@click.option("--port", type=click.IntRange(1, 65_535), help="Port to listen at, over http.port.")
+@click.option("--workers", type=click.IntRange(1, 256), help="Web worker processes, over http.workers.")
+def serve(config: Config, host: str | None, port: int | None, workers: int | None) -> None:
+    """Keep the feeds fresh and serve them: the refresher here, web workers beside it."""
+    server.check_address(host or config.http.host, port or config.http.port)
+    with _refresher(config) as refresher:
+        schedule = _schedule(config, refresher)
+        schedule.start()
+        try:
+            _serve(config, host, port, workers)
+        finally:
+            schedule.stop()
+
+
+@main.command()
+@_with_config
+@click.option("--host", help="Address to listen at, over http.host.")
+@click.option("--port", type=click.IntRange(1, 65_535), help="Port to listen at, over http.port.")
+@click.option("--workers", type=click.IntRange(1, 256), help="Web worker processes, over http.workers.")
+def web(config: Config, host: str | None, port: int | None, workers: int | None) -> None:
+    """Serve only: the web half of `serve`, for a machine of its own."""
+    _serve(config, host, port, workers)
+
+
+def _serve(config: Config, host: str | None, port: int | None, workers: int | None) -> None:
+    address = (host or config.http.host, port or config.http.port)
+    if sys.stderr.isatty():
+        click.echo(f"feedsvc serves http://{address[0]}:{address[1]}/ (Ctrl-C ends it)", err=True)
+    server.serve(
+        config.path,
+        host=address[0],
+        port=address[1],
+        workers=workers or config.http.workers,
+        threads=config.http.threads,
+    )
+
+
+@main.command()
+@_with_config
+def worker(config: Config) -> None:
+    """Refresh only: the other half of `serve`. Any number may share a PostgreSQL store."""
+    with _refresher(config) as refresher:
+        schedule = _schedule(config, refresher)
+        schedule.start()
+        server.wait_for_signal()
+        schedule.stop()
+
+
+def _schedule(config: Config, refresher: Refresher) -> Schedule:
+    return Schedule(
+        refresher,
+        refresh=config.schedule.refresh,
+        rescan=config.schedule.rescan,
+        watched=config.content_root if config.schedule.watch else None,
+    )
+
+
+@main.command()
+@_with_config
+@click.option("--json", "as_json", is_flag=True, help="Write the figures as one JSON object.")
+def refresh(config: Config, as_json: bool) -> None:
+    """Load what changed, publish every dirty feed, and exit. 1 if a story was set aside."""
+    with _refresher(config) as refresher, _progress("reading stories") as on_read:
+        report = refresher.scan(on_read=on_read)
+        published = refresher.refresh()
+    figures = {
+        "read": report.read,
+        "changed": report.changed,
+        "removed": report.removed,
+        "quarantined": len(report.rejected),
+        "published": published,
+    }
+    _print_rejected(report)
+    click.echo(json.dumps(figures) if as_json else _sentence(figures))
+    sys.exit(1 if report.rejected else 0)
+
+
+@main.command()
+@_with_config
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object for each finding.")
+def check(config: Config, as_json: bool) -> None:
+    """Check the configuration, every story, and every feed they would make; exit 1 on a finding."""
+    with _progress("checking stories") as on_read:
+        findings = checking.check(config.content_root, load_rules_of(config), rules_of(config), on_read)
+    for finding in findings:
+        click.echo(json.dumps(finding._asdict(), ensure_ascii=False) if as_json else str(finding))
+    sys.exit(1 if findings else 0)
+
+
+@main.command()
+@_with_config
+@click.option("--json", "as_json", is_flag=True, help="Write the figures as one JSON object.")
+def status(config: Config, as_json: bool) -> None:
+    """Say what the store holds, what is dirty, and what waits in quarantine."""
+    store = Store(config.store_url)
+    with store.read() as connection:
+        number, size = representations.totals(connection)
+        waiting, since = dirty.backlog(connection)
+        quarantined = articles.quarantined(connection)
+        figures = {
+            "articles": articles.count(connection),
+            "representations": number,
+            "bytes": size,
+            "dirty": waiting,
+            "dirty_since": since.isoformat() if since else None,
+            "refreshed_at": read_meta(connection, "refreshed_at"),
+            "quarantined": [f"{one.path}:{one.line}: {one.reason}" for one in quarantined],
+        }
+    store.close()
+    if as_json:
+        click.echo(json.dumps(figures, ensure_ascii=False))
+        return
+    for name, value in figures.items():
+        if name != "quarantined":
+            click.echo(f"{name.replace('_', ' '):16} {'–' if value is None else value}")
+    click.echo(f"{'quarantined':16} {len(quarantined)}")
+    for one in quarantined:
+        click.echo(f"  {one.path}:{one.line}: {one.reason}")
+
+
+@main.group("import")
+def import_() -> None:
+    """Make stories of what a newsroom has in other forms."""
+
+
+@import_.command()
+@click.argument(
+    "files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False)
+)
+@click.option("--into", type=click.Path(path_type=Path, file_okay=False), help="Default: store.content.")
+@_with_config
+def page(config: Config, files: tuple[Path, ...], into: Path | None) -> None:
+    """Make stories of pages that were saved as text; exit 1 if one was refused."""
+    folder = into or config.content_root
+    refused = 0
+    for file in files:
+        try:
+            read = read_page(file.read_text("utf-8"))
+        except (PageRefused, UnicodeDecodeError) as error:
+            click.echo(f"{file}: refused: {error}", err=True)
+            refused += 1
+            continue
+        path, text = to_story(read)
+        target = folder / path
+        missing = f" (not found: {', '.join(read.missing)})" if read.missing else ""
+        click.echo(f"{target}: {_write(target, text)}{missing}")
+    sys.exit(1 if refused else 0)
+
+
+def _write(target: Path, text: str) -> str:
+    """Write a story in one step, so that nobody reads half of it; says what was done."""
+    new = text.encode()
+    if target.exists():
+        if target.read_bytes() == new:
+            return "unchanged"
+        done = "written anew"
+    else:
+        done = "written"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".{target.name}.tmp")
+    draft.write_bytes(new)
+    draft.replace(target)
+    return done
+
+
+@main.command("settings")
+def settings() -> None:
+    """Print the reference of all settings, as docs/configuration.md has it."""
+    click.echo(configuration_reference.markdown(), nl=False)
+
+
+@contextmanager
+def _refresher(config: Config) -> Iterator[Refresher]:
+    store = Store(config.store_url)
+    refresher = Refresher(store, config.content_root, load_rules_of(config), rules_of(config))
+    refresher.prepare()
+    try:
+        yield refresher
+    finally:
+        store.close()
+
+
+def load_rules_of(config: Config) -> LoadRules:
+    """What story files are read by."""
+    return LoadRules(timezone=config.site.timezone, max_file_bytes=config.limits.story)
+
+
+@contextmanager
+def _progress(label: str) -> Iterator[Callable[[int], None]]:
+    """A count that moves while the work is long: on a terminal only, so that logs stay plain lines."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _read: None
+        return
+    with console.status(label) as shown:
+        yield lambda read: shown.update(f"{label}: {read:,}")
+
+
+def _print_rejected(report: LoadReport) -> None:
+    for one in report.rejected:
+        click.echo(str(one), err=True)
+
+
+def _sentence(figures: dict[str, int]) -> str:
+    return ", ".join(f"{number} {name}" for name, number in figures.items())

@@ -1,0 +1,460 @@
+"""config.toml and the environment → Config: every setting once, with its default, its help and its check.
+
+Knows no stage: it hands plain values to the commands and to the two factories, which alone see a Config.
+"""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+
+from feedsvc.errors import ConfigError
+from feedsvc.model import ContentMode, CustomFeed, FeedSettings, Format, Order, Site
+from feedsvc.slugs import section_path, slug
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+_SIZES = {"": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3}
+ENVIRONMENT_PREFIX = "FEEDSVC_"
+
+
+def _scaled(value: object, units: Mapping[str, int], wanted: str) -> object:
+    """`5m` → 300 and `5MB` → 5000000, by `units`; a plain number stays."""
+    if isinstance(value, str):
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", value.strip())
+        if not found or found[2] not in units:
+            raise ValueError(wanted)
+        return round(float(found[1]) * units[found[2]])
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(wanted)
+    return value
+
+
+def _duration(value: object) -> object:
+    return _scaled(value, _UNITS, 'write a duration such as "30s", "5m", "2h" or "1d"')
+
+
+def _duration_or_auto(value: object) -> object:
+    return value if value == "auto" else _duration(value)
+
+
+def _size(value: object) -> object:
+    return _scaled(value, _SIZES, 'write a size such as "500KB" or "5MB"')
+
+
+def _site_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment:
+        raise ValueError('write an absolute URL such as "https://news.example.org"')
+    return value.rstrip("/")
+
+
+def _timezone(value: str) -> str:
+    if value not in available_timezones():
+        near = difflib.get_close_matches(value, available_timezones(), 1)
+        raise ValueError(f'write an IANA time zone such as "{near[0] if near else "Europe/Brussels"}"')
+    return value
+
+
+def _authority(value: str) -> str:
+    if value and not re.fullmatch(r"[A-Za-z0-9.@_-]+,\d{4}(-\d\d(-\d\d)?)?", value):
+        raise ValueError('write a name you own and a date you owned it, "news.example.org,2026" (RFC 4151)')
+    return value
+
+
+def _language(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*", value):
+        raise ValueError('write a language tag such as "en" or "nl-BE" (RFC 5646)')
+    return value
+
+
+def _store_url(value: str) -> str:
+    if not value.startswith(("sqlite:///", "postgresql+psycopg://", "postgresql://")):
+        raise ValueError('write "sqlite:///var/feedsvc.db" or "postgresql+psycopg://user@host/name"')
+    return value.replace("postgresql://", "postgresql+psycopg://", 1)
+
+
+Duration = Annotated[int, BeforeValidator(_duration), Field(ge=0)]
+MaxAge = Annotated[int | Literal["auto"], BeforeValidator(_duration_or_auto)]
+Size = Annotated[int, BeforeValidator(_size), Field(ge=1)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SiteTable(_Table):
+    """The newsroom, as every feed names it."""
+
+    name: str = Field(
+        default="Untitled site", min_length=1, description="Name of the site; ends every feed's title."
+    )
+    url: Annotated[str, AfterValidator(_site_url)] = Field(
+        default="http://127.0.0.1:8000",
+        description="Public origin. Every self link and story page is under it, whatever host is asked.",
+    )
+    language: Annotated[str, AfterValidator(_language)] = Field(
+        default="en", description="Language of the stories."
+    )
+    timezone: Annotated[str, AfterValidator(_timezone)] = Field(
+        default="UTC", description="Zone of dates written without one, and of the dates in feeds and pages."
+    )
+    rights: str = Field(default="", description="Copyright line of every feed.")
+    description: str = Field(default="", description="What the site is about; the `all` feed's description.")
+    authority: Annotated[str, AfterValidator(_authority)] = Field(
+        default="",
+        description="Authority of the tag: URIs that identify stories. Never change it once published. "
+        "Default: the host of `url` and 2026.",
+    )
+    hub: Annotated[str, AfterValidator(_site_url)] | None = Field(
+        default=None, description="WebSub hub that every feed and response links to."
+    )
+
+
+class StoreTable(_Table):
+    """Where articles and published feeds are kept."""
+
+    url: Annotated[str, AfterValidator(_store_url)] = Field(
+        default="sqlite:///var/feedsvc.db",
+        description="SQLite file (a relative path starts at this file's folder) or PostgreSQL database.",
+    )
+    content: str = Field(default="content", description="Folder of stories, relative to this file.")
+
+
+class LimitsTable(_Table):
+    """What is refused for its size."""
+
+    story: Size = Field(default=5_000_000, description="Largest story file.")
+
+
+class FeedTable(_Table):
+    """What may be set for one section, tag or author, over what [feeds] says."""
+
+    title: str = Field(
+        default="", description="Title of the feed. Default: made from its stories and the site."
+    )
+    description: str = Field(default="", description="Description of the feed.")
+    items: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        default=None, description="Most stories it shows."
+    )
+    content: ContentMode | None = Field(default=None, description="`full` text or `summary`.")
+    formats: list[Format] | None = Field(
+        default=None, min_length=1, description="Formats it is published in."
+    )
+    max_age: MaxAge | None = Field(default=None, description='How long clients keep it, or "auto".')
+
+
+class TermsTable(_Table):
+    """Stories by what they are filed under; labels or slugs."""
+
+    sections: list[str] = Field(default=[], description="Sections, with their sub-sections.")
+    tags: list[str] = Field(default=[], description="Tags.")
+    authors: list[str] = Field(default=[], description="Authors.")
+    sources: list[str] = Field(default=[], description="Agencies.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_keys(cls, value: object) -> object:
+        """`["sections/world", "tags/syria"]` says the same as a table of lists."""
+        if not isinstance(value, list):
+            return value
+        terms: dict[str, list[str]] = {}
+        for key in value:
+            kind, _, name = str(key).partition("/")
+            if kind not in cls.model_fields or not name:
+                raise ValueError('write keys such as "sections/world", "tags/syria", "sources/reuters"')
+            terms.setdefault(kind, []).append(name)
+        return terms
+
+
+class CustomTable(FeedTable):
+    """A feed an editor defines, at /feeds/custom/NAME."""
+
+    include: TermsTable = Field(
+        default=TermsTable(), description="Stories that match any of these. Default: all."
+    )
+    exclude: TermsTable = Field(default=TermsTable(), description="Stories left out all the same.")
+    limit: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        default=None, description="The same as `items`."
+    )
+    order: Order = Field(
+        default="newest",
+        description="`newest` published first, `oldest` first (of the newest ones), or last `updated` first.",
+    )
+
+
+class FeedsTable(_Table):
+    """What holds for every feed unless its own table says otherwise."""
+
+    items: int = Field(default=50, ge=1, le=1000, description="Most stories a feed shows.")
+    content: ContentMode = Field(default="full", description="`full` text or `summary`.")
+    formats: list[Format] = Field(
+        default=list(get_args(Format)), min_length=1, description="Formats feeds are published in."
+    )
+    max_age: MaxAge = Field(
+        default=300,
+        description='How long clients keep a feed, or "auto": by how often it has been published, '
+        "between the two settings below.",
+    )
+    max_age_floor: Duration = Field(default=60, description='Shortest `max_age` that "auto" gives.')
+    max_age_ceiling: Duration = Field(default=3600, description='Longest `max_age` that "auto" gives.')
+
+
+class SourceTable(_Table):
+    """An agency, by its slug."""
+
+    name: str = Field(default="", description="The agency's name as it is shown.")
+
+
+class ScheduleTable(_Table):
+    """When the refresher works."""
+
+    refresh: Annotated[Duration, Field(ge=1)] = Field(
+        default=60, description="Interval of the regular refresh."
+    )
+    watch: bool = Field(
+        default=True, description="Refresh at once when a file changes under `store.content`."
+    )
+    rescan: Annotated[Duration, Field(ge=1)] = Field(
+        default=600,
+        description="Interval of the full look through the content folder, the watcher's safety net.",
+    )
+
+
+class HttpTable(_Table):
+    """The server."""
+
+    host: str = Field(default="127.0.0.1", description="Address to listen at.")
+    port: int = Field(default=8000, ge=1, le=65_535, description="Port to listen at.")
+    workers: int = Field(default=1, ge=1, le=256, description="Web worker processes.")
+    threads: int = Field(default=4, ge=1, le=256, description="Threads that answer in each worker.")
+    stale_while_revalidate: Duration = Field(
+        default=60, description="How long caches may serve while they ask."
+    )
+    stale_if_error: Duration = Field(
+        default=86_400, description="How long caches may serve when the service fails."
+    )
+    cache: Size = Field(default=64_000_000, description="Memory for ready answers in each worker.")
+
+
+class LogTable(_Table):
+    """What is written to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least level written."
+    )
+    format: Literal["auto", "console", "json"] = Field(
+        default="auto", description="`auto` is `console` on a terminal and `json` elsewhere."
+    )
+
+
+class Config(_Table):
+    """Everything that can be set, and what is made of it for the stages."""
+
+    site: SiteTable = SiteTable()
+    store: StoreTable = StoreTable()
+    feeds: FeedsTable = FeedsTable()
+    sections: dict[str, FeedTable] = {}
+    tags: dict[str, FeedTable] = {}
+    authors: dict[str, FeedTable] = {}
+    custom: dict[str, CustomTable] = {}
+    sources: dict[str, SourceTable] = {}
+    schedule: ScheduleTable = ScheduleTable()
+    http: HttpTable = HttpTable()
+    limits: LimitsTable = LimitsTable()
+    log: LogTable = LogTable()
+    path: Path = Field(default=Path("config.toml"), exclude=True)
+
+    @model_validator(mode="after")
+    def _custom_names(self) -> "Config":
+        for name in self.custom:
+            if slug(name) != name:
+                raise ValueError(
+                    f"custom.{name}: a custom feed's name is its slug; write [custom.{slug(name)}]"
+                )
+        return self
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The site's time zone."""
+        return ZoneInfo(self.site.timezone)
+
+    @property
+    def content_root(self) -> Path:
+        """The folder of stories."""
+        return self.path.parent / self.store.content
+
+    @property
+    def store_url(self) -> str:
+        """The store's SQLAlchemy URL, its SQLite path absolute."""
+        if not self.store.url.startswith("sqlite:///"):
+            return self.store.url
+        return f"sqlite:///{(self.path.parent / self.store.url.removeprefix('sqlite:///')).absolute()}"
+
+    def site_values(self) -> Site:
+        """The site as the renderers take it."""
+        table = self.site
+        host = urlsplit(table.url).hostname or "localhost"
+        return Site(
+            name=table.name,
+            url=table.url,
+            language=table.language,
+            authority=table.authority or f"{host},2026",
+            timezone=table.timezone,
+            rights=table.rights,
+            description=table.description,
+            hub=table.hub,
+        )
+
+    def custom_feeds(self) -> tuple[CustomFeed, ...]:
+        """The feeds editors defined, in the file's order, with every label made a slug."""
+        return tuple(
+            CustomFeed(
+                name=name,
+                order=table.order,
+                include_sections=tuple(section_path(label)[0] for label in table.include.sections),
+                include_tags=tuple(map(slug, table.include.tags)),
+                include_authors=tuple(map(slug, table.include.authors)),
+                include_sources=tuple(map(slug, table.include.sources)),
+                exclude_sections=tuple(section_path(label)[0] for label in table.exclude.sections),
+                exclude_tags=tuple(map(slug, table.exclude.tags)),
+                exclude_authors=tuple(map(slug, table.exclude.authors)),
+                exclude_sources=tuple(map(slug, table.exclude.sources)),
+            )
+            for name, table in self.custom.items()
+        )
+
+    def feed_tables(self) -> dict[str, FeedTable]:
+        """Feed key → the table that config.toml has for it."""
+        return {
+            **{f"sections/{section_path(name)[0]}": table for name, table in self.sections.items()},
+            **{f"tags/{slug(name)}": table for name, table in self.tags.items()},
+            **{f"authors/{slug(name)}": table for name, table in self.authors.items()},
+            **{f"custom/{name}": table for name, table in self.custom.items()},
+        }
+
+    def feed_settings(self) -> tuple[FeedSettings, dict[str, FeedSettings]]:
+        """What holds for every feed, and what holds for the feed keys that have a table of their own."""
+        common = self.feeds
+        default = FeedSettings(
+            items=common.items,
+            content=common.content,
+            formats=tuple(common.formats),
+            max_age=common.max_age,
+            max_age_floor=common.max_age_floor,
+            max_age_ceiling=common.max_age_ceiling,
+        )
+        return default, {key: _settings(default, table) for key, table in self.feed_tables().items()}
+
+
+def _settings(default: FeedSettings, table: FeedTable) -> FeedSettings:
+    limit = table.limit if isinstance(table, CustomTable) else None
+    return FeedSettings(
+        title=table.title,
+        description=table.description,
+        items=table.items or limit or default.items,
+        content=table.content or default.content,
+        formats=tuple(table.formats) if table.formats else default.formats,
+        max_age=default.max_age if table.max_age is None else table.max_age,
+        max_age_floor=default.max_age_floor,
+        max_age_ceiling=default.max_age_ceiling,
+        order=table.order if isinstance(table, CustomTable) else "newest",
+    )
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Config:
+    """Read a configuration file, with `FEEDSVC_TABLE_KEY` variables over its scalar settings.
+
+    Raises ConfigError with one line for each finding: file, line, key, what was seen and what is wanted.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error}); name another file with --config") from error
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"at line (\d+)", str(error))
+        raise ConfigError(f"{path}:{line[1] if line else 1}: {error}") from error
+    variables = _overlay(tables, environ)
+    try:
+        config = Config.model_validate(tables)
+    except ValidationError as error:
+        findings = [_finding(path, text, variables, details) for details in error.errors()]
+        raise ConfigError("\n".join(findings)) from error
+    return config.model_copy(update={"path": path})
+
+
+def _overlay(tables: dict[str, Any], environ: Mapping[str, str]) -> dict[tuple[str, ...], str]:
+    """Put environment variables over `tables`; returns key path → variable, for error messages."""
+    variables: dict[tuple[str, ...], str] = {}
+    for table, info in Config.model_fields.items():
+        model = info.annotation
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            continue
+        for key in model.model_fields:
+            name = f"{ENVIRONMENT_PREFIX}{table}_{key}".upper()
+            if name in environ:
+                value: Any = environ[name]
+                if key == "formats":
+                    value = [part.strip() for part in value.split(",")]
+                tables.setdefault(table, {})[key] = int(value) if str(value).isdigit() else value
+                variables[table, key] = name
+    return variables
+
+
+def _finding(path: Path, text: str, variables: Mapping[tuple[str, ...], str], details: ErrorDetails) -> str:
+    """One error as a line that names the place, the key, what was seen and what is wanted."""
+    keys = tuple(str(part) for part in details["loc"] if not str(part).startswith(("literal[", "function-")))
+    place = variables.get(keys) or f"{path}:{_line_of(text, keys)}"
+    dotted = ".".join(keys)
+    if details["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(keys[-1], _known_keys(keys[:-1]), 1, cutoff=0.3)
+        known = f"did you mean {near[0]}?" if near else f"known are {', '.join(_known_keys(keys[:-1]))}"
+        return f"{place}: {dotted}: unknown key; {known}"
+    reason = str(details["msg"]).removeprefix("Value error, ")
+    if not dotted:
+        return f"{place}: {reason}"
+    return f"{place}: {dotted}: {details['input']!r} is not accepted; {reason[:1].lower()}{reason[1:]}"
+
+
+def _known_keys(table: tuple[str, ...]) -> list[str]:
+    """The keys that may stand in the table of that name."""
+    model: Any = Config
+    for name in table:
+        annotation = (
+            model.model_fields[name].annotation if name in getattr(model, "model_fields", {}) else None
+        )
+        if annotation is None:
+            continue  # the name of a section, a tag or the like
+        model = get_args(annotation)[-1] if get_args(annotation) else annotation
+    return [name for name in model.model_fields if name != "path"]
+
+
+def _line_of(text: str, keys: tuple[str, ...]) -> int:
+    """The line a key stands in, else its table's, else 1. tomllib keeps no positions."""
+    best, table = 1, tuple[str, ...]()
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := re.match(r"\s*\[\[?([^\]]+)\]", line):
+            table = tuple(part.strip().strip("\"'") for part in header[1].split("."))
+            if table == keys[: len(table)]:
+                best = number
+        elif (key := re.match(r"\s*[\"']?([^\"'=]+?)[\"']?\s*=", line)) and (
+            (*table, key[1]) == keys[: len(table) + 1]
+        ):
+            return number
+    return best

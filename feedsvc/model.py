@@ -1,0 +1,262 @@
+"""The values that travel through feedsvc, one per stage.
+
+Pure: no I/O, no clock, no configuration object, and nothing imported from the rest of the package.
+"""
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Literal, NamedTuple
+
+from pydantic import TypeAdapter
+
+Status = Literal["draft", "published", "withdrawn"]
+Markup = Literal["markdown", "html", "text"]
+Format = Literal["rss", "atom", "json"]
+ContentMode = Literal["full", "summary"]
+Order = Literal["newest", "oldest", "updated"]
+
+FORMATS: tuple[Format, ...] = ("rss", "atom", "json")
+CONTENT_TYPES: dict[Format, str] = {
+    "rss": "application/rss+xml; charset=utf-8",
+    "atom": "application/atom+xml; charset=utf-8",
+    "json": "application/feed+json; charset=utf-8",
+}
+
+BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
+"""The earliest instant feedsvc writes; also the date of a draft that has none, which no feed shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A label as its author wrote it, and the slug that names its feed: a tag, or an agency."""
+
+    label: str
+    slug: str
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """Who wrote a story. `slug` names the author's feed."""
+
+    name: str
+    slug: str
+    email: str | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture of a story. `url` may be relative to the story's own URL; sizes are in pixels."""
+
+    url: str
+    type: str | None = None
+    width: int | None = None
+    height: int | None = None
+    alt: str = ""
+    caption: str = ""
+    credit: str = ""
+    may_syndicate: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Enclosure:
+    """A file that goes with a story. `length` is in bytes; 0 means it is not known."""
+
+    url: str
+    type: str
+    length: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Article:
+    """One story as it stands.
+
+    `id` is never derived from the URL once written. `url` is absolute, or a path on the site; None means the
+    story page that feedsvc shows. `section` is a path of slugs (`world/middle-east`, "" for none), and
+    `section_labels` the same path as its author wrote it. `body` is source text in `markup`. All instants are
+    aware UTC. `digest` is the version: equal articles have equal digests (see `versioned`).
+    """
+
+    id: str
+    title: str
+    published: datetime
+    updated: datetime
+    url: str | None = None
+    section: str = ""
+    section_labels: tuple[str, ...] = ()
+    tags: tuple[Term, ...] = ()
+    authors: tuple[Author, ...] = ()
+    source: Term | None = None
+    dateline: str = ""
+    summary: str = ""
+    body: str = ""
+    markup: Markup = "markdown"
+    language: str | None = None
+    embargo: datetime | None = None
+    expires: datetime | None = None
+    status: Status = "published"
+    correction: str = ""
+    withdrawal: str = ""
+    rights: str = ""
+    images: tuple[Image, ...] = ()
+    enclosures: tuple[Enclosure, ...] = ()
+    digest: str = ""
+
+    @property
+    def visible_from(self) -> datetime:
+        """The instant of first publication to anyone: not before `published`, nor before `embargo`."""
+        return max(self.published, self.embargo) if self.embargo else self.published
+
+    @property
+    def modified(self) -> datetime:
+        """The newest instant at which what a reader sees changed; never before the story was visible."""
+        return max(self.updated, self.visible_from)
+
+
+ARTICLE: TypeAdapter[Article] = TypeAdapter(Article)
+"""Turns an Article into JSON and back (`dump_json`, `validate_json`)."""
+
+
+def versioned(article: Article) -> Article:
+    """The same article with its `digest` set: 32 hex digits of BLAKE2b over every other field."""
+    content = ARTICLE.dump_json(replace(article, digest=""))
+    return replace(article, digest=hashlib.blake2b(content, digest_size=16).hexdigest())
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What happened to one story: `old` is None for a new one, `new` is None for one that was removed."""
+
+    old: Article | None
+    new: Article | None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something odd in a story that was mended on loading. `line` counts from 1 in the file."""
+
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A story file that became an article. `path` is relative to `content/`, with `/` between its parts."""
+
+    path: str
+    article: Article
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A story file that could not become an article: where, and what to write instead."""
+
+    path: str
+    line: int
+    reason: str
+    article_id: str | None = None
+    """The id the file claims, when the reason is that another file has it."""
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class CustomFeed:
+    """A feed an editor defines: every story that some include list names, less the excluded ones.
+
+    Without include lists it starts from every story.
+    Sections are paths of slugs and hold their sub-sections; tags, authors and sources are slugs.
+    """
+
+    name: str
+    order: Order = "newest"
+    include_sections: tuple[str, ...] = ()
+    include_tags: tuple[str, ...] = ()
+    include_authors: tuple[str, ...] = ()
+    include_sources: tuple[str, ...] = ()
+    exclude_sections: tuple[str, ...] = ()
+    exclude_tags: tuple[str, ...] = ()
+    exclude_authors: tuple[str, ...] = ()
+    exclude_sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What every feed says of the newsroom. `url` has no slash at its end; `authority` is RFC 4151's."""
+
+    name: str
+    url: str
+    language: str
+    authority: str
+    timezone: str = "UTC"
+    rights: str = ""
+    description: str = ""
+    hub: str | None = None
+
+    @property
+    def founded(self) -> datetime:
+        """The date of `authority`, which dates a feed that has no story: the same on every machine."""
+        year, month, day = (self.authority.rpartition(",")[2] + "-01-01").split("-")[:3]
+        return datetime(int(year), int(month), int(day), tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class FeedSettings:
+    """What is set for one feed key. Empty titles are made from the stories; ages are in seconds.
+
+    A `max_age` of "auto" follows the feed's own rhythm, between floor and ceiling.
+    """
+
+    title: str = ""
+    description: str = ""
+    items: int = 50
+    content: ContentMode = "full"
+    formats: tuple[Format, ...] = FORMATS
+    max_age: int | Literal["auto"] = 300
+    max_age_floor: int = 60
+    max_age_ceiling: int = 3600
+    order: Order = "newest"
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """What a feed key shows at one instant: its metadata, and its eligible articles in order."""
+
+    key: str
+    title: str
+    description: str
+    updated: datetime
+    site: Site
+    content: ContentMode
+    formats: tuple[Format, ...]
+    max_age: int
+    articles: tuple[Article, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Representation:
+    """The bytes of one feed in one format, with what its validators are made of.
+
+    `digest` is of the bytes. `changed_at` (aware UTC, whole seconds) moves only when they do, and then
+    forward. `max_age` is in seconds.
+    """
+
+    key: str
+    format: Format
+    title: str
+    body: bytes
+    digest: str
+    changed_at: datetime
+    max_age: int
+
+
+class Quarantined(NamedTuple):
+    """A story in quarantine: which file, where in it, why, and since when (aware UTC)."""
+
+    path: str
+    line: int
+    reason: str
+    since: datetime

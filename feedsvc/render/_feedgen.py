@@ -1,0 +1,119 @@
+"""feedgen, with its traps closed; the only module that imports it.
+
+Knows nothing of articles: it gives the format modules a feed and an entry that do as they are told. What is
+closed here, all seen in feedgen 1.0: dates that default to the clock, RFC 2822 dates made by switching the
+process's locale, Atom entry links that lose rel, type and length, `add_entry` that prepends, and elements
+that feedgen has no call for, which go through its extension interface.
+"""
+
+from collections.abc import Iterable, Mapping
+from email.utils import format_datetime
+from typing import Any
+
+import feedgen.entry
+import feedgen.feed
+from feedgen.ext.base import BaseEntryExtension, BaseExtension
+from lxml import etree
+
+from feedsvc.render.fragments import Shell
+
+NAMESPACES = {
+    "atom": "http://www.w3.org/2005/Atom",
+    "content": "http://purl.org/rss/1.0/modules/content/",
+    "dc": "http://purl.org/dc/elements/1.1/",
+    "dcterms": "http://purl.org/dc/terms/",
+    "media": "http://search.yahoo.com/mrss/",
+}
+_RSS_NAMESPACES = ("content", "dc", "dcterms", "media")
+_EXTENSION = "elements"
+
+# feedgen's own sets the process's locale and sets it back, which other threads see in between.
+feedgen.feed.formatRFC2822 = format_datetime
+feedgen.entry.formatRFC2822 = format_datetime
+
+
+class _Elements:
+    """The elements that feedgen has no call for, added after its own in the order they were given."""
+
+    def __init__(self) -> None:
+        self.elements: list[etree._Element] = []
+
+    def add(
+        self, name: str, text: str | None = None, attributes: Mapping[str, str] | None = None
+    ) -> etree._Element:
+        """Add an element; `name` has a prefix of NAMESPACES (`dc:creator`). Returns it, for children."""
+        element = etree.Element(_qualified(name), dict(attributes or {}))
+        element.text = text
+        self.elements.append(element)
+        return element
+
+
+class _FeedElements(_Elements, BaseExtension):  # type: ignore[misc] # feedgen has no types
+    def extend_ns(self) -> dict[str, str]:
+        return {prefix: NAMESPACES[prefix] for prefix in _RSS_NAMESPACES}
+
+    def extend_rss(self, feed: etree._Element) -> etree._Element:
+        feed[0].extend(self.elements)
+        return feed
+
+
+class _EntryElements(_Elements, BaseEntryExtension):  # type: ignore[misc] # feedgen has no types
+    def extend_rss(self, entry: etree._Element) -> etree._Element:
+        entry.extend(self.elements)
+        return entry
+
+
+class Entry(feedgen.entry.FeedEntry):  # type: ignore[misc] # feedgen has no types
+    """One RSS item or Atom entry."""
+
+    def atom_entry(self, extensions: bool = True) -> etree._Element:
+        """The entry element, its links with all their attributes."""
+        entry: etree._Element = super().atom_entry(extensions)
+        # feedgen reads rel, type and the rest from the new element instead of from the link: a shadowed name.
+        for element, link in zip(entry.findall("link"), self.link() or (), strict=True):
+            for name in ("rel", "type", "hreflang", "title", "length"):
+                if link.get(name):
+                    element.set(name, link[name])
+        return entry
+
+
+class Generator(feedgen.feed.FeedGenerator):  # type: ignore[misc] # feedgen has no types
+    """One feed. The caller sets `updated` or `lastBuildDate`; feedgen's default is the clock."""
+
+    def __init__(self, *, elements: bool) -> None:
+        super().__init__()
+        if elements:
+            self.register_extension(_EXTENSION, _FeedElements, _EntryElements, atom=False)
+        self.docs("https://www.rssboard.org/rss-specification")
+
+    def new_entry(self) -> Entry:
+        """Add an entry after those that are there."""
+        entry = Entry()
+        self.add_entry(entry, order="append")
+        return entry
+
+
+def sub_element(parent: etree._Element, name: str, text: str, attributes: Mapping[str, str]) -> None:
+    """Add a child to an element that `add` returned."""
+    etree.SubElement(parent, _qualified(name), dict(attributes)).text = text
+
+
+def shell(document: bytes, last_tag: bytes) -> Shell:
+    """Cut a feed without entries where they go: before its `last_tag` (`</channel>`, `</feed>`)."""
+    cut = document.rindex(last_tag)
+    return Shell(document[:cut], document[cut:])
+
+
+def fragment(document: bytes, empty: Shell) -> bytes:
+    """Cut the one entry out of a feed that differs from `empty` by just that."""
+    return document[len(empty.head) : len(document) - len(empty.tail)]
+
+
+def present(attributes: Iterable[tuple[str, Any]]) -> dict[str, str]:
+    """The attributes that have a value, as text."""
+    return {name: str(value) for name, value in attributes if value}
+
+
+def _qualified(name: str) -> str:
+    prefix, _, local = name.partition(":")
+    return f"{{{NAMESPACES[prefix]}}}{local}"

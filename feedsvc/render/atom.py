@@ -1,0 +1,97 @@
+"""Atom 1.0 (RFC 4287): the shell of a feed, and the entry of a story.
+
+Pure: Feed and Story in, bytes out.
+"""
+
+from functools import cache
+from zoneinfo import ZoneInfo
+
+from feedsvc import __version__, urls
+from feedsvc.model import CONTENT_TYPES, Feed
+from feedsvc.render._feedgen import Entry, Generator, present
+from feedsvc.render._feedgen import fragment as cut_fragment
+from feedsvc.render._feedgen import shell as cut_shell
+from feedsvc.render.fragments import Shell
+from feedsvc.render.story import Story
+
+_END = b"</feed>"
+_EMPTY_TITLE = "Untitled"  # RFC 4287 §4.1.2: an entry has exactly one title, and §4.2.14 wants it readable
+
+
+def shell(feed: Feed) -> Shell:
+    """The feed without its entries."""
+    return cut_shell(generator(feed).atom_str(), _END)
+
+
+def fragment(feed: Feed, story: Story) -> bytes:
+    """The entry of one story, as it stands in any feed."""
+    single = _bare()
+    add_entry(single, feed, story)
+    return cut_fragment(single.atom_str(), _bare_shell())
+
+
+def generator(feed: Feed) -> Generator:
+    """The feed as feedgen builds it, with no entry yet."""
+    site = feed.site
+    document = Generator(elements=False)
+    document.id(urls.feed_id(site, feed.key))
+    document.title(feed.title)
+    document.subtitle(feed.description)
+    document.updated(feed.updated.astimezone(ZoneInfo(site.timezone)))
+    document.language(site.language)
+    # The feed's author is that of every entry without one (RFC 4287 §4.1.1).
+    document.author(name=site.name, uri=f"{site.url}/")
+    document.rights(site.rights or None)
+    document.generator("feedsvc", __version__)
+    document.link(href=urls.feed_url(site, feed.key, "atom"), rel="self", type="application/atom+xml")
+    document.link(href=urls.page_url(site, feed.key), rel="alternate", type="text/html")
+    for fmt in feed.formats:
+        if fmt != "atom":
+            media_type = CONTENT_TYPES[fmt].partition(";")[0]
+            document.link(href=urls.feed_url(site, feed.key, fmt), rel="alternate", type=media_type)
+    if site.hub:
+        document.link(href=site.hub, rel="hub")
+    return document
+
+
+def add_entry(document: Generator, feed: Feed, story: Story) -> Entry:
+    """Add the entry of one story to a feed."""
+    entry = document.new_entry()
+    entry.id(story.id)
+    entry.title(story.title or _EMPTY_TITLE)
+    entry.updated(story.modified)
+    entry.published(story.published)
+    entry.link(href=story.url, rel="alternate", type="text/html", hreflang=story.language)
+    for enclosure in story.enclosures:
+        entry.link(
+            **present(
+                [
+                    ("href", enclosure.url),
+                    ("rel", "enclosure"),
+                    ("type", enclosure.type),
+                    ("length", enclosure.length),
+                ]
+            )
+        )
+    entry.author([present([("name", a.name), ("email", a.email), ("uri", a.url)]) for a in story.authors])
+    entry.category([{"term": c.term, "label": c.label, "scheme": c.scheme} for c in story.categories])
+    if story.summary:
+        entry.summary(story.summary, type="text")
+    if feed.content == "full" and story.html:
+        entry.content(story.html, type="html")
+    entry.rights(story.rights or None)
+    return entry
+
+
+def _bare() -> Generator:
+    """The least feed feedgen builds: something to cut an entry out of."""
+    document = Generator(elements=False)
+    document.id("-")
+    document.title("-")
+    document.updated("1970-01-01T00:00:00Z")
+    return document
+
+
+@cache
+def _bare_shell() -> Shell:
+    return cut_shell(_bare().atom_str(), _END)

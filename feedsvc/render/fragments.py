@@ -1,0 +1,61 @@
+"""Fragments: each story rendered once per version, format and content mode, and spliced into a feed's shell.
+
+Knows nothing of any format but where its fragments go.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from threading import Lock
+
+from feedsvc.model import Article, ContentMode, Format
+
+_OVERHEAD = 200  # bytes that an entry of the cache takes beside the fragment itself
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """A feed's bytes without its stories: what stands before them, between two of them, and after them."""
+
+    head: bytes
+    tail: bytes
+    between: bytes = b""
+
+    def around(self, fragments: Sequence[bytes]) -> bytes:
+        """The whole document."""
+        return b"".join((self.head, self.between.join(fragments), self.tail))
+
+
+class FragmentCache:
+    """The fragments used last, up to `max_bytes`.
+
+    An article's digest stands for all that is in it, the site being the same for the life of the process.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._bytes = 0
+        self._fragments: OrderedDict[tuple[str, str, Format, ContentMode], bytes] = OrderedDict()
+        self._lock = Lock()
+
+    def get(self, article: Article, fmt: Format, content: ContentMode, make: Callable[[], bytes]) -> bytes:
+        """The fragment of this version of the article, made if it isn't there."""
+        key = (article.id, article.digest, fmt, content)
+        with self._lock:
+            if (known := self._fragments.get(key)) is not None:
+                self._fragments.move_to_end(key)
+                return known
+        fragment = make()
+        with self._lock:
+            if key not in self._fragments:
+                self._fragments[key] = fragment
+                self._bytes += len(fragment) + _OVERHEAD
+            while self._bytes > self._max_bytes and self._fragments:
+                _, oldest = self._fragments.popitem(last=False)
+                self._bytes -= len(oldest) + _OVERHEAD
+        return fragment
+
+    @property
+    def size(self) -> int:
+        """Bytes held, with what holding them takes."""
+        return self._bytes

@@ -1,0 +1,133 @@
+"""What every format says of one story, said once: so that the formats can't differ.
+
+Pure: knows no format.
+"""
+
+import html
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from feedsvc import urls
+from feedsvc.markup import to_html, to_text
+from feedsvc.model import Article, Author, Enclosure, Image, Site
+from feedsvc.slugs import humanized
+
+_SUMMARY_LENGTH = 300
+_SENTENCE_END = re.compile(r"(?<=[.!?…。！？])[\"'”’»)]*\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """What a story is filed under; `scheme` is the URL of the pages of its kind."""
+
+    label: str
+    term: str
+    scheme: str
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """One article as feeds tell it: every URL absolute, every instant in the site's zone, text made safe."""
+
+    id: str
+    id_is_url: bool
+    url: str
+    title: str
+    summary: str
+    html: str
+    published: datetime
+    modified: datetime
+    is_modified: bool
+    authors: tuple[Author, ...]
+    categories: tuple[Category, ...]
+    images: tuple[Image, ...]
+    enclosures: tuple[Enclosure, ...]
+    source: str
+    dateline: str
+    correction: str
+    language: str
+    rights: str
+
+
+def story(site: Site, article: Article) -> Story:
+    """Make of an article what feeds say of it."""
+    zone = ZoneInfo(site.timezone)
+    url = urls.story_url(site, article)
+    identifier = urls.entry_id(site, article)
+    body = to_html(article.body, article.markup, url)
+    correction = f"<p><strong>Correction:</strong> {html.escape(article.correction)}</p>\n"
+    return Story(
+        id=identifier,
+        id_is_url=identifier == url,
+        url=url,
+        title=article.title,
+        summary=article.summary or summarized(to_text(body)),
+        html=correction + body if article.correction else body,
+        published=article.visible_from.astimezone(zone),
+        modified=article.modified.astimezone(zone),
+        is_modified=article.modified > article.visible_from,
+        authors=article.authors or _credited(article),
+        categories=_categories(site, article),
+        images=_images(article, url),
+        enclosures=_enclosures(article, url),
+        source=article.source.label if article.source else "",
+        dateline=article.dateline,
+        correction=article.correction,
+        language=article.language or site.language,
+        rights=article.rights,
+    )
+
+
+def summarized(text: str) -> str:
+    """The first whole sentences of a text, at most 300 characters; a longer first one is cut at a word."""
+    if len(text) <= _SUMMARY_LENGTH:
+        return text
+    end = 0
+    for found in _SENTENCE_END.finditer(text, 0, _SUMMARY_LENGTH + 1):
+        end = found.start() + len(found.group().rstrip())
+    if end:
+        return text[:end]
+    return text[: _SUMMARY_LENGTH - 1].rsplit(" ", 1)[0].rstrip(" ,;:–—-") + "…"
+
+
+def _credited(article: Article) -> tuple[Author, ...]:
+    """Agency copy without a byline is by the agency."""
+    return (Author(article.source.label, article.source.slug),) if article.source else ()
+
+
+def _categories(site: Site, article: Article) -> tuple[Category, ...]:
+    found = [Category(tag.label, tag.slug, f"{site.url}/tags/") for tag in article.tags]
+    if article.section:
+        label = article.section_labels[-1] if article.section_labels else humanized(article.section)
+        found.insert(0, Category(label, article.section, f"{site.url}/sections/"))
+    return tuple(found)
+
+
+def _images(article: Article, base: str) -> tuple[Image, ...]:
+    located = ((urls.absolute(base, image.url), image) for image in article.images if image.may_syndicate)
+    return tuple(
+        Image(
+            url=url,
+            type=image.type,
+            width=image.width,
+            height=image.height,
+            alt=image.alt,
+            caption=image.caption,
+            credit=image.credit,
+        )
+        for url, image in located
+        if _is_web(url)
+    )
+
+
+def _enclosures(article: Article, base: str) -> tuple[Enclosure, ...]:
+    located = ((urls.absolute(base, one.url), one) for one in article.enclosures)
+    return tuple(Enclosure(url, one.type, one.length) for url, one in located if _is_web(url))
+
+
+def _is_web(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme in {"http", "https"} and bool(parts.netloc)

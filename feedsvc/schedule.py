@@ -1,0 +1,168 @@
+"""APScheduler and the file watcher: when to call the refresher; nothing else.
+
+Knows nothing of what a refresh does. Jobs live in memory; what must not be lost is the store's dirty queue.
+"""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+import structlog
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+from watchfiles import watch
+
+log = structlog.get_logger(__name__)
+
+_DEBOUNCE_MS = 200  # the longest that a stream of events is gathered
+_STEP_MS = 20  # the quiet after which it is handed over
+_IDLE_MS = 5_000  # how often the watcher looks whether it still watches the right folder
+_RETRY = timedelta(seconds=1)  # until files whose loading failed are tried again
+_HORIZON = timedelta(days=1)  # flips farther off are left to a later refresh to schedule
+
+
+class _Refresher(Protocol):
+    """What a schedule calls."""
+
+    def scan(self) -> object: ...
+
+    def scan_changed(self, paths: set[Path]) -> object: ...
+
+    def refresh(self) -> object: ...
+
+    def next_flip(self) -> datetime | None: ...
+
+    def stop(self) -> None: ...
+
+
+class Schedule:
+    """Runs a refresher in the background: at intervals, at each flip, and when files change.
+
+    Intervals are in seconds. `watched` is the folder whose changes are loaded at once, or None for none.
+    Loading and publishing have a thread each, so that a long look through the folder delays no embargo.
+    """
+
+    def __init__(self, refresher: _Refresher, *, refresh: int, rescan: int, watched: Path | None) -> None:
+        self._refresher = refresher
+        self._watched = watched
+        self._pending: set[Path] = set()
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._scheduler = BackgroundScheduler(
+            timezone=UTC,
+            executors={"load": ThreadPoolExecutor(1), "publish": ThreadPoolExecutor(1)},
+            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+        )
+        now = datetime.now(UTC)
+        regular = self._publish if watched else self._scan
+        self._add("refresh", regular, "interval", seconds=refresh, executor="publish" if watched else "load")
+        self._add("rescan", self._scan, "interval", seconds=rescan, executor="load", next_run_time=now)
+        self._watcher = threading.Thread(target=self._watch, name="feedsvc-watcher", daemon=True)
+
+    def start(self) -> None:
+        """Begin, with a look through the whole folder."""
+        self._scheduler.start()
+        if self._watched:
+            self._watcher.start()
+
+    def stop(self) -> None:
+        """End: the transactions under way are finished, what is queued stays dirty in the store."""
+        self._stopping.set()
+        self._refresher.stop()
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=True)
+        if self._watcher.is_alive():
+            self._watcher.join(timeout=1)
+
+    def _add(self, name: str, job: Callable[[], None], trigger: str, **arguments: object) -> None:
+        self._scheduler.add_job(self._guarded, trigger, (name, job), id=name, name=name, **arguments)
+
+    def _guarded(self, name: str, job: Callable[[], None]) -> None:
+        if self._stopping.is_set():
+            return
+        try:
+            job()
+        except Exception:  # a job that fails is tried again by the next; what it left undone is still dirty
+            log.exception("job_failed", job=name)
+
+    def _scan(self) -> None:
+        self._refresher.scan()
+        self._publish()
+
+    def _publish(self) -> None:
+        self._refresher.refresh()
+        self._schedule_flip()
+
+    def _schedule_flip(self) -> None:
+        flip = self._refresher.next_flip()
+        if flip is None or flip > datetime.now(UTC) + _HORIZON or self._stopping.is_set():
+            return
+        # Several instances: the next flip may come while the job that schedules it is still running.
+        self._add(
+            "flip",
+            self._publish,
+            "date",
+            run_date=flip,
+            executor="publish",
+            replace_existing=True,
+            max_instances=8,
+        )
+
+    # -- the watcher -------------------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        assert self._watched is not None
+        while not self._stopping.is_set():
+            try:
+                self._watch_folder(self._watched, _identity(self._watched))
+            except Exception as error:  # no folder, or no more inotify watches: the rescans go on
+                log.warning("watch_failed", path=str(self._watched), error=str(error))
+                self._stopping.wait(_IDLE_MS / 1000)
+
+    def _watch_folder(self, folder: Path, identity: tuple[int, int]) -> None:
+        events = watch(
+            folder,
+            watch_filter=None,
+            debounce=_DEBOUNCE_MS,
+            step=_STEP_MS,
+            rust_timeout=_IDLE_MS,
+            yield_on_timeout=True,
+            stop_event=self._stopping,
+            raise_interrupt=False,
+        )
+        self._scheduler.add_job(self._guarded, args=("catch_up", self._scan), executor="load")
+        for changes in events:
+            if changes:
+                self._load({Path(path) for _, path in changes})
+            elif _identity(folder) != identity:
+                return  # the folder was replaced: watch the new one
+
+    def _load(self, paths: set[Path]) -> None:
+        with self._lock:
+            self._pending |= paths
+        # A job of its own each time: one that is already running may have taken the paths before these.
+        self._scheduler.add_job(self._guarded, args=("changed", self._load_pending), executor="load")
+
+    def _load_pending(self) -> None:
+        with self._lock:
+            paths, self._pending = self._pending, set()
+        if not paths:
+            return
+        try:
+            self._refresher.scan_changed(paths)
+        except Exception:
+            with self._lock:
+                self._pending |= paths
+            soon = datetime.now(UTC) + _RETRY
+            self._scheduler.add_job(
+                self._guarded, "date", ("changed", self._load_pending), run_date=soon, executor="load"
+            )
+            raise
+        self._publish()
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    stat = folder.stat()
+    return stat.st_dev, stat.st_ino

@@ -1,0 +1,188 @@
+"""Which feeds an article belongs to, and what a feed shows at one instant.
+
+Pure: no I/O, no clock, no configuration object. Time and limits come in as arguments.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import islice
+from typing import Literal
+
+from feedsvc.model import Article, Change, CustomFeed, Feed, FeedSettings, Site, Term
+from feedsvc.slugs import humanized
+
+Audience = Literal["public"]
+PUBLIC: Audience = "public"
+
+# "auto" asks for four polls in the time between two stories: often enough to be fresh, and no more.
+_POLLS_PER_STORY = 4
+
+
+def eligible(article: Article, audience: Audience, now: datetime) -> bool:
+    """Whether `audience` may have the story at `now` (aware UTC). This is the only place that decides."""
+    del audience  # rights that differ by audience are not told apart yet
+    return (
+        article.status == "published"
+        and article.visible_from <= now
+        and (article.expires is None or now < article.expires)
+    )
+
+
+def keys_of(article: Article, customs: Sequence[CustomFeed] = ()) -> frozenset[str]:
+    """The feed keys the story belongs to, whether it is eligible or not. A section holds its sub-sections."""
+    keys = {"all"}
+    keys.update(f"sections/{path}" for path in _section_and_parents(article.section))
+    keys.update(f"tags/{tag.slug}" for tag in article.tags)
+    keys.update(f"authors/{author.slug}" for author in article.authors)
+    keys.update(f"custom/{custom.name}" for custom in customs if _belongs(article, custom))
+    return frozenset(keys)
+
+
+def affected(change: Change, customs: Sequence[CustomFeed] = ()) -> frozenset[str]:
+    """The feed keys a change makes dirty: what moved sections touches both."""
+    old = keys_of(change.old, customs) if change.old else frozenset()
+    new = keys_of(change.new, customs) if change.new else frozenset()
+    return old | new
+
+
+def rank(article: Article, key: str, customs: Mapping[str, CustomFeed]) -> datetime:
+    """The instant by which a feed orders the story, newest first."""
+    custom = customs.get(key)
+    return article.modified if custom and custom.order == "updated" else article.visible_from
+
+
+def _section_and_parents(path: str) -> Iterator[str]:
+    parts = path.split("/") if path else []
+    for depth in range(1, len(parts) + 1):
+        yield "/".join(parts[:depth])
+
+
+def _belongs(article: Article, custom: CustomFeed) -> bool:
+    included = _matches(
+        article,
+        custom.include_sections,
+        custom.include_tags,
+        custom.include_authors,
+        custom.include_sources,
+    )
+    excluded = _matches(
+        article,
+        custom.exclude_sections,
+        custom.exclude_tags,
+        custom.exclude_authors,
+        custom.exclude_sources,
+    )
+    all_included = not (
+        custom.include_sections or custom.include_tags or custom.include_authors or custom.include_sources
+    )
+    return (included or all_included) and not excluded
+
+
+def _matches(
+    article: Article,
+    sections: Sequence[str],
+    tags: Sequence[str],
+    authors: Sequence[str],
+    sources: Sequence[str],
+) -> bool:
+    return (
+        any(path in sections for path in _section_and_parents(article.section))
+        or any(tag.slug in tags for tag in article.tags)
+        or any(author.slug in authors for author in article.authors)
+        or (article.source is not None and article.source.slug in sources)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What `build` goes by, beside the stories: the site, and what is set for feeds and agencies."""
+
+    site: Site
+    default: FeedSettings = field(default_factory=FeedSettings)
+    by_key: Mapping[str, FeedSettings] = field(default_factory=dict)
+    customs: tuple[CustomFeed, ...] = ()
+    source_names: Mapping[str, str] = field(default_factory=dict)
+
+    def settings(self, key: str) -> FeedSettings:
+        """What is set for one feed."""
+        return self.by_key.get(key, self.default)
+
+
+def build(key: str, candidates: Iterable[Article], rules: Rules, audience: Audience, now: datetime) -> Feed:
+    """What the feed `key` shows to `audience` at `now` (aware UTC).
+
+    `candidates` come newest first by `rank`, then by id; no more of them are taken than are needed to find
+    as many eligible ones as the feed shows.
+    """
+    settings = rules.settings(key)
+    shown = [
+        _with_source_name(article, rules.source_names)
+        for article in islice((a for a in candidates if eligible(a, audience, now)), settings.items)
+    ]
+    title, description = _words(key, shown, settings, rules.site)
+    return Feed(
+        key=key,
+        title=title,
+        description=description,
+        updated=max((article.modified for article in shown), default=rules.site.founded),
+        site=rules.site,
+        content=settings.content,
+        formats=settings.formats,
+        max_age=_max_age(shown, settings),
+        articles=tuple(reversed(shown) if settings.order == "oldest" else shown),
+    )
+
+
+def _with_source_name(article: Article, names: Mapping[str, str]) -> Article:
+    source = article.source
+    if source is None or not names.get(source.slug):
+        return article
+    return replace(article, source=Term(names[source.slug], source.slug))
+
+
+def _words(key: str, shown: Sequence[Article], settings: FeedSettings, site: Site) -> tuple[str, str]:
+    """Title and description: what is set, else made from the stories' own labels."""
+    kind = key.partition("/")[0]
+    label = settings.title or label_of(key, shown)
+    title = site.name if kind == "all" else f"{label} – {site.name}"
+    made = {
+        "all": site.description or f"The latest stories from {site.name}",
+        "sections": f"{label}: the latest stories from {site.name}",
+        "tags": f"Stories about {label} from {site.name}",
+        "authors": f"Stories by {label} from {site.name}",
+    }
+    return title, settings.description or made.get(kind, f"{label}, from {site.name}")
+
+
+def label_of(key: str, shown: Sequence[Article]) -> str:
+    """What people call a feed: the label most of its stories use, the first in order where two tie."""
+    kind, _, name = key.partition("/")
+    labels: list[str] = []
+    if kind == "tags":
+        labels = [tag.label for article in shown for tag in article.tags if tag.slug == name]
+    elif kind == "authors":
+        labels = [author.name for article in shown for author in article.authors if author.slug == name]
+    elif kind == "sections":
+        depth = name.count("/")
+        labels = [
+            article.section_labels[depth]
+            for article in shown
+            if len(article.section_labels) > depth and f"{article.section}/".startswith(f"{name}/")
+        ]
+    if not labels:
+        return humanized(name.rpartition("/")[2])
+    counts = Counter(labels)
+    return min(counts, key=lambda label: (-counts[label], label))
+
+
+def _max_age(shown: Sequence[Article], settings: FeedSettings) -> int:
+    """Seconds a client may keep the feed. "auto" goes by the stories alone: the same bytes at any time."""
+    if settings.max_age != "auto":
+        return settings.max_age
+    if len(shown) < 2:
+        return settings.max_age_ceiling
+    instants = [article.visible_from for article in shown]
+    gap = (max(instants) - min(instants)).total_seconds() / (len(instants) - 1)
+    return int(min(max(gap / _POLLS_PER_STORY, settings.max_age_floor), settings.max_age_ceiling))

@@ -1,0 +1,35 @@
+"""From a label in any script to the slug that names it in feed keys and URLs.
+
+Pure: no I/O. A slug of a slug is itself, so that slugs written by hand are kept.
+"""
+
+from functools import lru_cache
+
+from slugify import slugify
+
+
+@lru_cache(maxsize=16_384)
+def slug(label: str) -> str:
+    """The slug of `label`: lower case, letters and digits of any script, parts joined by `-`.
+
+    A label without a letter or digit (an emoji, say) is named by its code points, so that it is never empty
+    unless the label is.
+    """
+    made = slugify(label, allow_unicode=True)
+    return made or "-".join(f"u{ord(char):x}" for char in label.strip())
+
+
+def section_path(label: str) -> tuple[str, tuple[str, ...]]:
+    """A section as written, `World/Middle East` → (`world/middle-east`, (`World`, `Middle East`))."""
+    parts = [part.strip() for part in label.split("/") if part.strip()]
+    slugs = [slug(part) for part in parts]
+    # Who writes a slug means no label by it: `middle-east` is shown as `Middle East`.
+    labels = tuple(
+        humanized(part) if part == its_slug else part for part, its_slug in zip(parts, slugs, strict=True)
+    )
+    return "/".join(slugs), labels
+
+
+def humanized(name: str) -> str:
+    """A title for a slug that nobody gave one: `middle-east` → `Middle East`."""
+    return " ".join(word[:1].upper() + word[1:] for word in name.replace("_", "-").split("-") if word)

@@ -1,0 +1,51 @@
+"""Which feeds must be published again, and up to when visibility flips were turned into that.
+
+Marks are claimed and released in one transaction with the work they ask for: a crash leaves them standing.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, func, select
+
+from feedsvc.store.schema import dirty, from_micros, read_meta, to_micros, upsert, write_meta
+
+_FLIPS_UNTIL = "flips_until"
+
+
+def mark(tx: Connection, keys: Iterable[str], now: datetime) -> None:
+    """Mark feeds dirty, in order of their keys, so that two writers can't block each other for good."""
+    upsert(tx, dirty, [{"feed_key": key, "marked_at": to_micros(now)} for key in sorted(keys)])
+
+
+def claim(tx: Connection, limit: int, passing_over: Collection[str] = ()) -> list[str]:
+    """Up to `limit` dirty feeds, the longest dirty first, which no other refresher has claimed.
+
+    They stay claimed until the transaction ends, and dirty unless it releases them.
+    """
+    query = select(dirty.c.feed_key).order_by(dirty.c.marked_at, dirty.c.feed_key).limit(limit)
+    if passing_over:
+        query = query.where(dirty.c.feed_key.not_in(sorted(passing_over)))
+    return list(tx.execute(query.with_for_update(skip_locked=True)).scalars())
+
+
+def release(tx: Connection, keys: Sequence[str]) -> None:
+    """Take the marks of claimed feeds off."""
+    tx.execute(delete(dirty).where(dirty.c.feed_key.in_(keys)))
+
+
+def backlog(connection: Connection) -> tuple[int, datetime | None]:
+    """How many feeds are dirty, and since when the longest."""
+    number, oldest = connection.execute(select(func.count(), func.min(dirty.c.marked_at))).one()
+    return number, from_micros(oldest) if oldest is not None else None
+
+
+def flips_until(connection: Connection) -> datetime | None:
+    """The instant up to which flips have been marked; None before the first run."""
+    value = read_meta(connection, _FLIPS_UNTIL)
+    return from_micros(int(value)) if value else None
+
+
+def set_flips_until(tx: Connection, now: datetime) -> None:
+    """Say that flips up to `now` are marked; to be called in the transaction that marks them."""
+    write_meta(tx, _FLIPS_UNTIL, str(to_micros(now)))

@@ -1,0 +1,188 @@
+"""Representations: written by the refresher, read by the web. This is where the two halves meet.
+
+The publication number tells readers that something changed, and `changed_since` what.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple, cast
+
+from sqlalchemy import Connection, delete, func, select, text
+
+from feedsvc.model import Format, Representation
+from feedsvc.store.schema import from_micros, read_meta, representations, to_micros, upsert, write_meta
+
+_SECOND = timedelta(seconds=1)
+_REMOVALS = "removals"
+
+
+class Unpublished(NamedTuple):
+    """A representation as rendered: `content_at` is the newest instant its content tells of (aware UTC)."""
+
+    key: str
+    format: Format
+    title: str
+    body: bytes
+    digest: str
+    max_age: int
+    content_at: datetime
+
+
+class _Before(NamedTuple):
+    """What is published already."""
+
+    title: str
+    digest: str
+    changed_at: int
+    max_age: int
+
+
+class Listing(NamedTuple):
+    """A feed as a directory shows it."""
+
+    key: str
+    title: str
+    formats: tuple[Format, ...]
+
+
+def publish(tx: Connection, candidates: Sequence[Unpublished], now: datetime) -> list[Unpublished]:
+    """Write what differs from what is published; returns just that. Equal bytes are left as they are.
+
+    `changed_at` of a first publication is the instant its content tells of, so that a store that is made
+    anew dates it the same; after that it is `now`, and always at least a second later than it was, because
+    Last-Modified counts in seconds.
+    """
+    before = _published(tx, {one.key for one in candidates})
+    changed = [one for one in candidates if _differs(before.get((one.key, one.format)), one)]
+    if not changed:
+        return []
+    number = _next_publication(tx)
+    upsert(
+        tx,
+        representations,
+        [
+            {
+                "feed_key": one.key,
+                "format": one.format,
+                "title": one.title,
+                "body": one.body,
+                "digest": one.digest,
+                "changed_at": to_micros(_changed_at(before.get((one.key, one.format)), one, now)),
+                "max_age": one.max_age,
+                "publication": number,
+            }
+            for one in changed
+        ],
+    )
+    return changed
+
+
+def _published(tx: Connection, keys: Iterable[str]) -> dict[tuple[str, str], _Before]:
+    columns = representations.c
+    query = select(
+        columns.feed_key,
+        columns.format,
+        columns.title,
+        columns.digest,
+        columns.changed_at,
+        columns.max_age,
+    ).where(columns.feed_key.in_(sorted(keys)))
+    return {(key, fmt): _Before(*values) for key, fmt, *values in tx.execute(query)}
+
+
+def _differs(before: _Before | None, one: Unpublished) -> bool:
+    return before is None or (before.digest, before.title, before.max_age) != (
+        one.digest,
+        one.title,
+        one.max_age,
+    )
+
+
+def _changed_at(before: _Before | None, one: Unpublished, now: datetime) -> datetime:
+    if before is None:
+        return min(one.content_at, now).replace(microsecond=0)
+    changed_at = from_micros(before.changed_at)
+    if before.digest == one.digest:
+        return changed_at
+    return max(now.replace(microsecond=0), changed_at + _SECOND)
+
+
+def _next_publication(tx: Connection) -> int:
+    """The number of this commit. The row is locked until then, so that numbers appear in their order."""
+    return int(
+        tx.execute(
+            text(
+                "UPDATE meta SET value = CAST(CAST(value AS BIGINT) + 1 AS TEXT)"
+                " WHERE name = 'publication' RETURNING value"
+            )
+        ).scalar_one()
+    )
+
+
+def withdraw(tx: Connection, gone: Sequence[tuple[str, Format]]) -> None:
+    """Remove representations: the configuration no longer has that feed, or not in that format."""
+    if gone:
+        write_meta(tx, _REMOVALS, str(_next_publication(tx)))
+    for key, fmt in gone:
+        tx.execute(
+            delete(representations).where(representations.c.feed_key == key, representations.c.format == fmt)
+        )
+
+
+def get(connection: Connection, key: str, fmt: Format) -> Representation | None:
+    """One representation as it stands."""
+    row = connection.execute(
+        select(representations).where(representations.c.feed_key == key, representations.c.format == fmt)
+    ).one_or_none()
+    if row is None:
+        return None
+    return Representation(
+        key=row.feed_key,
+        format=cast(Format, row.format),
+        title=row.title,
+        body=bytes(row.body),
+        digest=row.digest,
+        changed_at=from_micros(row.changed_at),
+        max_age=row.max_age,
+    )
+
+
+def publication(connection: Connection) -> tuple[int, int]:
+    """The numbers of the last commits that changed, and that removed a representation."""
+    return int(read_meta(connection, "publication") or 0), int(read_meta(connection, _REMOVALS) or 0)
+
+
+def changed_since(connection: Connection, number: int) -> list[tuple[str, Format]]:
+    """The representations that were written after publication `number`."""
+    columns = representations.c
+    rows = connection.execute(select(columns.feed_key, columns.format).where(columns.publication > number))
+    return [(row.feed_key, cast(Format, row.format)) for row in rows]
+
+
+def published_keys(connection: Connection, keys: Iterable[str]) -> set[str]:
+    """Those of the feeds that have been published before."""
+    columns = representations.c
+    return set(
+        connection.execute(select(columns.feed_key).where(columns.feed_key.in_(sorted(keys)))).scalars()
+    )
+
+
+def listings(connection: Connection) -> list[Listing]:
+    """Every published feed, by key."""
+    columns = representations.c
+    feeds: dict[str, Listing] = {}
+    for row in connection.execute(
+        select(columns.feed_key, columns.format, columns.title).order_by(columns.feed_key, columns.format)
+    ):
+        known = feeds.get(row.feed_key)
+        formats = (*known.formats, row.format) if known else (row.format,)
+        feeds[row.feed_key] = Listing(row.feed_key, row.title, formats)
+    return list(feeds.values())
+
+
+def totals(connection: Connection) -> tuple[int, int]:
+    """How many representations there are, and their bytes together."""
+    number, size = connection.execute(
+        select(func.count(), func.coalesce(func.sum(func.length(representations.c.body)), 0))
+    ).one()
+    return number, int(size)

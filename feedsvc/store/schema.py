@@ -1,0 +1,238 @@
+"""The tables, the numbered migrations that make them, and the door to the database.
+
+Knows nothing of feeds: what the rows mean is said in the modules beside this one.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    create_engine,
+    event,
+    make_url,
+    select,
+    text,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+
+from feedsvc.errors import StoreError
+
+TABLES = MetaData()
+
+articles = Table(
+    "articles",
+    TABLES,
+    Column("id", Text, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("visible_from", BigInteger, nullable=False),
+    Column("visible_until", BigInteger),
+    Column("places", Text, nullable=False),  # JSON [[feed key, position], …]: its rows in memberships
+    Column("article", Text, nullable=False),  # the Article as JSON
+)
+
+# `position` is minus the ranking instant, so that the primary key alone is the order of every feed.
+memberships = Table(
+    "memberships",
+    TABLES,
+    Column("feed_key", Text, primary_key=True),
+    Column("position", BigInteger, primary_key=True),
+    Column("article_id", Text, primary_key=True),
+)
+
+dirty = Table(
+    "dirty",
+    TABLES,
+    Column("feed_key", Text, primary_key=True),
+    Column("marked_at", BigInteger, nullable=False),
+)
+
+representations = Table(
+    "representations",
+    TABLES,
+    Column("feed_key", Text, primary_key=True),
+    Column("format", Text, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Column("max_age", Integer, nullable=False),
+    Column("publication", BigInteger, nullable=False),  # number of the commit that wrote or removed it
+)
+
+quarantine = Table(
+    "quarantine",
+    TABLES,
+    Column("path", Text, primary_key=True),
+    Column("line", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("article_id", Text),  # the id another file has, when that is the reason
+)
+
+sources_seen = Table(
+    "sources_seen",
+    TABLES,
+    Column("path", Text, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("mtime_ns", BigInteger, nullable=False),
+    Column("article_id", Text),  # the story this file owns; none while it never loaded
+)
+
+meta = Table("meta", TABLES, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))
+
+# Only ever appended: what has run somewhere is never edited. In braces stands what engines differ in; {text}
+# is text that sorts by code point, so that the order of stories is the same on both.
+MIGRATIONS: Sequence[Sequence[str]] = (
+    (
+        "CREATE TABLE articles (id {text} NOT NULL PRIMARY KEY, digest TEXT NOT NULL, status TEXT NOT NULL,"
+        " visible_from BIGINT NOT NULL, visible_until BIGINT, places TEXT NOT NULL, article TEXT NOT NULL)",
+        "CREATE INDEX articles_visible_from ON articles (visible_from)",
+        "CREATE INDEX articles_visible_until ON articles (visible_until) WHERE visible_until IS NOT NULL",
+        "CREATE TABLE memberships (feed_key {text} NOT NULL, position BIGINT NOT NULL,"
+        " article_id {text} NOT NULL, PRIMARY KEY (feed_key, position, article_id)){clustered}",
+        "CREATE TABLE dirty (feed_key {text} NOT NULL PRIMARY KEY, marked_at BIGINT NOT NULL)",
+        "CREATE TABLE representations (feed_key {text} NOT NULL, format {text} NOT NULL, title TEXT NOT NULL,"
+        " body {bytes} NOT NULL, digest TEXT NOT NULL, changed_at BIGINT NOT NULL, max_age INTEGER NOT NULL,"
+        " publication BIGINT NOT NULL, PRIMARY KEY (feed_key, format))",
+        "CREATE INDEX representations_publication ON representations (publication)",
+        "CREATE TABLE quarantine (path {text} NOT NULL PRIMARY KEY, line INTEGER NOT NULL, reason TEXT NOT NULL,"
+        " since BIGINT NOT NULL, article_id {text})",
+        "CREATE INDEX quarantine_article_id ON quarantine (article_id) WHERE article_id IS NOT NULL",
+        "CREATE TABLE sources_seen (path {text} NOT NULL PRIMARY KEY, size BIGINT NOT NULL, mtime_ns BIGINT NOT NULL,"
+        " article_id {text})",
+        "CREATE INDEX sources_seen_article_id ON sources_seen (article_id)",
+        "INSERT INTO meta VALUES ('publication', '0')",
+    ),
+)
+_DIALECTS = {
+    "sqlite": {"text": "TEXT", "bytes": "BLOB", "clustered": " WITHOUT ROWID"},
+    "postgresql": {"text": 'TEXT COLLATE "C"', "bytes": "BYTEA", "clustered": ""},
+}
+_MIGRATION_LOCK = 0x66656564  # any number of our own; PostgreSQL's advisory locks are named by numbers
+
+
+class Store:
+    """The database, migrated to what this feedsvc knows.
+
+    `url` is a SQLAlchemy URL of SQLite or PostgreSQL. Raises StoreError if it can't be opened or is newer.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._engine = create_engine(url, **_engine_options(url))
+        if self._engine.dialect.name == "sqlite":
+            event.listen(self._engine, "connect", _prepare_sqlite)
+            event.listen(self._engine, "begin", _begin_sqlite)
+        try:
+            self._migrate()
+        except SQLAlchemyError as error:
+            shown = make_url(url).render_as_string(hide_password=True)
+            raise StoreError(f"store.url: {shown} cannot be opened: {error}") from error
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One consistent view of the store."""
+        with self._engine.connect() as connection:
+            if self._engine.dialect.name == "postgresql":
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction: all of it is there afterwards, or, after an exception or a crash, none of it."""
+        with self._engine.connect().execution_options(feedsvc_write=True) as connection, connection.begin():
+            yield connection
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self._engine.dispose()
+
+    def _migrate(self) -> None:
+        words = _DIALECTS[self._engine.dialect.name]
+        with self.write() as tx:
+            if self._engine.dialect.name == "postgresql":
+                tx.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
+            tx.execute(text("CREATE TABLE IF NOT EXISTS meta (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL)"))
+            done = int(read_meta(tx, "schema") or 0)
+            if done > len(MIGRATIONS):
+                raise StoreError(
+                    f"the store has schema {done}, of a newer feedsvc; this one knows {len(MIGRATIONS)}"
+                )
+            for migration in MIGRATIONS[done:]:
+                for statement in migration:
+                    tx.execute(text(statement.format(**words)))
+            if done < len(MIGRATIONS):
+                write_meta(tx, "schema", str(len(MIGRATIONS)))
+
+
+def _engine_options(url: str) -> dict[str, Any]:
+    if not url.startswith("sqlite"):
+        return {"pool_pre_ping": True, "connect_args": {"connect_timeout": 5}}
+    if (database := make_url(url).database) is not None:
+        Path(database).parent.mkdir(parents=True, exist_ok=True)
+    return {"connect_args": {"timeout": 30, "check_same_thread": False}}
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # the driver would begin transactions late; `_begin_sqlite` does it
+    connection.execute("PRAGMA journal_mode = WAL")
+    # FULL: a change that was accepted is on the disk, as docs promise. One sync a batch is cheap.
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A writer that began as a reader fails at once when another has written since; IMMEDIATE waits instead.
+    writes = connection.get_execution_options().get("feedsvc_write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def upsert(tx: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Write rows by primary key, whether they are there or not."""
+    if not rows:
+        return
+    insert = sqlite.insert if tx.dialect.name == "sqlite" else postgresql.insert
+    statement = insert(table)
+    keys = [column.name for column in table.primary_key]
+    values = {column.name: statement.excluded[column.name] for column in table.c if column.name not in keys}
+    tx.execute(
+        statement.on_conflict_do_update(index_elements=keys, set_=values)
+        if values
+        else statement.on_conflict_do_nothing(index_elements=keys),
+        rows,
+    )
+
+
+def read_meta(connection: Connection, name: str) -> str | None:
+    """One value of `meta`."""
+    return connection.execute(select(meta.c.value).where(meta.c.name == name)).scalar()
+
+
+def write_meta(tx: Connection, name: str, value: str) -> None:
+    """Set one value of `meta`."""
+    upsert(tx, meta, [{"name": name, "value": value}])
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def to_micros(instant: datetime) -> int:
+    """Aware datetime → microseconds since 1970, exactly."""
+    return (instant - _EPOCH) // timedelta(microseconds=1)
+
+
+def from_micros(micros: int) -> datetime:
+    """Microseconds since 1970 → aware UTC datetime, exactly."""
+    return _EPOCH + timedelta(microseconds=micros)

@@ -1,0 +1,61 @@
+"""Where everything lives: feed keys, articles and their identifiers as URLs.
+
+Pure: knows neither Flask nor the store. Every URL is made from the configured site, never from a request.
+"""
+
+from urllib.parse import quote, urljoin, urlsplit
+
+from feedsvc.model import Article, Format, Site
+
+_PCHAR = "/:@!$&'()*+,;=-._~"
+"""What RFC 3986 lets stand unescaped in a path, beside letters and digits."""
+
+
+def feed_path(key: str, fmt: Format) -> str:
+    """The path of a feed, percent-encoded: `/feeds/tags/%D1%81%D0%B8%D1%80%D0%B8%D1%8F.atom`."""
+    return f"/feeds/{quote(key)}.{fmt}"
+
+
+def page_path(key: str) -> str:
+    """The path of the page for people that lists the same stories; custom feeds have none of their own."""
+    return "/" if key == "all" or key.startswith("custom/") else f"/{quote(key)}"
+
+
+def story_path(article_id: str) -> str:
+    """The path of the story page."""
+    return f"/stories/{quote(article_id)}"
+
+
+def feed_url(site: Site, key: str, fmt: Format) -> str:
+    """The absolute URL of a feed."""
+    return site.url + feed_path(key, fmt)
+
+
+def page_url(site: Site, key: str) -> str:
+    """The absolute URL of the page that lists a feed's stories."""
+    return site.url + page_path(key)
+
+
+def story_url(site: Site, article: Article) -> str:
+    """The absolute, canonical URL of a story: what its author wrote, else the page feedsvc shows."""
+    if article.url:
+        return urljoin(site.url + "/", quote(article.url, safe=_PCHAR + "%?#[]"))
+    return site.url + story_path(article.id)
+
+
+def absolute(base: str, url: str) -> str:
+    """`url` as it resolves on the page at `base`, with what a URL may not hold percent-encoded."""
+    return urljoin(base, quote(url.strip(), safe=_PCHAR + "%?#[]"))
+
+
+def entry_id(site: Site, article: Article) -> str:
+    """The identifier of a story in every format: its own id if that is a URI, else a tag: URI (RFC 4151)."""
+    parts = urlsplit(article.id)
+    if parts.scheme in {"tag", "urn", "http", "https"} and (parts.netloc or parts.path):
+        return article.id
+    return f"tag:{site.authority}:{quote(article.id, safe=_PCHAR)}"
+
+
+def feed_id(site: Site, key: str) -> str:
+    """The identifier of a feed in Atom: a tag: URI, the same whatever URL or format it is served at."""
+    return f"tag:{site.authority}:feeds/{quote(key)}"

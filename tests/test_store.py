@@ -1,0 +1,235 @@
+"""The store keeps its promises on both engines, with the same answers."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import Connection, inspect, text
+
+from feedsvc import selection
+from feedsvc.errors import StoreError
+from feedsvc.model import Article, Change, Rejected
+from feedsvc.store import articles, dirty, representations
+from feedsvc.store.articles import Application, Source
+from feedsvc.store.representations import Unpublished
+from feedsvc.store.schema import TABLES, Store, read_meta, write_meta
+from tests.stories import NOON, article
+
+
+def put(tx: Connection, *changes: Change) -> None:
+    """Apply changes as the refresher would."""
+    applications = []
+    for change in changes:
+        story = change.new or change.old
+        assert story is not None
+        keys = selection.keys_of(story) if change.new and change.new.status == "published" else frozenset()
+        applications.append(
+            Application(
+                story.id, change.new, dict.fromkeys(keys, story.visible_from), selection.affected(change)
+            )
+        )
+    articles.apply(tx, applications, NOON)
+
+
+def unpublished(key: str = "all", body: bytes = b"one", **fields: object) -> Unpublished:
+    values = {"title": "All", "max_age": 300, "content_at": NOON - timedelta(days=1)} | fields
+    return Unpublished(key=key, format="rss", body=body, digest=body.decode(), **values)  # type: ignore[arg-type]
+
+
+def test_article_comes_back_as_it_was(store: Store) -> None:
+    story = article(section="World/Middle East", tags=["Сирия"], embargo=NOON, title="R&D <b> “x”")
+    with store.write() as tx:
+        put(tx, Change(None, story))
+    with store.read() as connection:
+        assert articles.get(connection, story.id) == story
+        assert articles.get(connection, "another") is None
+
+
+def test_window_is_newest_first_then_by_id_whatever_the_page(store: Store) -> None:
+    stories = [
+        article(f"{name}", published=NOON - timedelta(hours=n // 3)) for n, name in enumerate("zyxwvuabcÄß")
+    ]
+    with store.write() as tx:
+        put(tx, *(Change(None, story) for story in stories))
+        expected = [s.id for s in sorted(stories, key=lambda s: (-s.visible_from.timestamp(), s.id))]
+        for page in (1, 2, 64):
+            assert [story.id for story in articles.window(tx, "all", page=page)] == expected
+
+
+def test_window_skips_what_ranks_after_an_instant(store: Store) -> None:
+    with store.write() as tx:
+        put(tx, Change(None, article("later", published=NOON + timedelta(1))), Change(None, article("now")))
+        assert [story.id for story in articles.window(tx, "all", not_above=NOON)] == ["now"]
+
+
+def test_moved_story_leaves_its_old_feeds_and_touches_both(store: Store) -> None:
+    before, after = article(section="world", tags=["x"]), article(section="sport", tags=["x"])
+    with store.write() as tx:
+        put(tx, Change(None, before))
+        dirty.release(tx, dirty.claim(tx, 99))
+        put(tx, Change(before, after))
+        assert set(dirty.claim(tx, 99)) == {"all", "sections/world", "sections/sport", "tags/x"}
+        assert list(articles.window(tx, "sections/world")) == []
+        assert list(articles.window(tx, "sections/sport")) == [after]
+
+
+def test_removed_story_leaves_nothing(store: Store) -> None:
+    story = article(section="world")
+    with store.write() as tx:
+        put(tx, Change(None, story))
+        put(tx, Change(story, None))
+        assert articles.count(tx) == 0
+        assert list(articles.window(tx, "all")) == []
+
+
+def test_exception_leaves_nothing_of_a_transaction(store: Store) -> None:
+    with pytest.raises(RuntimeError), store.write() as tx:
+        put(tx, Change(None, article()))
+        raise RuntimeError
+    with store.read() as connection:
+        assert articles.count(connection) == 0
+        assert dirty.backlog(connection) == (0, None)
+
+
+def test_claims_are_released_with_the_transaction_only(store: Store) -> None:
+    with store.write() as tx:
+        dirty.mark(tx, ["all", "tags/x"], NOON)
+    with pytest.raises(RuntimeError), store.write() as tx:
+        dirty.release(tx, dirty.claim(tx, 9))
+        raise RuntimeError
+    with store.read() as connection:
+        assert dirty.backlog(connection) == (2, NOON)
+
+
+def test_two_refreshers_share_the_dirty_feeds(postgres_url: str) -> None:
+    store, other = Store(postgres_url), Store(postgres_url)
+    with store.write() as tx:
+        dirty.mark(tx, ["a", "b", "c"], NOON)
+    with store.write() as one, other.write() as two:
+        assert dirty.claim(one, 2) == ["a", "b"]
+        assert dirty.claim(two, 2) == ["c"]
+    store.close()
+    other.close()
+
+
+def test_equal_bytes_are_published_once_and_keep_their_date(store: Store) -> None:
+    with store.write() as tx:
+        assert representations.publish(tx, [unpublished()], NOON) == [unpublished()]
+        assert representations.publish(tx, [unpublished()], NOON + timedelta(1)) == []
+        made = representations.get(tx, "all", "rss")
+        assert made is not None
+        assert (made.body, made.changed_at) == (b"one", NOON - timedelta(days=1))
+
+
+def test_changed_bytes_move_the_date_by_a_second_at_least(store: Store) -> None:
+    dates = []
+    with store.write() as tx:
+        for body in (b"one", b"two", b"three", b"one"):
+            representations.publish(tx, [unpublished(body=body)], NOON)
+            made = representations.get(tx, "all", "rss")
+            assert made is not None
+            dates.append(made.changed_at)
+    assert dates == [NOON - timedelta(days=1), NOON, NOON + timedelta(seconds=1), NOON + timedelta(seconds=2)]
+
+
+def test_first_date_is_never_in_the_future(store: Store) -> None:
+    with store.write() as tx:
+        representations.publish(tx, [unpublished(content_at=NOON + timedelta(days=1))], NOON)
+        made = representations.get(tx, "all", "rss")
+    assert made is not None
+    assert made.changed_at == NOON
+
+
+def test_readers_learn_what_changed_and_that_something_is_gone(store: Store) -> None:
+    with store.write() as tx:
+        representations.publish(tx, [unpublished(), unpublished("tags/x")], NOON)
+        first = representations.publication(tx)
+        representations.publish(tx, [unpublished("tags/x", b"two")], NOON)
+        assert representations.changed_since(tx, first[0]) == [("tags/x", "rss")]
+        representations.withdraw(tx, [("tags/x", "rss")])
+        after = representations.publication(tx)
+        assert after[0] > first[0]
+        assert after[1] == after[0]
+        assert [listing.key for listing in representations.listings(tx)] == ["all"]
+
+
+def test_next_flip_is_the_first_embargo_or_expiry_of_a_published_story(store: Store) -> None:
+    hour = timedelta(hours=1)
+    with store.write() as tx:
+        assert articles.next_flip(tx, NOON) is None
+        put(
+            tx,
+            Change(None, article("draft", status="draft", embargo=NOON + hour)),
+            Change(None, article("embargoed", embargo=NOON + 3 * hour, tags=["later"])),
+            Change(None, article("expiring", expires=NOON + 2 * hour, tags=["sooner"])),
+        )
+        assert articles.next_flip(tx, NOON) == NOON + 2 * hour
+        assert articles.next_flip(tx, NOON + 2 * hour) == NOON + 3 * hour
+        assert articles.flipped(tx, NOON, NOON + 2 * hour) == {"all", "tags/sooner"}
+
+
+def test_sources_under_a_folder_are_its_own_only(store: Store) -> None:
+    with store.write() as tx:
+        paths = ["a.md", "a/b.md", "a/c/d.md", "a-b/e.md", "a0.md", "ä/f.md"]
+        articles.remember_sources(tx, [Source(path, 1, 2, None) for path in paths])
+        assert set(articles.sources(tx, "a")) == {"a/b.md", "a/c/d.md"}
+        assert set(articles.sources(tx, "a.md")) == {"a.md"}
+        assert set(articles.sources(tx)) == set(paths)
+
+
+def test_quarantine_keeps_line_and_reason_until_release(store: Store) -> None:
+    with store.write() as tx:
+        articles.put_in_quarantine(tx, [Rejected("a.md", 4, "date: 'x' is not a date", "id")], NOON)
+        assert [(q.path, q.line, q.reason) for q in articles.quarantined(tx)] == [
+            ("a.md", 4, "date: 'x' is not a date")
+        ]
+        assert articles.waiting_for(tx, ["id"]) == ["a.md"]
+        articles.release(tx, ["a.md"])
+        assert articles.quarantined(tx) == []
+
+
+def test_every_article_is_met_once_whatever_the_page(store: Store) -> None:
+    stories: list[Article] = [article(f"story-{n}") for n in range(7)]
+    with store.write() as tx:
+        put(tx, *(Change(None, story) for story in stories))
+        assert [story.id for story in articles.each(tx, page=2)] == [story.id for story in stories]
+
+
+def test_migrations_make_the_tables_the_queries_are_written_for(store: Store) -> None:
+    with store.read() as connection:
+        inspector = inspect(connection)
+        for name, table in TABLES.tables.items():
+            made = {column["name"]: column["nullable"] for column in inspector.get_columns(name)}
+            assert made == {column.name: bool(column.nullable) for column in table.c}
+            keys = inspector.get_pk_constraint(name)["constrained_columns"]
+            assert keys == [column.name for column in table.primary_key]
+
+
+def test_opening_again_changes_nothing_and_a_newer_store_is_refused(store_url: str) -> None:
+    Store(store_url).close()
+    store = Store(store_url)
+    with store.write() as tx:
+        write_meta(tx, "schema", "99")
+    store.close()
+    with pytest.raises(StoreError, match="newer feedsvc"):
+        Store(store_url)
+
+
+def test_store_that_cannot_be_opened_says_so_without_the_password() -> None:
+    with pytest.raises(StoreError) as refused:
+        Store("postgresql+psycopg://somebody:secret@127.0.0.1:1/nothing")
+    assert "secret" not in str(refused.value)
+
+
+def test_window_is_an_index_range_scan(tmp_path: object) -> None:
+    store = Store(f"sqlite:///{tmp_path}/plan.db")
+    with store.read() as connection:
+        plan = connection.execute(
+            text(
+                "EXPLAIN QUERY PLAN SELECT a.article FROM memberships m JOIN articles a ON a.id = m.article_id"
+                " WHERE m.feed_key = 'all' AND (m.position, m.article_id) > (0, '')"
+                " ORDER BY m.position, m.article_id LIMIT 64"
+            )
+        ).all()
+        assert not any("SCAN" in row[3] or "TEMP B-TREE" in row[3] for row in plan)
+        assert read_meta(connection, "schema") == "1"
+    store.close()
