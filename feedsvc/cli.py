@@ -17,8 +17,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from feedsvc import checking, configuration_reference
-from feedsvc import config as configuration
+from feedsvc import checking, config_file, config_reference
 from feedsvc.config import Config
 from feedsvc.errors import FeedsvcError, PageRefused
 from feedsvc.loading.content import LoadRules
@@ -47,7 +46,7 @@ def _with_config(command: Callable[..., Any]) -> Callable[..., Any]:
     )
     @wraps(command)
     def with_config(config_path: Path, **arguments: Any) -> Any:
-        config = configuration.load(config_path, os.environ)
+        config = config_file.load(config_path, os.environ)
         set_up_logging(config.log.level, config.log.format)
         return command(config, **arguments)
 
@@ -242,7 +241,7 @@ def _write(target: Path, text: str) -> str:
 @main.command("settings")
 def settings() -> None:
     """Print the reference of all settings, as docs/configuration.md has it."""
-    click.echo(configuration_reference.markdown(), nl=False)
+    click.echo(config_reference.markdown(), nl=False)
 
 
 @contextmanager

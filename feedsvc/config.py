@@ -1,14 +1,13 @@
-"""config.toml and the environment → Config: every setting once, with its default, its help and its check.
+"""Every setting once, with its default, its help and its check; and the plain values the stages take.
 
-Knows no stage: it hands plain values to the commands and to the two factories, which alone see a Config.
+Knows no stage and no file: `config_file` reads one. Only the commands and the two factories see a Config.
 """
 
 import difflib
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -18,18 +17,14 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    ValidationError,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 
-from feedsvc.errors import ConfigError
 from feedsvc.model import ContentMode, CustomFeed, FeedSettings, Format, Order, Site
 from feedsvc.slugs import section_path, slug
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SIZES = {"": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3}
-ENVIRONMENT_PREFIX = "FEEDSVC_"
 
 
 def _scaled(value: object, units: Mapping[str, int], wanted: str) -> object:
@@ -374,87 +369,3 @@ def _settings(default: FeedSettings, table: FeedTable) -> FeedSettings:
         max_age_ceiling=default.max_age_ceiling,
         order=table.order if isinstance(table, CustomTable) else "newest",
     )
-
-
-def load(path: Path, environ: Mapping[str, str]) -> Config:
-    """Read a configuration file, with `FEEDSVC_TABLE_KEY` variables over its scalar settings.
-
-    Raises ConfigError with one line for each finding: file, line, key, what was seen and what is wanted.
-    """
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error}); name another file with --config") from error
-    try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        line = re.search(r"at line (\d+)", str(error))
-        raise ConfigError(f"{path}:{line[1] if line else 1}: {error}") from error
-    variables = _overlay(tables, environ)
-    try:
-        config = Config.model_validate(tables)
-    except ValidationError as error:
-        findings = [_finding(path, text, variables, details) for details in error.errors()]
-        raise ConfigError("\n".join(findings)) from error
-    return config.model_copy(update={"path": path})
-
-
-def _overlay(tables: dict[str, Any], environ: Mapping[str, str]) -> dict[tuple[str, ...], str]:
-    """Put environment variables over `tables`; returns key path → variable, for error messages."""
-    variables: dict[tuple[str, ...], str] = {}
-    for table, info in Config.model_fields.items():
-        model = info.annotation
-        if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            continue
-        for key in model.model_fields:
-            name = f"{ENVIRONMENT_PREFIX}{table}_{key}".upper()
-            if name in environ:
-                value: Any = environ[name]
-                if key == "formats":
-                    value = [part.strip() for part in value.split(",")]
-                tables.setdefault(table, {})[key] = int(value) if str(value).isdigit() else value
-                variables[table, key] = name
-    return variables
-
-
-def _finding(path: Path, text: str, variables: Mapping[tuple[str, ...], str], details: ErrorDetails) -> str:
-    """One error as a line that names the place, the key, what was seen and what is wanted."""
-    keys = tuple(str(part) for part in details["loc"] if not str(part).startswith(("literal[", "function-")))
-    place = variables.get(keys) or f"{path}:{_line_of(text, keys)}"
-    dotted = ".".join(keys)
-    if details["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(keys[-1], _known_keys(keys[:-1]), 1, cutoff=0.3)
-        known = f"did you mean {near[0]}?" if near else f"known are {', '.join(_known_keys(keys[:-1]))}"
-        return f"{place}: {dotted}: unknown key; {known}"
-    reason = str(details["msg"]).removeprefix("Value error, ")
-    if not dotted:
-        return f"{place}: {reason}"
-    return f"{place}: {dotted}: {details['input']!r} is not accepted; {reason[:1].lower()}{reason[1:]}"
-
-
-def _known_keys(table: tuple[str, ...]) -> list[str]:
-    """The keys that may stand in the table of that name."""
-    model: Any = Config
-    for name in table:
-        annotation = (
-            model.model_fields[name].annotation if name in getattr(model, "model_fields", {}) else None
-        )
-        if annotation is None:
-            continue  # the name of a section, a tag or the like
-        model = get_args(annotation)[-1] if get_args(annotation) else annotation
-    return [name for name in model.model_fields if name != "path"]
-
-
-def _line_of(text: str, keys: tuple[str, ...]) -> int:
-    """The line a key stands in, else its table's, else 1. tomllib keeps no positions."""
-    best, table = 1, tuple[str, ...]()
-    for number, line in enumerate(text.splitlines(), 1):
-        if header := re.match(r"\s*\[\[?([^\]]+)\]", line):
-            table = tuple(part.strip().strip("\"'") for part in header[1].split("."))
-            if table == keys[: len(table)]:
-                best = number
-        elif (key := re.match(r"\s*[\"']?([^\"'=]+?)[\"']?\s*=", line)) and (
-            (*table, key[1]) == keys[: len(table) + 1]
-        ):
-            return number
-    return best

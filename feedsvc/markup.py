@@ -34,6 +34,7 @@ _BLOCKS: Final = _names(
     "h1 h2 h3 h4 h5 h6 header hr li main ol p picture pre section source summary table tbody td tfoot th "
     "thead tr track ul video"
 )
+_KEPT: Final = _INLINE | _BLOCKS
 _GONE_WITH_CONTENT: Final = _names(
     "applet button canvas embed form frameset iframe math noembed noframes noscript object script select "
     "style svg template textarea title"
@@ -81,6 +82,8 @@ _ALIGNED_CELL: Final = re.compile(r'<(t[dh]) style="text-align: (left|center|rig
 _PRE_LINES: Final = re.compile(r"(<pre[^>]*>)\n+")
 _TAG: Final = re.compile(r'<(/?)([a-zA-Z][a-zA-Z0-9]*)(?:"[^"]*"|[^">])*>')
 _NOTE_MARK: Final = re.compile(r'<sup><a href="[^"]*#[^"]*">[^<]*</a></sup>')
+_OPENING: Final = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)([^<>]*/>)?")
+_ANY_TAG: Final = re.compile(r"<[^<>]*>")
 _BLANK_LINES: Final = re.compile(r"\n[ \t]*\n\s*")
 _MANY_TAGS = 2_000
 _DEEPEST = 500
@@ -123,9 +126,9 @@ def _paragraphs(text: str) -> str:
 def _sanitised(source: str, base: str) -> str:
     # The sanitiser's tree takes time quadratic in depth: 100,000 open tags hold the process for 20 seconds.
     if source.count("<") > _MANY_TAGS and _depth(source) > _DEEPEST:
-        return _paragraphs(_TAG.sub(_gap, source))
+        return _paragraphs(html.unescape(_ANY_TAG.sub(" ", source)))
     cleaner = nh3.Cleaner(
-        tags=_INLINE | _BLOCKS,
+        tags=_KEPT,
         clean_content_tags=_GONE_WITH_CONTENT,
         attributes=_ATTRIBUTES,
         attribute_filter=partial(_attribute, base),
@@ -140,7 +143,7 @@ def _sanitised(source: str, base: str) -> str:
         if again == clean:
             return clean
         clean = again
-    return _paragraphs(_TAG.sub(_gap, clean))
+    return _paragraphs(html.unescape(_ANY_TAG.sub(" ", clean)))
 
 
 def _cleaned(cleaner: nh3.Cleaner, source: str) -> str:
@@ -151,8 +154,9 @@ def _cleaned(cleaner: nh3.Cleaner, source: str) -> str:
 
 def _depth(source: str) -> int:
     deepest = depth = 0
-    for tag in _TAG.finditer(source):
-        if tag[2].lower() in _CLOSED_BY_OTHERS:
+    for tag in _OPENING.finditer(source):
+        name = tag[2].lower()
+        if name in _CLOSED_BY_OTHERS or (tag[3] and name not in _KEPT):
             continue
         depth = max(depth - 1, 0) if tag[1] else depth + 1
         deepest = max(deepest, depth)

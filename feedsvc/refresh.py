@@ -146,49 +146,48 @@ class Refresher:
         return report
 
     def scan_changed(self, paths: Collection[Path]) -> LoadReport:
-        """Load the files and folders that something happened to; they are read whatever their time says."""
+        """Load what something happened to. A file that is named is read whatever its time says."""
         report = LoadReport()
         if not self._root.is_dir():
             log.error("content_folder_missing", path=str(self._root))
             return report
         files: list[FoundFile] = []
         gone: list[str] = []
-        for path in sorted(
-            {story for changed in paths if (story := content.story_path(self._root, changed))}
-        ):
-            found = list(content.walk(self._root, path))
-            files += found
-            with self._store.read() as connection:
-                known = articles.sources(connection, path)
-            gone += sorted(known.keys() - {_storable(file.path) for file in found})
+        stories = {story for path in paths if (story := content.story_path(self._root, path)) is not None}
+        with self._store.read() as connection:
+            for path in sorted(stories):
+                seen = articles.sources(connection, path)
+                named = not (self._root / path).is_dir()
+                files += self._changed(content.walk(self._root, path), seen, every=named)
+                gone += sorted(seen)
         for start in range(0, len(files), _FILES_A_BATCH):
             self._load(files[start : start + _FILES_A_BATCH], report)
         self._remove(gone, report)
         return report
 
-    def _changed(self, found: Iterable[FoundFile], seen: dict[str, Source]) -> Iterator[FoundFile]:
+    def _changed(
+        self, found: Iterable[FoundFile], seen: dict[str, Source], *, every: bool = False
+    ) -> Iterator[FoundFile]:
         """The files to read. Takes every file found out of `seen`, which is left with those that are gone."""
         for file in found:
-            known = seen.pop(_storable(file.path), None)
-            if known is None or (known.size, known.mtime_ns) != (file.size, file.mtime_ns):
+            known = seen.pop(file.path, None)
+            if file.mtime_ns == 0:  # a folder that may not be read: what is in it isn't gone
+                for path in [path for path in seen if file.path == "." or path.startswith(f"{file.path}/")]:
+                    del seen[path]
+            if every or known is None or (known.size, known.mtime_ns) != (file.size, file.mtime_ns):
                 yield file
 
     def _load(self, files: Sequence[FoundFile], report: LoadReport) -> None:
         outcomes: dict[str, tuple[FoundFile, Loaded | Rejected]] = {}
         for file in files:
             try:
-                outcomes[_storable(file.path)] = (file, self._read(file))
+                outcomes[file.path] = (file, content.load(self._root, file.path, self._load_rules))
             except FileNotFoundError:
                 continue  # gone since it was found; the watcher or the next look will say so
         report.read += len(outcomes)
         with self._store.write() as tx:
             waiting = self._accept(tx, outcomes, report)
         self._load_again(waiting, report)
-
-    def _read(self, file: FoundFile) -> Loaded | Rejected:
-        if _storable(file.path) != file.path:
-            return Rejected(_storable(file.path), 1, "the file's name is not UTF-8; rename it")
-        return content.load(self._root, file.path, self._load_rules)
 
     def _accept(
         self, tx: Connection, outcomes: Mapping[str, tuple[FoundFile, Loaded | Rejected]], report: LoadReport
@@ -295,6 +294,8 @@ class Refresher:
         """Mark what time has flipped, publish every dirty feed; returns how many representations changed."""
         self._mark_flips()
         changed = self._publish_dirty()
+        if changed:
+            log.info("refreshed", representations=changed)
         with self._store.write() as tx:
             write_meta(tx, "refreshed_at", self._clock().isoformat())
         return changed
@@ -334,7 +335,7 @@ class Refresher:
                 dirty.release(tx, [key for key in keys if key not in failed])
             changed += len(published)
             for one in published:
-                log.info("feed_published", key=one.key, format=one.format, bytes=len(one.body))
+                log.debug("feed_published", key=one.key, format=one.format, bytes=len(one.body))
         return changed
 
     def _representations(self, tx: Connection, key: str, now: datetime) -> list[Unpublished]:
@@ -379,11 +380,6 @@ def _tell(report: LoadReport, accepted: Sequence[Loaded], rejected: Sequence[Rej
 
 def _with_what_stays(rejected: Rejected) -> Rejected:
     return Rejected(rejected.path, rejected.line, rejected.reason + _STAYS, rejected.article_id)
-
-
-def _storable(path: str) -> str:
-    """The path as text that any database takes: bytes of a name that aren't UTF-8 become escapes."""
-    return path.encode("utf-8", "backslashreplace").decode()
 
 
 def _digest(*parts: object) -> str:

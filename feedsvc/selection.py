@@ -126,7 +126,7 @@ def build(key: str, candidates: Iterable[Article], rules: Rules, audience: Audie
         key=key,
         title=title,
         description=description,
-        updated=max((article.modified for article in shown), default=rules.site.founded),
+        updated=max((a.modified for a in shown), default=rules.site.founded).replace(microsecond=0),
         site=rules.site,
         content=settings.content,
         formats=settings.formats,

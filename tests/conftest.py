@@ -1,5 +1,6 @@
 """What the tests share: real stores on both engines, and articles to put into them."""
 
+import logging
 import os
 import uuid
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
@@ -17,6 +19,7 @@ from feedsvc.store.schema import Store
 
 POSTGRES = os.environ.get("FEEDSVC_TEST_POSTGRES", "postgresql+psycopg://postgres@127.0.0.1:5432/test")
 
+structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
 settings.register_profile(
     "feedsvc",
     deadline=None,

@@ -1,4 +1,4 @@
-"""Every format is well-formed, says the same of the same stories, and is spliced as feedgen would write it."""
+"""Every format is well-formed, tells the same stories, and is spliced as feedgen would write it."""
 
 import json
 import locale

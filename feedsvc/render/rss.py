@@ -4,6 +4,7 @@ Pure: Feed and Story in, bytes out.
 """
 
 from functools import cache
+from zoneinfo import ZoneInfo
 
 from feedsvc import __version__, urls
 from feedsvc.model import CONTENT_TYPES, Feed, Image
@@ -46,7 +47,7 @@ def generator(feed: Feed) -> Generator:
     channel.language(site.language)
     channel.copyright(site.rights or None)
     channel.generator(f"feedsvc {__version__}")
-    channel.lastBuildDate(feed.updated)
+    channel.lastBuildDate(feed.updated.astimezone(ZoneInfo(site.timezone)))
     channel.ttl(max(1, -(-feed.max_age // 60)))
     channel.link(href=urls.feed_url(site, feed.key, "rss"), rel="self", type="application/rss+xml")
     for fmt in feed.formats:

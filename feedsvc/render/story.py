@@ -30,7 +30,7 @@ class Category:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """One article as feeds tell it: every URL absolute, every instant in the site's zone, text made safe."""
+    """One article as feeds tell it: URLs absolute, instants in the site's zone to the second, text safe."""
 
     id: str
     id_is_url: bool
@@ -66,8 +66,8 @@ def story(site: Site, article: Article) -> Story:
         title=article.title,
         summary=article.summary or summarized(to_text(body)),
         html=correction + body if article.correction else body,
-        published=article.visible_from.astimezone(zone),
-        modified=article.modified.astimezone(zone),
+        published=article.visible_from.astimezone(zone).replace(microsecond=0),
+        modified=article.modified.astimezone(zone).replace(microsecond=0),
         is_modified=article.modified > article.visible_from,
         authors=article.authors or _credited(article),
         categories=_categories(site, article),

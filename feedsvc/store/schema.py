@@ -165,7 +165,9 @@ class Store:
         with self.write() as tx:
             if self._engine.dialect.name == "postgresql":
                 tx.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
-            tx.execute(text("CREATE TABLE IF NOT EXISTS meta (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL)"))
+            tx.execute(
+                text("CREATE TABLE IF NOT EXISTS meta (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL)")
+            )
             done = int(read_meta(tx, "schema") or 0)
             if done > len(MIGRATIONS):
                 raise StoreError(

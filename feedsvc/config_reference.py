@@ -9,7 +9,8 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from feedsvc.config import ENVIRONMENT_PREFIX, Config
+from feedsvc.config import Config
+from feedsvc.config_file import ENVIRONMENT_PREFIX
 
 _INTRODUCTION = f"""\
 # Configuration

@@ -1,0 +1,103 @@
+"""config.toml and the environment → Config, or findings that name file, line, key and remedy.
+
+Knows no setting by name: what there is, and what is accepted, `config` declares.
+"""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from feedsvc.config import Config
+from feedsvc.errors import ConfigError
+
+ENVIRONMENT_PREFIX = "FEEDSVC_"
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Config:
+    """Read a configuration file, with `FEEDSVC_TABLE_KEY` variables over its scalar settings.
+
+    Raises ConfigError with one line for each finding: file, line, key, what was seen and what is wanted.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error}); name another file with --config") from error
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"at line (\d+)", str(error))
+        raise ConfigError(f"{path}:{line[1] if line else 1}: {error}") from error
+    variables = _overlay(tables, environ)
+    try:
+        config = Config.model_validate(tables)
+    except ValidationError as error:
+        findings = [_finding(path, text, variables, details) for details in error.errors()]
+        raise ConfigError("\n".join(findings)) from error
+    return config.model_copy(update={"path": path})
+
+
+def _overlay(tables: dict[str, Any], environ: Mapping[str, str]) -> dict[tuple[str, ...], str]:
+    """Put environment variables over `tables`; returns key path → variable, for error messages."""
+    variables: dict[tuple[str, ...], str] = {}
+    for table, info in Config.model_fields.items():
+        model = info.annotation
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            continue
+        for key in model.model_fields:
+            name = f"{ENVIRONMENT_PREFIX}{table}_{key}".upper()
+            if name in environ:
+                value: Any = environ[name]
+                if key == "formats":
+                    value = [part.strip() for part in value.split(",")]
+                tables.setdefault(table, {})[key] = value
+                variables[table, key] = name
+    return variables
+
+
+def _finding(path: Path, text: str, variables: Mapping[tuple[str, ...], str], details: ErrorDetails) -> str:
+    """One error as a line that names the place, the key, what was seen and what is wanted."""
+    keys = tuple(str(part) for part in details["loc"] if not str(part).startswith(("literal[", "function-")))
+    place = variables.get(keys) or f"{path}:{_line_of(text, keys)}"
+    dotted = ".".join(keys)
+    if details["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(keys[-1], _known_keys(keys[:-1]), 1, cutoff=0.3)
+        known = f"did you mean {near[0]}?" if near else f"known are {', '.join(_known_keys(keys[:-1]))}"
+        return f"{place}: {dotted}: unknown key; {known}"
+    reason = str(details["msg"]).removeprefix("Value error, ")
+    if not dotted:
+        return f"{place}: {reason}"
+    return f"{place}: {dotted}: {details['input']!r} is not accepted; {reason[:1].lower()}{reason[1:]}"
+
+
+def _known_keys(table: tuple[str, ...]) -> list[str]:
+    """The keys that may stand in the table of that name."""
+    model: Any = Config
+    for name in table:
+        annotation = (
+            model.model_fields[name].annotation if name in getattr(model, "model_fields", {}) else None
+        )
+        if annotation is None:
+            continue  # the name of a section, a tag or the like
+        model = get_args(annotation)[-1] if get_args(annotation) else annotation
+    return [name for name in model.model_fields if name != "path"]
+
+
+def _line_of(text: str, keys: tuple[str, ...]) -> int:
+    """The line a key stands in, else its table's, else 1. tomllib keeps no positions."""
+    best, table = 1, tuple[str, ...]()
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := re.match(r"\s*\[\[?([^\]]+)\]", line):
+            table = tuple(part.strip().strip("\"'") for part in header[1].split("."))
+            if table == keys[: len(table)]:
+                best = number
+        elif (key := re.match(r"\s*[\"']?([^\"'=]+?)[\"']?\s*=", line)) and (
+            (*table, key[1]) == keys[: len(table) + 1]
+        ):
+            return number
+    return best

@@ -1,0 +1,279 @@
+"""Walks `content/` and turns each story file into an article, or says why not.
+
+Knows the file system and what a story file is called; must not know the store, nor what was loaded before.
+"""
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from feedsvc.loading import fields, front_matter
+from feedsvc.loading.characters import XML_ILLEGAL, decoded
+from feedsvc.loading.faults import FieldError, FrontMatterError
+from feedsvc.loading.front_matter import FrontMatter
+from feedsvc.model import Article, Loaded, Note, Rejected
+
+log = structlog.get_logger(__name__)
+
+SUFFIXES: Final = (".md", ".markdown", ".html", ".htm", ".json")
+_PASSED_OVER: Final = re.compile(r"^[.~]|^#.*#$|~$|\.(?:swp|bak|orig|tmp)$|^_index\.", re.IGNORECASE)
+_OUTSIDE: Final = "a link that leads out of the content folder; put the story itself there"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRules:
+    """What loading is told: the zone of dates written without one, and the most bytes of a story file."""
+
+    timezone: str = "UTC"
+    max_file_bytes: int = 5_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A story file: its path relative to `content/` with `/` between parts, size in bytes, and mtime."""
+
+    path: str
+    size: int
+    mtime_ns: int
+
+
+class _Folder(NamedTuple):
+    path: str
+    real: str
+    trail: tuple[str, ...]
+    """The real folders in which links were followed on the way here."""
+
+
+def walk(root: Path, under: str = "") -> Iterator[FoundFile]:
+    """Every story file below `root`, or below `under` in it (which may be one file), ordered by path.
+
+    Hidden files, editors' backups, other suffixes and Hugo's `_index` pages are passed over. Links to folders
+    are followed within `root`; a link that leads out of it is yielded, for `load` to reject with a reason. So
+    is a folder that may not be read. A file name that is not UTF-8 is yielded escaped, and rejected likewise.
+    What is missing yields nothing.
+    """
+    base = os.path.realpath(root)
+    waiting: list[FoundFile | _Folder] = []
+    if (start := _start(base, under)) is not None:
+        waiting.append(start)
+    followed: set[str] = set()
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, FoundFile):
+            yield found
+        else:
+            waiting.extend(_listed(found, base, followed))
+
+
+def _start(base: str, under: str) -> FoundFile | _Folder | None:
+    parts = [part for part in under.split("/") if part]
+    path = ""
+    for part in parts:
+        if _PASSED_OVER.search(part):
+            return None
+        path = f"{path}/{part}" if path else part
+        if not _within(base, os.path.realpath(f"{base}/{path}")):
+            return _found(path, f"{base}/{path}")
+    full = f"{base}/{path}" if path else base
+    if os.path.isdir(full):
+        return _Folder(f"{path}/" if path else "", os.path.realpath(full), ())
+    return _found(path, full) if path and path.lower().endswith(SUFFIXES) else None
+
+
+def _listed(folder: _Folder, base: str, followed: set[str]) -> list[FoundFile | _Folder]:
+    """What a folder holds, last path first, so that a stack gives it back in path order."""
+    named: list[tuple[str, FoundFile | _Folder]] = []
+    try:
+        with os.scandir(folder.real) as entries:
+            for entry in entries:
+                made = _judged(entry, folder, base, followed)
+                if made is not None:
+                    named.append((made.path, made))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        log.warning("folder_unreadable", path=folder.path or ".", error=str(error))
+        return [FoundFile(folder.path.rstrip("/") or ".", 0, 0)]
+    named.sort(key=lambda pair: pair[0], reverse=True)
+    return [made for _, made in named]
+
+
+def _judged(
+    entry: os.DirEntry[str], folder: _Folder, base: str, followed: set[str]
+) -> FoundFile | _Folder | None:
+    name = entry.name
+    is_story = name.lower().endswith(SUFFIXES)
+    if _PASSED_OVER.search(name):
+        return None
+    path = folder.path + (name if name.isascii() else _readable(name))
+    if entry.is_symlink():
+        target = os.path.realpath(entry.path)
+        if os.path.isdir(target):
+            return _linked(entry, path, target, folder, base, followed)
+    elif entry.is_dir():
+        return _Folder(f"{path}/", entry.path, folder.trail)
+    return _stated(entry, path) if is_story else None
+
+
+def _linked(
+    entry: os.DirEntry[str], path: str, target: str, folder: _Folder, base: str, followed: set[str]
+) -> FoundFile | _Folder | None:
+    if not _within(base, target):
+        return _found(path, entry.path)
+    # A link met again, or one to a folder it is in, would never end.
+    if entry.path in followed or any(_within(target, real) for real in (*folder.trail, folder.real)):
+        return None
+    followed.add(entry.path)
+    return _Folder(f"{path}/", target, (*folder.trail, folder.real))
+
+
+def _stated(entry: os.DirEntry[str], path: str) -> FoundFile | None:
+    try:
+        seen = entry.stat()
+    except OSError:
+        return _found(path, entry.path)
+    return FoundFile(path, seen.st_size, seen.st_mtime_ns)
+
+
+def _found(path: str, full: str) -> FoundFile | None:
+    """A file or link by its path; None if it is gone. A link that leads nowhere is not gone."""
+    for look in (os.stat, os.lstat):
+        try:
+            seen = look(full)
+        except OSError:
+            continue
+        return FoundFile(path, seen.st_size, seen.st_mtime_ns)
+    return None
+
+
+def _within(outer: str, inner: str) -> bool:
+    return inner == outer or inner.startswith(outer.rstrip("/") + "/")
+
+
+def _readable(name: str) -> str:
+    """A name with the bytes escaped that are not UTF-8 (`caf\\xe9.md`), so that a store can hold it."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def story_path(root: Path, changed: Path) -> str | None:
+    """Where a change seen by a watcher is, relative to `root`: for `walk` to look under.
+
+    None if it cannot be a story file, nor a folder that may hold some; "" for `root` itself. The path need
+    not be there any more.
+    """
+    relative = _relative(root, changed)
+    if relative is None or any(_PASSED_OVER.search(part) for part in relative.parts):
+        return None
+    path = relative.as_posix() if relative.parts else ""
+    if _readable(path) != path:
+        return "" if len(relative.parts) < 2 else story_path(root, changed.parent)
+    if not path or path.lower().endswith(SUFFIXES) or os.path.isdir(changed):
+        return path
+    # A folder that is gone can no longer be told from a file, except that files mostly have a suffix.
+    return path if not relative.suffix and not os.path.lexists(changed) else None
+
+
+def _relative(root: Path, changed: Path) -> Path | None:
+    seen = os.path.abspath(changed)
+    for base in (os.path.abspath(root), os.path.realpath(root)):
+        if _within(base, seen):
+            return Path(os.path.relpath(seen, base)) if seen != base else Path()
+    return None
+
+
+def load(root: Path, path: str, rules: LoadRules) -> Loaded | Rejected:
+    """Read one file that `walk` found, and make its article.
+
+    Never reads more than `rules.max_file_bytes`. Raises FileNotFoundError if the file has gone meanwhile;
+    every other trouble is a Rejected.
+    """
+    try:
+        raw = _read(os.path.realpath(root), path, rules.max_file_bytes)
+    except FrontMatterError as error:
+        return _rejected(path, error)
+    return parse(path, raw, rules)
+
+
+def _read(base: str, path: str, limit: int) -> bytes:
+    full = f"{base}/{path}"
+    real = os.path.realpath(full)
+    if not _within(base, real):
+        raise FrontMatterError(1, _OUTSIDE)
+    try:
+        with open(real, "rb", opener=_opened) as file:
+            seen = os.fstat(file.fileno())
+            if not stat.S_ISREG(seen.st_mode):
+                raise FrontMatterError(1, "not a regular file; put the story itself there")
+            # One byte more than allowed tells a file that has grown since.
+            raw = b"" if seen.st_size > limit else file.read(limit + 1)
+    except FileNotFoundError:
+        if os.path.islink(full):
+            raise FrontMatterError(1, "a link that leads nowhere; put the story itself there") from None
+        if "\\x" in path:
+            raise FrontMatterError(1, "the file's name is not UTF-8; rename it") from None
+        raise
+    except NotADirectoryError:
+        raise FileNotFoundError(full) from None
+    except OSError as error:
+        raise FrontMatterError(1, f"cannot be read: {error.strerror}") from None
+    size = max(seen.st_size, len(raw))
+    if size > limit:
+        raise FrontMatterError(1, f"{size:,} bytes are too many; a story may have {limit:,}")
+    return raw
+
+
+def _opened(path: str, flags: int) -> int:
+    # Without O_NONBLOCK a named pipe holds the process; O_NOFOLLOW refuses a link put there since.
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
+
+
+def parse(path: str, raw: bytes, rules: LoadRules) -> Loaded | Rejected:
+    """Make the article of a story file from its bytes, or say why not.
+
+    `path` is relative to `content/`, with `/` between its parts; its suffix tells the format. Pure but for
+    the log of a crash.
+    """
+    zone = ZoneInfo(rules.timezone)
+    try:
+        return _parsed(path, raw, zone)
+    except FrontMatterError as error:
+        return _rejected(path, error)
+    except Exception as error:
+        # Whatever one story trips over in here, every other story must still go out.
+        log.exception("story_crashed", path=path)
+        seen = f"internal error, {type(error).__name__}: {str(error)[:200]}"
+        return _rejected(path, FrontMatterError(1, f"{seen}; please report it with the file"))
+
+
+def _parsed(path: str, raw: bytes, zone: ZoneInfo) -> Loaded:
+    story, notes = decoded(raw)
+    found = front_matter.read(story, "." + path.rpartition(".")[2].lower())
+    try:
+        article = fields.article(found, path, zone)
+    except FieldError as error:
+        raise FrontMatterError(found.line_of(error.key), str(error)) from None
+    notes.extend(found.notes)
+    notes.extend(_cdata_ends(path, article, found))
+    return Loaded(path, article, tuple(sorted(notes, key=lambda note: note.line)))
+
+
+def _cdata_ends(path: str, article: Article, found: FrontMatter) -> Iterator[Note]:
+    reason = "']]>' ends a CDATA section; it is escaped in the feeds; remove it if it is not meant"
+    title = found.first("title")
+    if title and "]]>" in article.title:
+        yield Note(found.line_of(title.key), reason)
+    if (position := found.body.find("]]>")) >= 0:
+        # The lines of a JSON article's body are not lines of its file.
+        lines = 0 if path.lower().endswith(".json") else found.body.count("\n", 0, position)
+        yield Note(found.body_line + lines, reason)
+
+
+def _rejected(path: str, error: FrontMatterError) -> Rejected:
+    return Rejected(path, error.line, XML_ILLEGAL.sub("", str(error)))

@@ -1,0 +1,72 @@
+"""The dates and times people write in front matter → aware UTC.
+
+Pure: no clock, and no key names; a date that cannot be read is None, and the caller says which key held it.
+"""
+
+import re
+from datetime import UTC, date, datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+_ISO: Final = re.compile(
+    r"(\d{4})([-/])(\d{1,2})\2(\d{1,2})"
+    r"(?:(?:[ \t]+|[Tt])(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d+))?)?"
+    r"[ \t]*(?:([Zz]|UTC|GMT)|([+-])(\d{2}):?(\d{2})?)?)?",
+    re.ASCII,
+)
+"""ISO 8601 and RFC 3339, as loosely as YAML 1.1 and the three generators write them."""
+
+_RFC2822: Final = re.compile(
+    r"(?:[A-Za-z]{3,9},?\s+)?\d{1,2}\s+[A-Za-z]{3,9}\s+\d{4}\s+\d{1,2}:\d{2}(?::\d{2})?"
+    r"(\s+(?:[+-]\d{4}|UTC?|GMT|Z|[ECMP][SD]T))?(?:\s+\([^)]*\))?",
+    re.ASCII,
+)
+"""https://www.rfc-editor.org/rfc/rfc5322#section-3.3 with the zone names of its section 4.3."""
+
+
+def instant(value: object, zone: ZoneInfo) -> datetime | None:
+    """What `value` says as aware UTC, to the microsecond: an embargo lifts no part of a second early.
+
+    None if it is no date.
+
+    `value` is text, or what TOML made of it. `zone` holds for a date that names none; a day is its midnight.
+    """
+    if isinstance(value, str):
+        value = _written(value.strip())
+    if isinstance(value, datetime):
+        moment = value
+    elif isinstance(value, date):
+        moment = datetime(value.year, value.month, value.day)  # noqa: DTZ001 - gets its zone below
+    else:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=zone)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        return None
+
+
+def _written(text: str) -> datetime | None:
+    try:
+        if found := _ISO.fullmatch(text):
+            return _iso(found)
+        if found := _RFC2822.fullmatch(text):
+            moment = parsedate_to_datetime(text)
+            # RFC 5322 reads -0000 as UTC whose local zone is not known; the standard library drops it.
+            return moment.replace(tzinfo=UTC) if found[1] and moment.tzinfo is None else moment
+    except ValueError:
+        return None
+    return None
+
+
+def _iso(found: re.Match[str]) -> datetime:
+    year, _, month, day, hour, minute, second, fraction, utc, sign, hours, minutes = found.groups()
+    zone: timezone | None = UTC if utc else None
+    if sign:
+        offset = timedelta(hours=int(hours), minutes=int(minutes or 0))
+        zone = timezone(-offset if sign == "-" else offset)
+    micros = int((fraction or "")[:6].ljust(6, "0"))
+    time = (int(hour or 0), int(minute or 0), int(second or 0), micros)
+    return datetime(int(year), int(month), int(day), *time, tzinfo=zone)

@@ -1,0 +1,237 @@
+"""The keys of a story, as Hugo, Jekyll and Pelican authors write them → an Article.
+
+Knows what each key means and which names it goes by; never how a file is taken apart. `slug` is understood
+and ignored: it would move a story's id when its headline changes, and an id must not move.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from feedsvc.loading import dates, media, people
+from feedsvc.loading.characters import XML_ILLEGAL
+from feedsvc.loading.faults import FrontMatterError
+from feedsvc.loading.front_matter import FrontMatter
+from feedsvc.loading.values import Written, address, as_flag, flag, label, labels, line, text
+from feedsvc.model import BEGINNING, Article, Status, Term, versioned
+from feedsvc.slugs import humanized, section_path, slug
+
+_DATED_NAME: Final = re.compile(r"(\d{4}-\d{1,2}-\d{1,2})-.", re.ASCII)
+_BLANK_START: Final = re.compile(r"(?:[ \t]*\n)+")
+_NOT_IN_ID: Final = re.compile(r'[\s\x00-\x1f\x7f-\x9f?#\\<>"]|(?:^|/)\.{1,2}(?:/|$)|^/|/$')
+_LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*")
+_LONGEST_ID: Final = 512
+_A_DATE: Final = "write 2026-02-11 or 2026-02-11T14:00:00+01:00"
+_DATES: Final = ("date", "published", "publisheddate", "pubdate", "created", "datepublished", "publishdate")
+_UPDATES: Final = ("updated", "lastmod", "modified", "lastmodifiedat", "dateupdated", "datemodified")
+_IMAGES: Final = ("images", "image", "cover", "featuredimage", "thumbnail", "hero")
+_ENCLOSURES: Final = ("enclosures", "enclosure", "audio", "podcast", "attachments")
+_STATUSES: Final[dict[str, Status]] = {
+    "draft": "draft",
+    "hidden": "draft",
+    "skip": "draft",
+    "published": "published",
+    "withdrawn": "withdrawn",
+}
+
+
+def article(found: FrontMatter, path: str, zone: ZoneInfo) -> Article:
+    """The article of one story file, with its digest.
+
+    `path` is the file's, relative to `content/`, with `/` between its parts; it gives id, section and date
+    where the author wrote none. `zone` holds for dates that name none. Raises FieldError if a key holds what
+    it cannot, FrontMatterError if something is missing.
+    """
+    place = _place(path)
+    status = _status(found, place)
+    title, body = _title_and_body(found)
+    published = _published(found, place, status, zone)
+    section, section_labels = _section(found, place)
+    return versioned(
+        Article(
+            id=_id(found, place),
+            title=title,
+            published=published,
+            updated=max(_first_instant(found, zone, *_UPDATES) or published, published),
+            url=_url(found),
+            section=section,
+            section_labels=section_labels,
+            tags=_tags(found, section),
+            authors=people.authors(found.first("authors", "author", "byline", "creator")),
+            source=people.source(found.first("source", "agency", "credit")),
+            dateline=_line(found, "dateline"),
+            summary=_text(found, "summary", "description", "excerpt"),
+            body=body,
+            markup=found.markup,
+            language=_language(found),
+            embargo=_first_instant(found, zone, "embargo", "publishdate"),
+            expires=_first_instant(found, zone, "expires", "expirydate", "unpublishdate"),
+            status=status,
+            correction=_text(found, "correction", "corrected"),
+            withdrawal=_withdrawal(found) if status == "withdrawn" else "",
+            rights=_line(found, "rights", "copyright", "license"),
+            images=media.images(found.first(*_IMAGES)),
+            enclosures=media.enclosures(found.first(*_ENCLOSURES)),
+        )
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What a file's path says of its story."""
+
+    id: str
+    folders: tuple[str, ...]
+    day: str
+
+
+def _place(path: str) -> _Place:
+    *folders, name = path.split("/")
+    stem = name.rpartition(".")[0]
+    if stem.lower() == "index" and folders:
+        stem = folders.pop()
+    made = "/".join(part for folder in [*folders, stem] if (part := slug(folder)))
+    dated = _DATED_NAME.match(stem)
+    return _Place(made, tuple(folders), dated[1] if dated else "")
+
+
+def _id(found: FrontMatter, place: _Place) -> str:
+    written = found.first("id", "guid")
+    if written is None:
+        if not place.id or len(place.id) > _LONGEST_ID:
+            raise FrontMatterError(1, "the file's name makes no id; write id: …")
+        return place.id
+    made = text(written)
+    if len(made) > _LONGEST_ID or _NOT_IN_ID.search(made):
+        wanted = f'write at most {_LONGEST_ID} characters, no spaces, none of ? # < > " \\ and no / at an end'
+        raise written.unfit(f"is not an id; {wanted}")
+    return made
+
+
+def _title_and_body(found: FrontMatter) -> tuple[str, str]:
+    body = found.body.rstrip()
+    if blank := _BLANK_START.match(body):
+        body = body[blank.end() :]
+    title = _line(found, "title")
+    if not title and found.markup == "markdown" and body.startswith(("# ", "#\t")):
+        heading, _, rest = body.partition("\n")
+        title, body = _heading_text(heading), rest.lstrip("\n")
+    if not title and not body:
+        raise FrontMatterError(1, "no title and no body; write title: … and the story below the front matter")
+    return title, body
+
+
+def _heading_text(heading: str) -> str:
+    """The words of `# Words #`: https://spec.commonmark.org/0.31.2/#atx-headings"""
+    words = heading.split()[1:]
+    return " ".join(words[:-1] if words and not words[-1].strip("#") else words)
+
+
+def _status(found: FrontMatter, place: _Place) -> Status:
+    explicit = found.first("status")
+    status = _STATUSES.get(line(explicit).lower()) if explicit else None
+    if explicit and status is None:
+        raise explicit.unfit("is not a status; write draft, published or withdrawn")
+    withdrawn = found.first("withdrawn")
+    if status == "withdrawn" or (withdrawn and as_flag(withdrawn.value) is not False):
+        return "withdrawn"
+    draft, published = found.first("draft"), found.first("published")
+    if (
+        status == "draft"
+        or (draft and flag(draft))
+        or (published and as_flag(published.value) is False)
+        or "_drafts" in place.folders
+    ):
+        return "draft"
+    # A reason for withdrawing a story is not written on one that is meant to stay out.
+    if status is None and found.first("withdrawal", "withdrawnreason"):
+        return "withdrawn"
+    return "published"
+
+
+def _withdrawal(found: FrontMatter) -> str:
+    written = found.first("withdrawn")
+    if written and as_flag(written.value) is None:
+        return text(written)
+    return _text(found, "withdrawal", "withdrawnreason", "reason")
+
+
+def _published(found: FrontMatter, place: _Place, status: Status, zone: ZoneInfo) -> datetime:
+    for name in _DATES:
+        written = found.first(name)
+        # Jekyll's `published: false` is no date.
+        if written and not (name == "published" and as_flag(written.value) is not None):
+            return _instant(written, zone)
+    if moment := dates.instant(place.day, zone):
+        return max(moment, BEGINNING)
+    if status == "published":
+        raise FrontMatterError(1, f"no date; {_A_DATE} after date:")
+    return BEGINNING
+
+
+def _first_instant(found: FrontMatter, zone: ZoneInfo, *names: str) -> datetime | None:
+    written = found.first(*names)
+    return _instant(written, zone) if written else None
+
+
+def _instant(written: Written, zone: ZoneInfo) -> datetime:
+    moment = dates.instant(written.value, zone)
+    if moment is None:
+        raise written.unfit(f"is not a date; {_A_DATE}")
+    if moment < BEGINNING:
+        raise written.unfit("is before 1970; write a later date")
+    return moment
+
+
+def _section(found: FrontMatter, place: _Place) -> tuple[str, tuple[str, ...]]:
+    if written := found.first("section"):
+        return section_path(label(written))
+    if categories := _categories(found):
+        return section_path(categories[0])
+    # Jekyll's _posts and _drafts hold stories, but are no section.
+    folders = [folder for folder in place.folders if slug(folder) and not folder.startswith("_")]
+    readable = (XML_ILLEGAL.sub("", humanized(folder)) or slug(folder) for folder in folders)
+    return "/".join(slug(folder) for folder in folders), tuple(readable)
+
+
+def _categories(found: FrontMatter) -> list[str]:
+    written = found.first("categories", "category")
+    return labels(written) if written else []
+
+
+def _tags(found: FrontMatter, section: str) -> tuple[Term, ...]:
+    written = found.first("tags", "tag", "keywords")
+    terms: dict[str, Term] = {}
+    for name in labels(written) if written else []:
+        terms.setdefault(slug(name), Term(name, slug(name)))
+    for name in _categories(found):
+        if slug(name) != section.rpartition("/")[2] and section_path(name)[0] != section:
+            terms.setdefault(slug(name), Term(name, slug(name)))
+    return tuple(terms.values())
+
+
+def _url(found: FrontMatter) -> str | None:
+    written = found.first("url", "permalink", "canonical", "canonicalurl", "link")
+    return address(written) if written else None
+
+
+def _language(found: FrontMatter) -> str | None:
+    written = found.first("language", "lang")
+    if written is None:
+        return None
+    tag = line(written).replace("_", "-")
+    if not _LANGUAGE.fullmatch(tag):
+        raise written.unfit("is not a language; write a tag such as en or nl-BE")
+    return tag
+
+
+def _line(found: FrontMatter, *names: str) -> str:
+    written = found.first(*names)
+    return line(written) if written else ""
+
+
+def _text(found: FrontMatter, *names: str) -> str:
+    written = found.first(*names)
+    return text(written) if written else ""

@@ -1,0 +1,162 @@
+"""YAML, TOML and JSON → keys and values, or the line at which they break the format.
+
+Pure: knows syntax and nothing of stories. Deep nesting and alias bombs harm nothing here.
+"""
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from typing import Final
+
+import yaml
+
+from feedsvc.loading.faults import FrontMatterError
+from feedsvc.loading.values import shown
+
+_LOADER: Final[type[yaml.BaseLoader] | type[yaml.CBaseLoader]] = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+_DEEPEST: Final = 20
+_NULLS: Final = frozenset({"", "~", "null"})
+_TOML_PLACE: Final = re.compile(r" \(at line (\d+), column \d+\)")
+
+
+def read_yaml(source: str, start: int) -> dict[str, object]:
+    """The mapping in a block of YAML that begins at line `start` of its file.
+
+    Every plain scalar but an empty one is the text its author wrote (`12:30`, `no`, `2026-02-11`). An alias
+    is the very value it stands for. Raises FrontMatterError.
+    """
+    # From events, not by yaml.load: libyaml's composer recurses in C, and 100,000 brackets kill the process.
+    events = yaml.parse(source, Loader=_LOADER)
+    try:
+        tree = _YamlTree(events, start).document()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        # What is left open is noticed at the end; its author looks for where it was opened.
+        if mark and error.context_mark and mark.line >= source.count("\n"):
+            mark = error.context_mark
+        line = start + min(mark.line if mark else 0, max(source.count("\n") - 1, 0))
+        raise FrontMatterError(line, f"not valid YAML: {error.problem or error.context}") from error
+    except yaml.YAMLError as error:
+        raise FrontMatterError(start, f"not valid YAML: {error}") from error
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise FrontMatterError(start, f"front matter is {shown(tree)}; write lines such as 'title: …'")
+    return tree
+
+
+class _YamlTree:
+    """Builds values from YAML's events; holds the anchors seen so far."""
+
+    def __init__(self, events: Iterator[yaml.Event], start: int) -> None:
+        self._events = events
+        self._start = start
+        self._anchors: dict[str, object] = {}
+
+    def document(self) -> object:
+        tree: object = None
+        documents = 0
+        for event in self._events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    raise FrontMatterError(self._line(event), "a second YAML document; write one")
+            elif isinstance(event, yaml.NodeEvent):
+                tree = self._node(event, 0)
+        return tree
+
+    def _node(self, event: yaml.Event, depth: int) -> object:
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(event)
+        if depth > _DEEPEST:
+            raise FrontMatterError(self._line(event), f"nested too deeply; at most {_DEEPEST} levels")
+        value: object
+        if isinstance(event, yaml.ScalarEvent):
+            value = None if event.implicit[0] and event.value in _NULLS else event.value
+        elif isinstance(event, yaml.SequenceStartEvent):
+            value = self._sequence(depth + 1)
+        else:
+            value = self._mapping(depth + 1)
+        if isinstance(event, yaml.NodeEvent) and event.anchor:
+            self._anchors[event.anchor] = value
+        return value
+
+    def _alias(self, event: yaml.AliasEvent) -> object:
+        # An anchor is known once its value is whole, so that no value can hold itself.
+        if event.anchor not in self._anchors:
+            raise FrontMatterError(self._line(event), f"*{event.anchor}: no &{event.anchor} ends before it")
+        return self._anchors[event.anchor]
+
+    def _sequence(self, depth: int) -> list[object]:
+        made: list[object] = []
+        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
+            made.append(self._node(event, depth))
+        return made
+
+    def _mapping(self, depth: int) -> dict[str, object]:
+        made: dict[str, object] = {}
+        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+            key = self._node(event, depth)
+            if not isinstance(key, str):
+                raise FrontMatterError(self._line(event), f"{shown(key)} is not a key; write 'title: …'")
+            if key in made:
+                raise FrontMatterError(self._line(event), f"{key}: is written twice; keep one")
+            made[key] = self._node(next(self._events), depth)
+        return made
+
+    def _line(self, event: yaml.Event) -> int:
+        return self._start + (event.start_mark.line if event.start_mark else 0)
+
+
+def read_toml(source: str, start: int) -> dict[str, object]:
+    """The table in a block of TOML that begins at line `start` of its file. Raises FrontMatterError."""
+    try:
+        return tomllib.loads(source)
+    except ValueError as error:
+        place = _TOML_PLACE.search(str(error))
+        line = start + (int(place[1]) - 1 if place else max(source.count("\n") - 1, 0))
+        reason = _TOML_PLACE.sub("", str(error)).removesuffix(" (at end of document)")
+        raise FrontMatterError(line, f"not valid TOML: {reason}") from error
+    except RecursionError:
+        raise FrontMatterError(start, f"nested too deeply; at most {_DEEPEST} levels") from None
+
+
+class _TwiceError(ValueError):
+    def __init__(self, key: str) -> None:
+        super().__init__(f"{key}: is written twice; keep one")
+        self.key = key
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    made: dict[str, object] = {}
+    for key, value in pairs:
+        if key in made:
+            raise _TwiceError(key)
+        made[key] = value
+    return made
+
+
+_JSON: Final = json.JSONDecoder(object_pairs_hook=_once)
+
+
+def read_json(text: str) -> tuple[dict[str, object], int]:
+    """The JSON object that `text` begins with, and where it ends in `text`. Raises FrontMatterError."""
+    begin = len(text) - len(text.lstrip())
+    try:
+        made, end = _JSON.raw_decode(text, begin)
+    except json.JSONDecodeError as error:
+        if error.pos >= len(text.rstrip()):
+            opened = text.count("\n", 0, begin) + 1
+            raise FrontMatterError(
+                opened, "'{' is opened and not closed; write '}' after the last key"
+            ) from None
+        raise FrontMatterError(error.lineno, f"not valid JSON: {error.msg}") from None
+    except _TwiceError as error:
+        found = [match.start() for match in re.finditer(re.escape(json.dumps(error.key)), text)]
+        raise FrontMatterError(text.count("\n", 0, found[-1] if found else 0) + 1, str(error)) from None
+    except (RecursionError, ValueError):
+        raise FrontMatterError(1, "JSON is nested too deeply, or holds a number too long to read") from None
+    if not isinstance(made, dict):
+        raise FrontMatterError(1, f'the file holds {shown(made)}; write an object: {{"title": …}}')
+    return made, end

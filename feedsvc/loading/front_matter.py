@@ -1,0 +1,223 @@
+"""The text of a story file → its keys and values, and its body.
+
+Knows where front matter begins and ends, never what a key means. python-frontmatter is not used: it hides the
+line at which the body begins, and takes an unclosed block for body.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from html.parser import HTMLParser
+from io import StringIO
+from typing import Final
+
+from feedsvc.loading.characters import YAML_ILLEGAL, scrubbed, without
+from feedsvc.loading.faults import FieldError, FrontMatterError
+from feedsvc.loading.formats import read_json, read_toml, read_yaml
+from feedsvc.loading.values import Written, normalised, text
+from feedsvc.model import Markup, Note
+
+_FENCE: Final = re.compile(r"\s*^(---|\+\+\+)[ \t]*(?:\n|\Z)", re.MULTILINE)
+_CLOSING: Final = {
+    "---": re.compile(r"^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.MULTILINE),
+    "+++": re.compile(r"^\+\+\+[ \t]*(?:\n|\Z)", re.MULTILINE),
+}
+_HEADER: Final = re.compile(r"([A-Za-z][\w-]*)[ \t]*:[ \t]*(.*)")
+_BODY: Final = re.compile(r"<body\b[^<>]*>", re.IGNORECASE)
+_BODY_END: Final = re.compile(r"</body\s*>", re.IGNORECASE)
+_MARKUPS: Final[dict[str, Markup]] = {".html": "html", ".htm": "html"}
+_BODY_KEYS: Final[dict[str, Markup]] = {
+    "contenthtml": "html",
+    "contentmarkdown": "markdown",
+    "contenttext": "text",
+}
+_LONGEST_HEAD: Final = 65_536
+_WANTED: Final = "begin the file with lines '---', 'title: …', 'date: 2026-02-11', '---'"
+
+
+@dataclass(frozen=True, slots=True)
+class FrontMatter:
+    """The keys and values of a story file, and its body.
+
+    `fields` is keyed by `values.normalised`; of two spellings of one key, the first is kept. `source` is the
+    text that `fields` came from; it begins at line `start` of the file, as `body` does at `body_line`.
+    """
+
+    fields: dict[str, Written]
+    source: str
+    start: int
+    body: str
+    body_line: int
+    markup: Markup
+    notes: tuple[Note, ...] = ()
+
+    def first(self, *names: str) -> Written | None:
+        """The first of these keys (see `values.normalised`) that holds something."""
+        for name in names:
+            found = self.fields.get(name)
+            if found is not None and not found.is_empty:
+                return found
+        return None
+
+    def line_of(self, key: str) -> int:
+        """The line of the file where `key`, as its author wrote it, stands; `start` if it is not found."""
+        return _line_of(key, self.source, self.start)
+
+
+def read(story: str, suffix: str) -> FrontMatter:
+    """Take a story file apart.
+
+    `story` has `\\n` line ends and nothing that XML forbids; `suffix` is the file name's, in lower case with
+    its dot. Raises FrontMatterError, with the line of the file.
+    """
+    if suffix == ".json":
+        return _json_article(story)
+    markup = _MARKUPS.get(suffix, "markdown")
+    if fence := _FENCE.match(story):
+        return _fenced(story, fence, markup)
+    if story.lstrip().startswith("{"):
+        pairs, end = read_json(story)
+        return _made(pairs, story[:end], 1, story[end:], _lines(story, end) + 1, markup)
+    found = _html_head(story) if markup == "html" else _header_block(story)
+    if found is None:
+        raise FrontMatterError(1, f"no title and no date; {_WANTED}")
+    return found
+
+
+def _fenced(story: str, fence: re.Match[str], markup: Markup) -> FrontMatter:
+    mark = fence[1]
+    opened = _lines(story, fence.start(1)) + 1
+    closing = _CLOSING[mark].search(story, fence.end())
+    if closing is None:
+        wanted = f"write a line {mark!r} after the last key"
+        raise FrontMatterError(opened, f"front matter is opened with {mark!r} and not closed; {wanted}")
+    source, start = story[fence.end() : closing.start()], opened + 1
+    notes: list[Note] = []
+    if mark == "---":
+        source = without(YAML_ILLEGAL, source, start, notes, "YAML")
+        pairs = read_yaml(source, start)
+    else:
+        pairs = read_toml(source, start)
+    body_line = start + _lines(source, len(source)) + 1
+    return _made(pairs, source, start, story[closing.end() :], body_line, markup, notes)
+
+
+def _json_article(story: str) -> FrontMatter:
+    if not story.strip():
+        raise FrontMatterError(1, 'the file is empty; write an object: {"title": …, "date": …, "body": …}')
+    pairs, end = read_json(story)
+    if rest := story[end:].strip():
+        line = _lines(story, story.index(rest, end)) + 1
+        raise FrontMatterError(line, "there is more after the closing '}'; a .json file is one object")
+    made = _made(pairs, story, 1, "", 1, "markdown")
+    try:
+        return _with_json_body(made)
+    except FieldError as error:
+        raise FrontMatterError(made.line_of(error.key), str(error)) from None
+
+
+def _with_json_body(made: FrontMatter) -> FrontMatter:
+    markups: dict[object, Markup] = {"markdown": "markdown", "html": "html", "text": "text"}
+    kind = made.first("markup")
+    named = text(kind) if kind else "markdown"
+    if kind and named not in markups:
+        raise kind.unfit("is not one of markdown, html, text")
+    for name, markup in {"body": markups[named], **_BODY_KEYS}.items():
+        if found := made.first(name):
+            return replace(made, body=text(found), body_line=made.line_of(found.key), markup=markup)
+    return made
+
+
+def _header_block(story: str) -> FrontMatter | None:
+    """Pelican's `Title: …` lines, as Python-Markdown's meta-data extension reads them, up to a blank line."""
+    lines: dict[str, list[str]] = {}
+    key, end = "", 0
+    for number, line in enumerate(StringIO(story), start=1):
+        if not line.strip():
+            end += len(line)
+            break
+        if key and line.startswith((" ", "\t")):
+            lines[key].append(line.strip())
+        elif header := _HEADER.match(line):
+            key = header[1]
+            if key in lines:
+                raise FrontMatterError(number, f"{key}: is written twice; keep one")
+            lines[key] = [header[2].strip()]
+        else:
+            break
+        end += len(line)
+    if not lines:
+        return None
+    pairs: dict[str, object] = {key: "\n".join(parts) for key, parts in lines.items()}
+    return _made(pairs, story[:end], 1, story[end:], _lines(story, end) + 1, "markdown")
+
+
+def _html_head(story: str) -> FrontMatter | None:
+    """Pelican's HTML: `<title>` and `<meta name= content=>` in the head, the story in the body."""
+    begin = _BODY.search(story)
+    if begin is None or begin.start() > _LONGEST_HEAD:
+        return None
+    end = _BODY_END.search(story, begin.end())
+    head = _Head()
+    head.feed(story[: begin.start()])
+    head.close()
+    body = story[begin.end() : end.start() if end else None]
+    line = _lines(story, begin.end()) + 1
+    return _made(head.pairs, story[: begin.start()], 1, body, line, "html")
+
+
+class _Head(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.pairs: dict[str, object] = {}
+        self._in_title = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = dict(attrs)
+        if tag == "title":
+            self._in_title = True
+        elif tag == "meta" and (name := named.get("name")):
+            self.pairs.setdefault(name, named.get("content") or named.get("contents"))
+        elif tag == "html" and named.get("lang"):
+            self.pairs.setdefault("lang", named["lang"])
+
+    def handle_endtag(self, tag: str) -> None:
+        self._in_title = self._in_title and tag != "title"
+
+    def handle_data(self, data: str) -> None:
+        if self._in_title:
+            self.pairs["title"] = f"{self.pairs.get('title') or ''}{data}"
+
+
+def _made(
+    pairs: dict[str, object],
+    source: str,
+    start: int,
+    body: str,
+    body_line: int,
+    markup: Markup,
+    notes: Sequence[Note] = (),
+) -> FrontMatter:
+    found = list(notes)
+    fields: dict[str, Written] = {}
+    # Only an escape can bring back what was taken out of the file's own text.
+    escapes = "\\" in source or "&#" in source
+    for key, value in pairs.items():
+        clean = scrubbed(value, partial(_line_of, key, source, start), found, key) if escapes else value
+        fields.setdefault(normalised(key), Written(key, clean))
+    return FrontMatter(fields, source, start, body, body_line, markup, tuple(found))
+
+
+def _line_of(key: str, source: str, start: int) -> int:
+    name = rf"""["']?{re.escape(key)}["']?"""
+    outermost = rf"^{name}[ \t]*[:=]"
+    anywhere = rf"(?:^|(?<=[\s,{{])){name}[ \t]*[:=]|name={name}|^\[+[ \t]*{name}|<{name}\b"
+    for pattern in (outermost, anywhere):
+        if found := re.search(pattern, source, re.MULTILINE | re.IGNORECASE):
+            return start + _lines(source, found.start())
+    return start
+
+
+def _lines(story: str, end: int) -> int:
+    return story.count("\n", 0, end)

@@ -1,0 +1,118 @@
+"""The pictures and files that go with a story, in the shapes themes of Hugo, Jekyll and Pelican know.
+
+Pure: knows these keys' parts; fetches nothing, and resolves no URL.
+"""
+
+import re
+from typing import Final
+from urllib.parse import urlsplit
+
+from feedsvc.loading.values import Parts, Written, flag, items, label, reference
+from feedsvc.model import Enclosure, Image
+
+_TYPES: Final = {
+    "avif": "image/avif",
+    "gif": "image/gif",
+    "jpeg": "image/jpeg",
+    "jpg": "image/jpeg",
+    "png": "image/png",
+    "svg": "image/svg+xml",
+    "webp": "image/webp",
+    "aac": "audio/aac",
+    "flac": "audio/flac",
+    "m4a": "audio/mp4",
+    "mp3": "audio/mpeg",
+    "oga": "audio/ogg",
+    "ogg": "audio/ogg",
+    "opus": "audio/ogg",
+    "wav": "audio/wav",
+    "m4v": "video/mp4",
+    "mov": "video/quicktime",
+    "mp4": "video/mp4",
+    "ogv": "video/ogg",
+    "webm": "video/webm",
+    "csv": "text/csv",
+    "epub": "application/epub+zip",
+    "pdf": "application/pdf",
+    "zip": "application/zip",
+}
+"""Our own table: the standard library's reads the machine's, and bytes must be the same on every machine."""
+
+_MEDIA_TYPE: Final = re.compile(r"[a-z0-9][\w.+-]*/[\w.+-]+", re.ASCII)
+"""https://www.rfc-editor.org/rfc/rfc6838#section-4.2"""
+
+_WANTED: Final = "write https://… or a path such as /media/name"
+
+
+def images(written: Written | None) -> tuple[Image, ...]:
+    """The pictures under a key: a URL, a mapping, or a list of either. Raises FieldError."""
+    if written is None:
+        return ()
+    return tuple(image for item in items(written) if not item.is_empty and (image := _image(item)))
+
+
+def _image(item: Written) -> Image | None:
+    if not isinstance(item.value, dict):
+        url = reference(item, _WANTED)
+        return Image(url=url, type=_guessed(url))
+    parts = Parts(item)
+    located = _located(parts, "url", "src", "image", "path")
+    if not located:
+        return None
+    may_syndicate = parts.first("maysyndicate", "syndicate")
+    return Image(
+        url=located,
+        type=_media_type(parts, "type", "mime", "mimetype") or _guessed(located),
+        width=parts.whole("width") or None,
+        height=parts.whole("height") or None,
+        alt=parts.line("alt"),
+        caption=parts.line("caption", "title"),
+        credit=parts.line("credit"),
+        may_syndicate=flag(may_syndicate) if may_syndicate else True,
+    )
+
+
+def enclosures(written: Written | None) -> tuple[Enclosure, ...]:
+    """The files under a key: a URL, a mapping, or a list of either. Raises FieldError."""
+    if written is None:
+        return ()
+    return tuple(made for item in items(written) if not item.is_empty and (made := _enclosure(item)))
+
+
+def _enclosure(item: Written) -> Enclosure | None:
+    if not isinstance(item.value, dict):
+        url = reference(item, _WANTED)
+        return Enclosure(url=url, type=_guessed(url) or "application/octet-stream")
+    parts = Parts(item)
+    located = _located(parts, "url", "href", "src", "file", "path")
+    if not located:
+        return None
+    written_type = _media_type(parts, "type", "mimetype", "mime")
+    return Enclosure(
+        url=located,
+        type=written_type or _guessed(located) or "application/octet-stream",
+        length=parts.whole("length", "size", "sizeinbytes") or 0,
+    )
+
+
+def _located(parts: Parts, *names: str) -> str | None:
+    """The URL of a mapping; None if its key stands there empty, as themes' templates have it."""
+    if found := parts.first(*names):
+        return reference(found, _WANTED)
+    if parts.has(*names):
+        return None
+    raise parts.missing(f"has no url; {_WANTED}")
+
+
+def _media_type(parts: Parts, *names: str) -> str | None:
+    found = parts.first(*names)
+    if found is None:
+        return None
+    named = label(found).lower()
+    if not _MEDIA_TYPE.fullmatch(named):
+        raise found.unfit("is not a media type; write one such as image/jpeg")
+    return named
+
+
+def _guessed(url: str) -> str | None:
+    return _TYPES.get(urlsplit(url).path.rpartition(".")[2].lower())

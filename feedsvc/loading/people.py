@@ -1,0 +1,73 @@
+"""Who wrote a story, as bylines and front matter name them → Authors, and the agency it came from.
+
+Pure: knows these keys' parts, and nothing of sections, feeds or files.
+"""
+
+import re
+from typing import Final
+
+from feedsvc.loading.values import Parts, Written, address, items, label, line
+from feedsvc.model import Author, Term
+from feedsvc.slugs import slug
+
+_NAME_AND_ADDRESS: Final = re.compile(r"([^<>]*[^<>\s])\s*<\s*([^<>\s]+)\s*>")
+_BETWEEN_NAMES: Final = re.compile(r"\s*[,;\n]\s*(?:and\s+)?|\s+and\s+")
+_EMAIL: Final = re.compile(r"[^\s@<>\"(),:;\[\]\\]+@[^\s@<>\"(),:;\[\]\\]+")
+
+
+def authors(written: Written | None) -> tuple[Author, ...]:
+    """The authors under a key: names, `Name <address>`, or mappings; those whose slugs are one, once.
+
+    A string is parted by commas, semicolons and `and`; the items of a list are not. Raises FieldError.
+    """
+    if written is None:
+        return ()
+    if isinstance(written.value, str):
+        line(written)  # a byline is one line of bearable length, or it is told
+        written = Written(written.key, _BETWEEN_NAMES.split(written.value))
+    named: dict[str, Author] = {}
+    for item in items(written):
+        if not item.is_empty:
+            author = _mapped(item) if isinstance(item.value, dict) else _named(item)
+            named.setdefault(author.slug, author)
+    return tuple(named.values())
+
+
+def _named(item: Written) -> Author:
+    name = label(item)
+    found = _NAME_AND_ADDRESS.fullmatch(name)
+    if found and _EMAIL.fullmatch(found[2]):
+        return Author(found[1], slug(found[1]), email=found[2])
+    if found and found[2].startswith(("https://", "http://")):
+        return Author(found[1], slug(found[1]), url=address(Written(item.key, found[2], item.part)))
+    return Author(name, slug(name))
+
+
+def _mapped(item: Written) -> Author:
+    parts = Parts(item)
+    name = parts.first("name")
+    if name is None:
+        raise parts.missing("has no name; write name: Jane Doe")
+    email = parts.first("email")
+    if email and not _EMAIL.fullmatch(line(email)):
+        raise email.unfit("is not an e-mail address")
+    url = parts.first("url", "uri")
+    return Author(
+        label(name),
+        slug(label(name)),
+        email=line(email) if email else None,
+        url=address(url) if url else None,
+    )
+
+
+def source(written: Written | None) -> Term | None:
+    """The agency or desk under a key: its name, or a mapping that holds one. Raises FieldError."""
+    if written is None:
+        return None
+    if isinstance(written.value, dict):
+        parts = Parts(written)
+        name = parts.first("name")
+        if name is None:
+            raise parts.missing("has no name; write name: …")
+        written = name
+    return Term(label(written), slug(label(written)))

@@ -1,0 +1,206 @@
+"""One value of front matter → text, a flag, a number, labels; or what was seen and what is wanted.
+
+Pure: knows the shapes values come in (all text from YAML, typed from TOML and JSON), never what a key means.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import date, datetime, time
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+
+from feedsvc.loading.faults import FieldError
+
+MOST_ITEMS: Final = 500
+"""How many items a list may have: YAML aliases let a small file hold a list of billions."""
+
+_LONGEST_LINE: Final = 5_000
+_LONGEST_LABEL: Final = 300
+_TRUE: Final = frozenset({"true", "yes", "on", "y", "1"})
+_FALSE: Final = frozenset({"false", "no", "off", "n", "0"})
+_WHOLE: Final = re.compile(r"[0-9]{1,15}")
+_NOT_IN_URL: Final = re.compile(r'[\x00-\x20\x7f-\xa0<>"\\^`{|}]')
+_SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+
+
+class Written(NamedTuple):
+    """A value with the key it stands under. `part` names where within it, if it is a list or a mapping."""
+
+    key: str
+    value: object
+    part: str = ""
+
+    def unfit(self, wanted: str) -> FieldError:
+        """The error that shows this value and says what it should be, such as `is not true or false`."""
+        return FieldError(self.key, f"{self.key}{self.part}: {shown(self.value)} {wanted}")
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the key stands there with nothing behind it, as in a template nobody filled in."""
+        value = self.value
+        return value is None or (isinstance(value, str) and not value.strip()) or value in ([], {})
+
+
+def normalised(key: str) -> str:
+    """A key without what authors write differently: `Last-Modified`, `last_modified` → `lastmodified`."""
+    return key.lower().replace("_", "").replace("-", "").replace(" ", "")
+
+
+def shown(value: object) -> str:
+    """A value as an error message shows it: short, and never expanded."""
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return repr(value if len(value) <= 60 else value[:57] + "...")
+        case int() if value.bit_length() > 200:
+            return "a huge number"
+        case list():
+            return "a list"
+        case dict():
+            return "a mapping"
+        case date() | time():
+            return value.isoformat()
+    return str(value)
+
+
+def text(written: Written) -> str:
+    """Text of any number of lines, without white space at its ends."""
+    match written.value:
+        case str():
+            return written.value.replace("\r\n", "\n").replace("\r", "\n").strip()
+        case bool():
+            raise written.unfit("is not text; put it in quotes")
+        case list() | dict() | None:
+            raise written.unfit("is not text; write text here")
+        case datetime():
+            return written.value.isoformat(sep=" ")
+    return shown(written.value)
+
+
+def line(written: Written, longest: int = _LONGEST_LINE) -> str:
+    """Text of one line, runs of white space made one space. At most `longest` characters."""
+    found = text(written)
+    if len(found) > longest:
+        raise written.unfit(f"is too long; write at most {longest} characters")
+    return " ".join(found.split())
+
+
+def label(written: Written) -> str:
+    """A name that makes a slug: one line, and short."""
+    return line(written, _LONGEST_LABEL)
+
+
+def labels(written: Written) -> list[str]:
+    """The items of a list, or of a string that commas, semicolons or lines part. None is empty."""
+    if isinstance(written.value, str):
+        apart = re.split(r"[;\n]" if ";" in written.value else r"[,\n]", written.value)
+        written = Written(written.key, apart)
+    found = items(written)
+    return [made for item in found if not item.is_empty and (made := label(item))]
+
+
+def items(written: Written) -> list[Written]:
+    """The items of a list; anything else is its own only item."""
+    value = written.value
+    if not isinstance(value, list):
+        return [written]
+    if len(value) > MOST_ITEMS:
+        raise FieldError(
+            written.key, f"{written.key}: {len(value)} items are too many; write at most {MOST_ITEMS}"
+        )
+    return [Written(written.key, item, f"[{number}]") for number, item in enumerate(value, start=1)]
+
+
+class Parts:
+    """The parts of a mapping, found by any of their names."""
+
+    def __init__(self, written: Written) -> None:
+        if not isinstance(written.value, dict):
+            raise written.unfit("is not a mapping")
+        self._whole = written
+        self._parts: dict[str, Written] = {}
+        for key, value in written.value.items():
+            part = Written(written.key, value, f"{written.part}.{key}")
+            self._parts.setdefault(normalised(key), part)
+
+    def has(self, *names: str) -> bool:
+        """Whether any of the names stands there, be it with nothing behind it."""
+        return any(name in self._parts for name in names)
+
+    def first(self, *names: str) -> Written | None:
+        """The first part of these names (see `normalised`) that holds something."""
+        return next(self._found(names), None)
+
+    def line(self, *names: str) -> str:
+        """The first of these parts as one line of text; "" if there is none."""
+        found = self.first(*names)
+        return line(found) if found else ""
+
+    def whole(self, *names: str) -> int | None:
+        """The first of these parts as a whole number; None if there is none."""
+        found = self.first(*names)
+        return whole(found) if found else None
+
+    def missing(self, wanted: str) -> FieldError:
+        """The error that says which part is missing, and what to write."""
+        return FieldError(self._whole.key, f"{self._whole.key}{self._whole.part}: {wanted}")
+
+    def _found(self, names: tuple[str, ...]) -> Iterator[Written]:
+        return (part for name in names if (part := self._parts.get(name)) and not part.is_empty)
+
+
+def as_flag(value: object) -> bool | None:
+    """True or false if the value says so in any of the usual ways, else None."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int | str):
+        word = shown(value) if isinstance(value, int) else value.strip().lower()
+        return True if word in _TRUE else False if word in _FALSE else None
+    return None
+
+
+def flag(written: Written) -> bool:
+    """True or false."""
+    found = as_flag(written.value)
+    if found is None:
+        raise written.unfit("is not true or false")
+    return found
+
+
+def whole(written: Written) -> int:
+    """A whole number, not below zero."""
+    value = written.value
+    if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
+        return int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**15:
+        return value
+    raise written.unfit("is not a whole number")
+
+
+def reference(written: Written, wanted: str) -> str:
+    """A URL, absolute (http, https) or relative, kept as written. `wanted` ends the complaint."""
+    found = line(written)
+    if _SCHEME.match(found) and not _is_web(found):
+        raise written.unfit(f"is not a web address; {wanted}")
+    try:
+        _ = urlsplit(found).port
+    except ValueError:
+        raise written.unfit(f"is not a web address; {wanted}") from None
+    return found
+
+
+def address(written: Written) -> str:
+    """A URL that stands alone: absolute (http, https), or a path on the site, which gets its `/`."""
+    wanted = "write https://… or a path such as /world/story"
+    found = reference(written, wanted)
+    if _NOT_IN_URL.search(found) or found.startswith("//"):
+        raise written.unfit(f"is not a web address; {wanted}")
+    return found if _is_web(found) or found.startswith("/") else "/" + found
+
+
+def _is_web(url: str) -> bool:
+    scheme, separator, rest = url.partition("://")
+    return bool(separator and scheme.lower() in {"http", "https"} and rest and rest[0] not in "/?#:@")

@@ -1,0 +1,78 @@
+"""The web: Flask behind a WSGI short cut, reading what the refresher published.
+
+Knows nothing of loading, rendering or refreshing. `create_app` is the factory that Granian's workers call.
+"""
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from flask import Flask
+
+from feedsvc import config_file
+from feedsvc.config import Config
+from feedsvc.logs import set_up_logging
+from feedsvc.model import Format, Representation
+from feedsvc.selection import Rules
+from feedsvc.store import representations
+from feedsvc.store.schema import Store
+from feedsvc.web import feeds, ops, pages
+from feedsvc.web.feeds import FeedCache, FeedCounters, ShortCut
+from feedsvc.web.follower import Follower
+
+_FRESH_INTERVALS = 3  # a refresher that missed this many intervals is not well
+
+
+def create_app(config: Config | None = None) -> Flask:
+    """The Flask application, its `wsgi_app` wrapped by the short cut.
+
+    Without `config`, the file that FEEDSVC_CONFIG names (else `config.toml` here) is read; that is how the
+    workers are started. Raises ConfigError or StoreError.
+    """
+    if config is None:
+        path = Path(os.environ.get("FEEDSVC_CONFIG", "config.toml"))
+        config = config_file.load(path, os.environ)
+        set_up_logging(config.log.level, config.log.format)
+    store = Store(config.store_url)
+    rules = rules_of(config)
+    counters = FeedCounters()
+
+    def load(key: str, fmt: Format) -> Representation | None:
+        with store.read() as connection:
+            return representations.get(connection, key, fmt)
+
+    cache = FeedCache(
+        load,
+        max_bytes=config.http.cache,
+        site=rules.site,
+        stale_while_revalidate=config.http.stale_while_revalidate,
+        stale_if_error=config.http.stale_if_error,
+    )
+    app = Flask(__name__)
+    app.register_blueprint(feeds.blueprint())
+    app.register_blueprint(pages.blueprint(store, rules, _now))
+    fresh_within = timedelta(seconds=_FRESH_INTERVALS * config.schedule.refresh)
+    app.register_blueprint(ops.blueprint(store, counters.snapshot, fresh_within, _now))
+    pages.register_errors(app)
+    app.wsgi_app = ShortCut(app.wsgi_app, cache, counters)  # type: ignore[method-assign] # Flask's documented way
+    parent = os.environ.get("FEEDSVC_PARENT")
+    follower = Follower(store, cache.forget, cache.forget_all, int(parent) if parent else None)
+    follower.start()
+    app.extensions["feedsvc"] = follower
+    return app
+
+
+def rules_of(config: Config) -> Rules:
+    """What feeds and pages are built by."""
+    default, by_key = config.feed_settings()
+    return Rules(
+        site=config.site_values(),
+        default=default,
+        by_key=by_key,
+        customs=config.custom_feeds(),
+        source_names={name: table.name for name, table in config.sources.items()},
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,81 @@
+"""Follows the store from a web worker: what was published is forgotten in memory within a quarter second.
+
+Knows nothing of HTTP. The store is looked at from one thread of its own, never on a request's path.
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from feedsvc.model import Format
+from feedsvc.store import representations
+from feedsvc.store.schema import Store
+
+log = structlog.get_logger(__name__)
+
+_INTERVAL = 0.1  # seconds between two looks
+_PAUSE = 1.0  # seconds after a look that failed
+
+
+class Follower:
+    """Tells a cache which representations changed.
+
+    `forget` takes those that changed, `forget_all` is for when it isn't known which. With `parent`, a process
+    id, the worker ends when that process is gone: nobody would stop or replace it any more.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        forget: Callable[[Iterable[tuple[str, Format]]], None],
+        forget_all: Callable[[], None],
+        parent: int | None = None,
+    ) -> None:
+        self._store = store
+        self._forget = forget
+        self._forget_all = forget_all
+        self._parent = parent
+        self._seen: tuple[int, int] | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="feedsvc-follower", daemon=True)
+
+    def start(self) -> None:
+        """Begin to follow."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End."""
+        self._stopping.set()
+        self._thread.join()
+
+    def look(self) -> None:
+        """Look once."""
+        with self._store.read() as connection:
+            now = representations.publication(connection)
+            if now == self._seen:
+                return
+            published, removed = now
+            if self._seen is None or self._seen[1] != removed or published < self._seen[0]:
+                self._forget_all()
+            else:
+                self._forget(representations.changed_since(connection, self._seen[0]))
+        self._seen = now
+
+    def _follow(self) -> None:
+        failing = False
+        while not self._stopping.wait(_PAUSE if failing else _INTERVAL):
+            if self._parent is not None and os.getppid() != self._parent:
+                log.warning("parent_gone", parent=self._parent)
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+            try:
+                self.look()
+            except Exception as error:  # the store is gone: what is in memory goes on being served
+                if not failing:
+                    log.warning("store_unreachable", error=repr(error))
+                failing = True
+            else:
+                failing = False

@@ -1,0 +1,145 @@
+"""What an operator's tools ask: /healthz (alive), /readyz (published and fresh), /metrics (Prometheus).
+
+Knows nothing of pages or of how feeds are made: numbers come from the store and from the counters handed in.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
+
+import structlog
+from flask import Blueprint, Response, jsonify
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from sqlalchemy import Connection
+
+from feedsvc import __version__
+from feedsvc.model import Format
+from feedsvc.store import articles, dirty, representations
+from feedsvc.store.schema import Store, read_meta
+
+log = structlog.get_logger(__name__)
+
+Counters = Callable[[], Mapping[tuple[Format, int], int]]
+
+_REFRESHED_AT = "refreshed_at"
+
+
+def blueprint(
+    store: Store, counters: Counters, fresh_within: timedelta, clock: Callable[[], datetime]
+) -> Blueprint:
+    """The endpoints for operators: GET and HEAD only, and never cached.
+
+    `counters` gives how many requests for feeds this process answered, by (format, status). It is ready if
+    something was published and the refresher ran within `fresh_within`. `clock` returns aware UTC.
+    """
+    registry = CollectorRegistry()
+    registry.register(_Numbers(store, counters, clock))
+    ProcessCollector(registry=registry)
+    views: dict[str, Callable[[], Response]] = {
+        "healthz": lambda: Response("ok", mimetype="text/plain"),
+        "readyz": lambda: _readiness(store, fresh_within, clock()),
+        "metrics": lambda: Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST),
+    }
+    routes = Blueprint("ops", __name__)
+    for name, view in views.items():
+        routes.add_url_rule(f"/{name}", name, view, methods=["GET"], provide_automatic_options=False)
+    routes.after_request(_never_kept)
+    return routes
+
+
+def _never_kept(answer: Response) -> Response:
+    answer.headers["Cache-Control"] = "no-store"
+    answer.headers["X-Content-Type-Options"] = "nosniff"
+    return answer
+
+
+def _readiness(store: Store, fresh_within: timedelta, now: datetime) -> Response:
+    refreshed_at: str | None = None
+    try:
+        with store.read() as connection:
+            published, _ = representations.publication(connection)
+            refreshed_at = read_meta(connection, _REFRESHED_AT)
+        failed = _failed_checks(published, refreshed_at, fresh_within, now)
+    except Exception as error:  # whatever ails the store, a load balancer needs an answer
+        log.warning("readiness_check_failed", error=repr(error))
+        # The message may name hosts and paths, which are not for everybody who can ask.
+        failed = {"store": f"the store does not answer ({type(error).__name__})"}
+    if failed:
+        answer = jsonify(status="not ready", failed=failed, refreshed_at=refreshed_at)
+        answer.status_code = 503
+        return answer
+    return jsonify(status="ready", refreshed_at=refreshed_at)
+
+
+def _failed_checks(
+    published: int, refreshed_at: str | None, fresh_within: timedelta, now: datetime
+) -> dict[str, str]:
+    failed: dict[str, str] = {}
+    if not published:
+        failed["published"] = "nothing has been published yet"
+    if refreshed_at is None:
+        failed["refreshed"] = "the refresher has not run yet"
+    elif (age := now - datetime.fromisoformat(refreshed_at)) > fresh_within:
+        failed["refreshed"] = (
+            f"the refresher last ran {age.total_seconds():.0f} s ago; it should within "
+            f"{fresh_within.total_seconds():.0f} s"
+        )
+    return failed
+
+
+class _Numbers(Collector):
+    """What Prometheus is told, read when it asks."""
+
+    def __init__(self, store: Store, counters: Counters, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._counters = counters
+        self._clock = clock
+
+    def collect(self) -> Iterator[Metric]:
+        yield InfoMetricFamily("feedsvc", "The feedsvc that answers.", {"version": __version__})
+        yield self._requests()
+        gauges: list[Metric] = []
+        try:
+            with self._store.read() as connection:
+                gauges = _gauges(connection, self._clock())
+        except Exception as error:  # that the store is gone is itself what must be told
+            log.warning("metrics_without_store", error=repr(error))
+        yield GaugeMetricFamily("feedsvc_store_up", "Whether the store answers: 1 or 0.", int(bool(gauges)))
+        yield from gauges
+
+    def _requests(self) -> CounterMetricFamily:
+        requests = CounterMetricFamily(
+            "feedsvc_feed_requests",
+            "Requests for feeds that this process answered.",
+            labels=["format", "status"],
+        )
+        for (fmt, status), count in sorted(self._counters().items()):
+            requests.add_metric([fmt, str(status)], count)
+        return requests
+
+
+def _gauges(connection: Connection, now: datetime) -> list[Metric]:
+    number, size = representations.totals(connection)
+    waiting, oldest = dirty.backlog(connection)
+    age = max((now - oldest).total_seconds(), 0.0) if oldest else 0.0
+    refreshed_at = read_meta(connection, _REFRESHED_AT)
+    refreshed = datetime.fromisoformat(refreshed_at).timestamp() if refreshed_at else 0.0
+    quarantined = len(articles.quarantined(connection))
+    return [
+        GaugeMetricFamily(f"feedsvc_{name}", text, value)
+        for name, text, value in (
+            ("articles", "Stories in the store, of every status.", articles.count(connection)),
+            ("representations", "Published feeds, counted once in each format.", number),
+            ("representation_bytes", "Bytes of all published feeds together.", size),
+            ("dirty_feeds", "Feeds that wait to be published again.", waiting),
+            ("dirty_oldest_seconds", "Seconds that the longest of them has waited; 0 if none does.", age),
+            ("quarantined_stories", "Story files set aside because they could not be loaded.", quarantined),
+            (
+                "last_refresh_timestamp_seconds",
+                "When the refresher last ran, in seconds since 1970; 0 if never.",
+                refreshed,
+            ),
+        )
+    ]

@@ -1,0 +1,285 @@
+"""The pages for people: the front page, the stories of a section, tag or author, one story, and OPML.
+
+Knows neither files nor how feeds are rendered. A page is made on request, through the same gate as feeds
+(`selection`) and by the clock, so that an embargo holds to the instant and an archive costs nothing unread.
+"""
+
+import unicodedata
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from flask import Blueprint, Flask, Response, abort, request
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from sqlalchemy import Connection
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.wrappers import Response as WerkzeugResponse
+
+from feedsvc import selection
+from feedsvc.model import Article, FeedSettings, Site
+from feedsvc.selection import PUBLIC, Rules
+from feedsvc.store import articles
+from feedsvc.store.schema import Store
+from feedsvc.urls import page_path, page_url, story_path
+from feedsvc.web import opml
+from feedsvc.web.directory import CurrentDirectory, Directory, PageLink, without_site
+from feedsvc.web.story_page import Teaser, direction, section_label, story_page, teaser
+
+_MAX_AGE = 60
+_STYLESHEET_MAX_AGE = 86_400
+_NEWEST = 10
+_MORE = 5
+
+_EXTENSION = "feedsvc.pages"
+_HERE = Path(__file__).parent
+_STYLESHEET = (_HERE / "static" / "feedsvc.css").read_bytes()
+# The version in its URL lets a new release's pages have their own stylesheet, whatever is cached.
+_STYLESHEET_PATH = f"/static/feedsvc.css?v={blake2b(_STYLESHEET, digest_size=4).hexdigest()}"
+
+_SECURITY = {
+    "Content-Security-Policy": (
+        "default-src 'none'; img-src http: https:; media-src http: https:; style-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "strict-origin-when-cross-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+_EXPLANATIONS = {
+    404: "There is nothing at this address. It may have been mistyped, or it was never published.",
+    405: "This address can only be read.",
+    500: "The page could not be made. This is our fault, not yours; please try again in a minute.",
+}
+
+
+def blueprint(store: Store, rules: Rules, clock: Callable[[], datetime]) -> Blueprint:
+    """The pages, `/feeds.opml` and the stylesheet: GET and HEAD only.
+
+    `rules` are those that feeds are built by, and `clock` returns aware UTC.
+    """
+    pages = _Pages(store, rules, clock)
+    routes = Blueprint("pages", __name__)
+    routes.record(lambda state: state.app.extensions.update({_EXTENSION: pages.templates}))
+    views: dict[str, tuple[str, Callable[..., WerkzeugResponse]]] = {
+        "home": ("/", pages.home),
+        "sections": ("/sections/<path:name>", partial(pages.feed, "sections")),
+        "tags": ("/tags/<path:name>", partial(pages.feed, "tags")),
+        "authors": ("/authors/<path:name>", partial(pages.feed, "authors")),
+        "story": ("/stories/<path:story_id>", pages.story),
+        "opml": ("/feeds.opml", pages.opml),
+        "stylesheet": ("/static/feedsvc.css", pages.stylesheet),
+    }
+    for name, (path, view) in views.items():
+        # Slashes are not merged: an id may be a URL, and Flask's redirect would go by the Host field.
+        routes.add_url_rule(
+            path, name, view, methods=["GET"], provide_automatic_options=False, merge_slashes=False
+        )
+    return routes
+
+
+def register_errors(app: Flask) -> None:
+    """Have every HTTP error of `app` answered by a page in the style of the others. The store isn't asked.
+
+    The blueprint must be registered first: its site is the one whose name stands above.
+    """
+    templates: Environment = app.extensions[_EXTENSION]
+    template = templates.get_template("error.html")
+
+    def page(error: HTTPException) -> WerkzeugResponse:
+        if error.response is not None:
+            return error.get_response()
+        code = error.code or 500
+        answer = Response(
+            template.render(
+                code=code, name=error.name, explanation=_EXPLANATIONS.get(code, error.description)
+            ),
+            code,
+            _SECURITY,
+            mimetype="text/html",
+        )
+        answer.headers["Cache-Control"] = "no-cache"
+        if isinstance(error, MethodNotAllowed) and error.valid_methods:
+            answer.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+        return answer
+
+    app.register_error_handler(HTTPException, page)
+
+
+class _Pages:
+    """The views. Each reads what it needs in one view of the store, and lets go of it to write HTML."""
+
+    def __init__(self, store: Store, rules: Rules, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._rules = rules
+        self._site = rules.site
+        self._clock = clock
+        self._directory = CurrentDirectory(rules.site)
+        self.templates = _templates(rules.site)
+
+    def home(self) -> WerkzeugResponse:
+        now = self._clock()
+        with self._store.read() as connection:
+            directory = self._directory.at(connection)
+            newest = self._shown(articles.window(connection, "all", now, _NEWEST), _NEWEST, now)
+            max_age = _max_age(connection, now)
+        return self._page(
+            "home.html",
+            max_age,
+            directory,
+            canonical=page_url(self._site, "all"),
+            alternates=directory.links("all"),
+            newest=[self._teaser(article, directory) for article in newest],
+        )
+
+    def feed(self, kind: str, name: str) -> WerkzeugResponse:
+        key = f"{kind}/{_normalised(name)}"
+        if key.endswith("/"):
+            return _moved(page_path(key.rstrip("/")))
+        now = self._clock()
+        with self._store.read() as connection:
+            directory = self._directory.at(connection)
+            feed = selection.build(key, articles.window(connection, key, now), self._rules, PUBLIC, now)
+            max_age = _max_age(connection, now)
+        if not feed.articles and key not in directory:
+            abort(404)
+        return self._page(
+            "feed.html",
+            max_age,
+            directory,
+            section=key.removeprefix("sections/") if kind == "sections" else "",
+            title=feed.title,
+            label=without_site(self._site, feed.title),
+            description=feed.description,
+            canonical=page_url(self._site, key),
+            alternates=directory.links(key),
+            around=directory.sections_around(key),
+            below=directory.sections_in(key),
+            stories=[
+                self._teaser(article, directory, is_named=key != f"sections/{article.section}")
+                for article in feed.articles
+            ],
+        )
+
+    def story(self, story_id: str) -> WerkzeugResponse:
+        now = self._clock()
+        normalised = _normalised(story_id)
+        with self._store.read() as connection:
+            found = articles.get_many(connection, [story_id, normalised])
+            article = found.get(story_id) or found.get(normalised)
+            shown = self._shown([article] if article else [], 1, now)
+            if not shown:
+                return _refused(article, story_id, now)
+            article = shown[0]
+            directory = self._directory.at(connection)
+            key = f"sections/{article.section}" if article.section else "all"
+            others = (one for one in articles.window(connection, key, now, _MORE + 1) if one.id != article.id)
+            more = self._shown(others, _MORE, now)
+            max_age = _max_age(connection, now)
+        section = self._section(article, directory)
+        told = story_page(self._site, article, section)
+        return self._page(
+            "story.html",
+            max_age,
+            directory,
+            section=article.section,
+            canonical=told.url,
+            alternates=(*directory.links("all"), *(directory.links(key) if section else ())),
+            story=told,
+            more_title=f"More {section.label} stories" if section else "More stories",
+            more=[self._teaser(one, directory, is_named=False) for one in more],
+        )
+
+    def opml(self) -> WerkzeugResponse:
+        with self._store.read() as connection:
+            directory = self._directory.at(connection)
+        return _answer(opml.document(self._site, directory), "text/x-opml; charset=utf-8", _MAX_AGE)
+
+    def stylesheet(self) -> WerkzeugResponse:
+        return _answer(_STYLESHEET, "text/css; charset=utf-8", _STYLESHEET_MAX_AGE)
+
+    def _page(
+        self, template: str, max_age: int, directory: Directory, *, section: str = "", **values: Any
+    ) -> WerkzeugResponse:
+        """`section` is the path of slugs that the page belongs to, for the navigation to show."""
+        current = page_path(f"sections/{section.partition('/')[0]}") if section else ""
+        page = self.templates.get_template(template).render(directory=directory, current=current, **values)
+        return _answer(page.encode(), "text/html; charset=utf-8", max_age)
+
+    def _teaser(self, article: Article, directory: Directory, *, is_named: bool = True) -> Teaser:
+        section = self._section(article, directory) if is_named else None
+        return teaser(self._site, article, section)
+
+    def _section(self, article: Article, directory: Directory) -> PageLink | None:
+        if not article.section:
+            return None
+        key = f"sections/{article.section}"
+        return PageLink(
+            directory.label(key) if key in directory else section_label(article),
+            page_path(key),
+        )
+
+    def _shown(self, candidates: Iterable[Article], most: int, now: datetime) -> tuple[Article, ...]:
+        """The first of the stories that may be seen now, at most `most`, as every feed would show them."""
+        rules = replace(self._rules, default=FeedSettings(items=most), by_key={})
+        return selection.build("all", candidates, rules, PUBLIC, now).articles
+
+
+def _templates(site: Site) -> Environment:
+    env = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.globals |= {"site": site, "site_direction": direction(site.language), "stylesheet": _STYLESHEET_PATH}
+    return env
+
+
+def _normalised(name: str) -> str:
+    """A part of the path as it may stand in a feed key or an id: NFC, as slugs are."""
+    # No slug has a control character, and PostgreSQL raises on NUL.
+    if any(char < " " or char == "\x7f" for char in name):
+        abort(404)
+    return unicodedata.normalize("NFC", name)
+
+
+def _refused(article: Article | None, story_id: str, now: datetime) -> WerkzeugResponse:
+    """The answer instead of a story that may not be seen: 410 if it once could be, else 404.
+
+    Nothing that was not public before may be told from it, least of all that there is such a story.
+    """
+    if article is None or article.status == "draft" or now < article.visible_from:
+        if story_id.endswith("/"):
+            return _moved(story_path(story_id.rstrip("/")))
+        abort(404)
+    reason = "This story is no longer available."
+    if article.status == "withdrawn":
+        reason = f"This story was withdrawn. {article.withdrawal}".strip()
+    return abort(410, description=reason)
+
+
+def _moved(path: str) -> WerkzeugResponse:
+    answer = Response("", 308, _SECURITY)
+    answer.headers["Location"] = path
+    answer.headers["Cache-Control"] = f"public, max-age={_MAX_AGE}"
+    return answer
+
+
+def _max_age(connection: Connection, now: datetime) -> int:
+    """Seconds a page may be kept: not beyond the next instant at which any story appears or expires."""
+    flip = articles.next_flip(connection, now)
+    return min(_MAX_AGE, int((flip - now).total_seconds())) if flip else _MAX_AGE
+
+
+def _answer(body: bytes, content_type: str, max_age: int) -> WerkzeugResponse:
+    answer = Response(body, 200, _SECURITY, content_type=content_type)
+    answer.headers["Cache-Control"] = f"public, max-age={max_age}"
+    answer.add_etag()
+    answer.make_conditional(request)
+    # make_conditional dates the answer, and so does every server: two Date fields would go out.
+    answer.headers.pop("Date", None)
+    return answer

@@ -1,0 +1,106 @@
+"""Every setting is checked at start, and what is wrong is named with file, line and remedy."""
+
+from pathlib import Path
+
+import pytest
+
+from feedsvc import config_reference
+from feedsvc.config import Config
+from feedsvc.config_file import load
+from feedsvc.errors import ConfigError
+from feedsvc.model import CustomFeed
+
+ROOT = Path(__file__).parents[1]
+
+
+def loaded(tmp_path: Path, text: str, **environ: str) -> Config:
+    file = tmp_path / "config.toml"
+    file.write_text(text)
+    return load(file, environ)
+
+
+def findings(tmp_path: Path, text: str, **environ: str) -> list[str]:
+    with pytest.raises(ConfigError) as refused:
+        loaded(tmp_path, text, **environ)
+    return [line.removeprefix(f"{tmp_path}/") for line in str(refused.value).splitlines()]
+
+
+def test_empty_file_has_every_default(tmp_path: Path) -> None:
+    config = loaded(tmp_path, "")
+    assert config.http.port == 8000
+    assert config.content_root == tmp_path / "content"
+    assert config.store_url == f"sqlite:///{tmp_path}/var/feedsvc.db"
+    assert config.site_values().authority == "127.0.0.1,2026"
+
+
+def test_durations_sizes_and_auto_are_read(tmp_path: Path) -> None:
+    config = loaded(
+        tmp_path, '[feeds]\nmax_age = "auto"\n[schedule]\nrefresh = "2m"\n[limits]\nstory = "1.5MB"\n'
+    )
+    assert (config.feeds.max_age, config.schedule.refresh, config.limits.story) == ("auto", 120, 1_500_000)
+
+
+def test_unknown_key_names_the_nearest_one_with_its_line(tmp_path: Path) -> None:
+    assert findings(tmp_path, '[site]\nname = "x"\n\n[feeds]\nmax_agee = "5m"\n') == [
+        "config.toml:5: feeds.max_agee: unknown key; did you mean max_age?"
+    ]
+
+
+def test_every_finding_is_named_at_once(tmp_path: Path) -> None:
+    text = '[site]\ntimezone = "Europe/Brusels"\nurl = "news"\n[feeds]\nmax_age = "soon"\n'
+    text += "[sections.x]\nitems = 0\n"
+    places = [line.split(" is not accepted")[0] for line in findings(tmp_path, text)]
+    assert sorted(places) == [
+        "config.toml:2: site.timezone: 'Europe/Brusels'",
+        "config.toml:3: site.url: 'news'",
+        "config.toml:5: feeds.max_age: 'soon'",
+        "config.toml:7: sections.x.items: 0",
+    ]
+
+
+def test_broken_toml_names_the_line(tmp_path: Path) -> None:
+    assert findings(tmp_path, '[site]\nname = "x\n')[0].startswith("config.toml:2: ")
+
+
+def test_missing_file_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--config"):
+        load(tmp_path / "none.toml", {})
+
+
+def test_variable_goes_over_the_file_and_is_named_when_wrong(tmp_path: Path) -> None:
+    assert loaded(tmp_path, "[http]\nport = 1\n", FEEDSVC_HTTP_PORT="9000").http.port == 9000
+    assert findings(tmp_path, "", FEEDSVC_HTTP_PORT="x")[0].startswith("FEEDSVC_HTTP_PORT: http.port: 'x'")
+    assert loaded(tmp_path, "", FEEDSVC_SITE_NAME="2026").site.name == "2026"
+    assert loaded(tmp_path, "", FEEDSVC_FEEDS_FORMATS="rss, json").feeds.formats == ["rss", "json"]
+
+
+def test_custom_feed_takes_tables_or_keys_of_labels_or_slugs(tmp_path: Path) -> None:
+    text = (
+        '[custom.a]\ninclude = { sections = ["World/Middle East"], tags = ["Islamic State"] }\n'
+        '[custom.b]\ninclude = ["sections/world", "sources/reuters"]\nlimit = 3\norder = "oldest"\n'
+    )
+    config = loaded(tmp_path, text)
+    assert config.custom_feeds() == (
+        CustomFeed("a", include_sections=("world/middle-east",), include_tags=("islamic-state",)),
+        CustomFeed("b", order="oldest", include_sections=("world",), include_sources=("reuters",)),
+    )
+    settings = config.feed_settings()[1]["custom/b"]
+    assert (settings.items, settings.order) == (3, "oldest")
+
+
+def test_table_of_one_feed_goes_over_what_holds_for_all(tmp_path: Path) -> None:
+    text = '[feeds]\nitems = 7\ncontent = "summary"\n[tags."Islamic State"]\ncontent = "full"\nmax_age = 9\n'
+    default, by_key = loaded(tmp_path, text).feed_settings()
+    assert (default.items, default.content, default.max_age) == (7, "summary", 300)
+    own = by_key["tags/islamic-state"]
+    assert (own.items, own.content, own.max_age) == (7, "full", 9)
+
+
+def test_reference_page_is_made_from_the_declarations() -> None:
+    assert (ROOT / "docs" / "configuration.md").read_text("utf-8") == config_reference.markdown()
+
+
+def test_configuration_in_the_readme_and_of_the_sample_site_is_accepted(tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    loaded(tmp_path, readme.split("```toml\n")[1].split("```")[0])
+    load(ROOT / "config.toml", {})

@@ -1,0 +1,177 @@
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import text
+
+from feedsvc import __version__
+from feedsvc.model import Format, Rejected
+from feedsvc.store import articles, dirty, representations
+from feedsvc.store.articles import Application
+from feedsvc.store.representations import Unpublished
+from feedsvc.store.schema import Store, write_meta
+from feedsvc.web import ops
+from tests.conftest import Clock
+from tests.stories import NOON, article
+
+FRESH_WITHIN = timedelta(minutes=3)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(f"sqlite:///{tmp_path / 'feedsvc.db'}")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def counters() -> dict[tuple[Format, int], int]:
+    return {("rss", 200): 3, ("rss", 304): 40, ("json", 200): 0}
+
+
+@pytest.fixture
+def client(store: Store, clock: Clock, counters: dict[tuple[Format, int], int]) -> FlaskClient:
+    app = Flask("operated", static_folder=None)
+    app.register_blueprint(ops.blueprint(store, lambda: counters, FRESH_WITHIN, clock))
+    return app.test_client()
+
+
+def publish(store: Store, *bodies: bytes) -> None:
+    with store.write() as tx:
+        some = [
+            Unpublished(f"tags/t{n}", "rss", "T", body, str(n), 300, NOON) for n, body in enumerate(bodies)
+        ]
+        representations.publish(tx, some, NOON)
+
+
+def refresh(store: Store, clock: Clock) -> None:
+    with store.write() as tx:
+        write_meta(tx, "refreshed_at", clock().isoformat())
+
+
+def lose(store: Store) -> None:
+    with store.write() as tx:
+        tx.execute(text("DROP TABLE meta"))
+
+
+def numbers(client: FlaskClient) -> dict[str, float]:
+    """What /metrics tells: name and labels as written → value."""
+    answer = client.get("/metrics")
+    assert answer.status_code == 200
+    return {
+        sample.name + "".join(f" {key}={value}" for key, value in sorted(sample.labels.items())): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+def test_alive_whatever_became_of_the_store(client: FlaskClient, store: Store) -> None:
+    lose(store)
+    answer = client.get("/healthz")
+    assert (answer.status_code, answer.text, answer.mimetype) == (200, "ok", "text/plain")
+
+
+def test_ready_once_published_and_while_the_refresher_keeps_up(
+    client: FlaskClient, store: Store, clock: Clock
+) -> None:
+    def checked() -> tuple[int, str, list[str]]:
+        answer = client.get("/readyz")
+        told = json.loads(answer.text)
+        return answer.status_code, told["status"], sorted(told.get("failed", {}))
+
+    assert checked() == (503, "not ready", ["published", "refreshed"])
+    refresh(store, clock)
+    assert checked() == (503, "not ready", ["published"])
+    publish(store, b"<rss/>")
+    assert checked() == (200, "ready", [])
+    clock.forward(minutes=3)
+    assert checked() == (200, "ready", [])
+    clock.forward(seconds=1)
+    assert checked() == (503, "not ready", ["refreshed"])
+    refresh(store, clock)
+    assert checked() == (200, "ready", [])
+    lose(store)
+    assert checked() == (503, "not ready", ["store"])
+
+
+def test_what_readiness_says_of_a_lost_store_names_no_place(client: FlaskClient, store: Store) -> None:
+    lose(store)
+    assert json.loads(client.get("/readyz").text)["failed"] == {
+        "store": "the store does not answer (OperationalError)"
+    }
+
+
+def test_metrics_tell_what_the_store_holds_and_what_was_answered(
+    client: FlaskClient, store: Store, clock: Clock
+) -> None:
+    publish(store, b"12345", b"1234567")
+    refresh(store, clock)
+    with store.write() as tx:
+        articles.apply(
+            tx, [Application("a", article("a"), {}, ()), Application("b", article("b"), {}, ())], NOON
+        )
+        articles.put_in_quarantine(tx, [Rejected("x.md", 1, "bad")], NOON)
+        dirty.mark(tx, ["all"], NOON - timedelta(seconds=90))
+        dirty.mark(tx, ["tags/late"], NOON)
+    told = numbers(client)
+    expected = {
+        f"feedsvc_info version={__version__}": 1,
+        "feedsvc_feed_requests_total format=rss status=200": 3,
+        "feedsvc_feed_requests_total format=rss status=304": 40,
+        "feedsvc_feed_requests_total format=json status=200": 0,
+        "feedsvc_store_up": 1,
+        "feedsvc_articles": 2,
+        "feedsvc_representations": 2,
+        "feedsvc_representation_bytes": 12,
+        "feedsvc_dirty_feeds": 2,
+        "feedsvc_dirty_oldest_seconds": 90,
+        "feedsvc_quarantined_stories": 1,
+        "feedsvc_last_refresh_timestamp_seconds": NOON.timestamp(),
+    }
+    assert {name: told.get(name) for name in expected} == expected
+    assert told["process_resident_memory_bytes"] > 0
+
+
+def test_metrics_of_a_new_store_are_all_there(client: FlaskClient) -> None:
+    told = numbers(client)
+    assert (told["feedsvc_dirty_oldest_seconds"], told["feedsvc_last_refresh_timestamp_seconds"]) == (0, 0)
+    assert told["feedsvc_store_up"] == 1
+
+
+def test_metrics_are_told_without_the_store(client: FlaskClient, store: Store) -> None:
+    lose(store)
+    told = numbers(client)
+    assert told["feedsvc_store_up"] == 0
+    assert told["feedsvc_feed_requests_total format=rss status=304"] == 40
+    assert "feedsvc_articles" not in told
+
+
+def test_metrics_are_counted_anew_on_each_look(
+    client: FlaskClient, counters: dict[tuple[Format, int], int]
+) -> None:
+    numbers(client)
+    counters["rss", 200] += 1
+    assert numbers(client)["feedsvc_feed_requests_total format=rss status=200"] == 4
+
+
+def test_two_applications_in_one_process_do_not_share_metrics(store: Store, clock: Clock) -> None:
+    for count in (1, 2):
+        counted: dict[tuple[Format, int], int] = {("rss", 200): count}
+        app = Flask("operated", static_folder=None)
+        app.register_blueprint(ops.blueprint(store, lambda counted=counted: counted, FRESH_WITHIN, clock))
+        assert numbers(app.test_client())["feedsvc_feed_requests_total format=rss status=200"] == count
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+def test_operations_answers_are_never_kept_and_can_only_be_read(client: FlaskClient, path: str) -> None:
+    answer, head = client.get(path), client.head(path)
+    assert answer.headers["Cache-Control"] == head.headers["Cache-Control"] == "no-store"
+    assert (head.status_code, head.data) == (answer.status_code, b"")
+    for method in ("POST", "OPTIONS", "DELETE"):
+        refused = client.open(path, method=method)
+        assert (refused.status_code, refused.allow.as_set()) == (405, {"get", "head"})

@@ -1,0 +1,346 @@
+"""From files to representations: exactly the feeds concerned change, and nothing is lost on the way."""
+
+import os
+import shutil
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from feedsvc.loading.content import LoadRules
+from feedsvc.model import CustomFeed, FeedSettings, Representation
+from feedsvc.refresh import Refresher
+from feedsvc.selection import Rules
+from feedsvc.store import articles, dirty, representations
+from feedsvc.store.schema import Store
+from tests.conftest import Clock
+from tests.stories import NOON, write_story
+
+Published = dict[str, Representation]
+
+
+class Newsroom:
+    """A content folder, a store and the refresher between them, on a clock that stands."""
+
+    def __init__(self, store: Store, root: Path, rules: Rules, clock: Clock) -> None:
+        self.store, self.root, self.rules, self.clock = store, root, rules, clock
+        root.mkdir(exist_ok=True)
+        self.refresher = self.restarted()
+
+    def restarted(self, rules: Rules | None = None) -> Refresher:
+        self.refresher = Refresher(self.store, self.root, LoadRules(), rules or self.rules, clock=self.clock)
+        self.refresher.prepare()
+        return self.refresher
+
+    def write(self, path: str, body: str = "Something happened.", **fields: object) -> Path:
+        return write_story(self.root, path, body, **fields)
+
+    def run(self) -> Published:
+        """A look through the folder and a refresh; returns all that is published, by `key.format`."""
+        self.refresher.scan()
+        self.refresher.refresh()
+        return self.published()
+
+    def published(self) -> Published:
+        made: Published = {}
+        with self.store.read() as connection:
+            assert dirty.backlog(connection)[0] == 0
+            for listing in representations.listings(connection):
+                for fmt in listing.formats:
+                    one = representations.get(connection, listing.key, fmt)
+                    assert one is not None
+                    made[f"{listing.key}.{fmt}"] = one
+        return made
+
+    def quarantine(self) -> dict[str, str]:
+        with self.store.read() as connection:
+            return {one.path: f"{one.line}: {one.reason}" for one in articles.quarantined(connection)}
+
+
+@pytest.fixture
+def newsroom(store: Store, tmp_path: Path, rules: Rules, clock: Clock) -> Newsroom:
+    return Newsroom(store, tmp_path / "content", rules, clock)
+
+
+def changed(before: Published, after: Published) -> set[str]:
+    """The feed keys of which any representation differs, in bytes or date."""
+    keys = before.keys() | after.keys()
+    return {key.rpartition(".")[0] for key in keys if before.get(key) != after.get(key)}
+
+
+def holding(published: Published, text: str) -> set[str]:
+    return {key.rpartition(".")[0] for key, one in published.items() if text.encode() in one.body}
+
+
+def test_story_is_in_all_its_feeds_in_every_format(newsroom: Newsroom) -> None:
+    newsroom.write("world/europe/a.md", tags="[Rail]", author="Jane Doe", title="Zebra crossing")
+    published = newsroom.run()
+    keys = {"all", "sections/world", "sections/world/europe", "tags/rail", "authors/jane-doe"}
+    assert holding(published, "Zebra crossing") == keys
+    assert published.keys() == {f"{key}.{fmt}" for key in keys for fmt in ("rss", "atom", "json")}
+
+
+def test_unchanged_files_are_not_read_and_a_touched_one_causes_nothing(newsroom: Newsroom) -> None:
+    file = newsroom.write("world/a.md")
+    before = newsroom.run()
+    assert newsroom.refresher.scan().read == 0
+    os.utime(file, (1, 1))
+    report = newsroom.refresher.scan()
+    assert (report.read, report.changed) == (1, 0)
+    newsroom.clock.forward(hours=1)
+    assert newsroom.refresher.refresh() == 0
+    assert newsroom.published() == before
+
+
+def test_edit_move_withdrawal_and_deletion_change_exactly_the_feeds_concerned(newsroom: Newsroom) -> None:
+    file = newsroom.write("x/a.md", section="world", tags="[Rail]")
+    newsroom.write("x/b.md", section="sport", tags="[Cup]")
+    newsroom.write("x/c.md", section="culture", tags="[Rail]")
+    states = [newsroom.run()]
+    edits = [
+        (
+            {"section": "world", "tags": "[Rail]", "title": "New title"},
+            {"all", "sections/world", "tags/rail"},
+        ),
+        ({"section": "sport", "tags": "[Rail]"}, {"all", "sections/world", "sections/sport", "tags/rail"}),
+        (
+            {"section": "sport", "tags": "[Rail]", "status": "withdrawn"},
+            {"all", "sections/sport", "tags/rail"},
+        ),
+        ({"section": "sport", "tags": "[Rail]"}, {"all", "sections/sport", "tags/rail"}),
+        (None, {"all", "sections/sport", "tags/rail"}),
+    ]
+    for fields, concerned in edits:
+        newsroom.clock.forward(seconds=1)
+        if fields is None:
+            file.unlink()
+        else:
+            newsroom.write("x/a.md", **fields)
+            os.utime(file, (len(states), len(states)))
+        states.append(newsroom.run())
+        assert changed(states[-2], states[-1]) == concerned
+
+
+def test_restart_changes_no_byte_and_no_date(newsroom: Newsroom) -> None:
+    newsroom.write("world/a.md", tags="[Rail]")
+    before = newsroom.run()
+    newsroom.clock.forward(days=1)
+    newsroom.restarted()
+    assert newsroom.run() == before
+
+
+def test_store_made_anew_holds_the_same_bytes_and_dates(newsroom: Newsroom, tmp_path: Path) -> None:
+    newsroom.write("world/a.md", tags="[Rail]")
+    newsroom.write("sport/b.md", updated="2026-11-22T11:00:00Z")
+    before = newsroom.run()
+    newsroom.clock.forward(days=1)
+    other = Newsroom(Store(f"sqlite:///{tmp_path}/other.db"), newsroom.root, newsroom.rules, newsroom.clock)
+    assert other.run() == before
+
+
+def test_embargoed_story_is_in_no_feed_before_its_hour_and_in_all_after(newsroom: Newsroom) -> None:
+    embargo = newsroom.clock.now + timedelta(seconds=5)
+    newsroom.write("world/a.md", title="Secret zebra", embargo=embargo.isoformat(), tags="[Hush]")
+    newsroom.write("world/b.md")
+    before = newsroom.run()
+    assert holding(before, "zebra") == set()
+    assert "tags/hush.rss" not in before
+    assert newsroom.refresher.next_flip() == embargo
+    newsroom.clock.forward(seconds=4.999999)
+    newsroom.refresher.refresh()
+    assert newsroom.published() == before
+    newsroom.clock.forward(microseconds=1)
+    newsroom.refresher.refresh()
+    assert holding(newsroom.published(), "Secret zebra") == {"all", "sections/world", "tags/hush"}
+
+
+def test_service_that_was_down_over_a_flip_catches_up(newsroom: Newsroom) -> None:
+    now = newsroom.clock.now
+    newsroom.write("a.md", title="Rising", embargo=(now + timedelta(hours=1)).isoformat())
+    newsroom.write("b.md", title="Falling", expires=(now + timedelta(hours=1)).isoformat())
+    assert holding(newsroom.run(), "Falling") == {"all"}
+    newsroom.clock.forward(days=1)
+    newsroom.restarted()
+    newsroom.refresher.refresh()
+    published = newsroom.published()
+    assert holding(published, "Rising") == {"all"}
+    assert holding(published, "Falling") == set()
+
+
+def test_clock_that_was_wrong_for_a_while_leaks_nothing_for_good(newsroom: Newsroom) -> None:
+    newsroom.write("a.md", title="Secret", embargo=(newsroom.clock.now + timedelta(days=30)).isoformat())
+    newsroom.write("b.md")
+    newsroom.run()
+    newsroom.clock.forward(days=60)
+    newsroom.refresher.refresh()
+    newsroom.clock.forward(days=-60)
+    newsroom.refresher.refresh()
+    assert holding(newsroom.published(), "Secret") == set()
+    newsroom.clock.forward(days=30)
+    newsroom.refresher.refresh()
+    assert holding(newsroom.published(), "Secret") == {"all"}
+
+
+def test_feed_that_lost_its_last_story_stays_empty_and_valid(newsroom: Newsroom) -> None:
+    file = newsroom.write("world/a.md", tags="[Rail]", title="Last train")
+    newsroom.run()
+    file.unlink()
+    published = newsroom.run()
+    assert "tags/rail.atom" in published
+    assert holding(published, "Last train") == set()
+
+
+def test_bad_story_is_set_aside_with_its_last_good_version_out(newsroom: Newsroom) -> None:
+    newsroom.write("world/a.md", title="Good zebra")
+    newsroom.write("world/b.md")
+    before = newsroom.run()
+    file = newsroom.write("world/a.md", title="Bad zebra", date="yesterday")
+    newsroom.write("world/new.md", date="tomorrow")
+    assert newsroom.run() == before
+    waiting = newsroom.quarantine()
+    assert waiting.keys() == {"world/a.md", "world/new.md"}
+    assert "'yesterday' is not a date" in waiting["world/a.md"]
+    assert "last good version" in waiting["world/a.md"]
+    assert "last good version" not in waiting["world/new.md"]
+    newsroom.write("world/a.md", title="Better zebra")
+    os.utime(file, (1, 1))
+    assert holding(newsroom.run(), "Better zebra") == {"all", "sections/world"}
+    assert newsroom.quarantine().keys() == {"world/new.md"}
+
+
+def test_story_with_an_id_survives_a_rename(newsroom: Newsroom) -> None:
+    file = newsroom.write("world/a.md", id="story-1", section="world")
+    before = newsroom.run()
+    (newsroom.root / "sport").mkdir()
+    file.rename(newsroom.root / "sport" / "z.md")
+    assert newsroom.run() == before
+
+
+def test_second_file_with_an_id_waits_until_the_first_gives_it_up(newsroom: Newsroom) -> None:
+    first = newsroom.write("a.md", id="story-1", title="First")
+    newsroom.write("b.md", id="story-1", title="Second")
+    assert holding(newsroom.run(), "First") == {"all"}
+    assert "is the id of a.md" in newsroom.quarantine()["b.md"]
+    first.unlink()
+    assert holding(newsroom.run(), "Second") == {"all"}
+    assert newsroom.quarantine() == {}
+
+
+def test_id_that_is_edited_away_takes_its_story_along(newsroom: Newsroom) -> None:
+    file = newsroom.write("a.md", id="story-1", title="First")
+    newsroom.write("b.md", id="story-1", title="Second")
+    newsroom.run()
+    newsroom.write("a.md", id="story-2", title="Firsts")
+    os.utime(file, (1, 1))
+    published = newsroom.run()
+    assert holding(published, "story-2") == {"all"}
+    assert holding(published, "Second") == {"all"}
+
+
+def test_folder_that_is_not_there_empties_no_feed(newsroom: Newsroom) -> None:
+    newsroom.write("a.md")
+    before = newsroom.run()
+    shutil.rmtree(newsroom.root)
+    newsroom.refresher.scan()
+    newsroom.refresher.scan_changed({newsroom.root / "a.md"})
+    newsroom.refresher.refresh()
+    assert newsroom.published() == before
+
+
+def test_named_files_and_folders_are_loaded_and_what_is_gone_removed(newsroom: Newsroom) -> None:
+    kept = newsroom.write("a.md", title="Kept")
+    newsroom.run()
+    newsroom.write("new/b.md", title="In a folder")
+    kept.unlink()
+    newsroom.refresher.scan_changed({newsroom.root / "new", kept})
+    newsroom.refresher.refresh()
+    published = newsroom.published()
+    assert holding(published, "In a folder") == {"all", "sections/new"}
+    assert holding(published, "Kept") == set()
+    shutil.rmtree(newsroom.root / "new")
+    newsroom.refresher.scan_changed({newsroom.root / "new"})
+    newsroom.refresher.refresh()
+    assert holding(newsroom.published(), "In a folder") == set()
+
+
+def test_file_whose_name_is_not_utf8_is_set_aside(newsroom: Newsroom) -> None:
+    newsroom.write("a.md")
+    name = os.fsencode(newsroom.root) + b"/caf\xe9.md"
+    with open(name, "wb") as file:
+        file.write(b"---\ntitle: x\ndate: 2026-01-01\n---\nx\n")
+    assert holding(newsroom.run(), "a.md") == {"all"}
+    assert "not UTF-8" in newsroom.quarantine()["caf\\xe9.md"]
+
+
+def test_changed_configuration_is_published_and_gone_feeds_are_withdrawn(newsroom: Newsroom) -> None:
+    newsroom.write("world/a.md", title="Zebra")
+    newsroom.write("sport/b.md")
+    top = CustomFeed("top", include_sections=("world",))
+    newsroom.restarted(
+        replace(newsroom.rules, customs=(top,), by_key={"custom/top": FeedSettings(title="Top")})
+    )
+    before = newsroom.run()
+    assert "custom/top" in holding(before, "Zebra")
+    rules = replace(newsroom.rules, by_key={"sections/sport": FeedSettings(title="Sports", formats=("rss",))})
+    newsroom.restarted(rules)
+    after = newsroom.run()
+    assert changed(before, after) == {"custom/top", "sections/sport"}
+    assert {key for key in after if key.startswith(("custom", "sections/sport"))} == {"sections/sport.rss"}
+    assert b"Sports \xe2\x80\x93 The Daily Example" in after["sections/sport.rss"].body
+
+
+def test_stopped_refresher_takes_nothing_for_gone(newsroom: Newsroom) -> None:
+    newsroom.write("a.md")
+    newsroom.write("b.md")
+    before = newsroom.run()
+    newsroom.write("a.md", title="Changed")
+    newsroom.refresher.stop()
+    newsroom.refresher.scan()
+    newsroom.restarted()
+    assert newsroom.run().keys() == before.keys()
+    assert holding(newsroom.published(), "b.md") == {"all"}
+
+
+_STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["a.md", "world/b.md", "world/c.md", "sport/d.md"]),
+        st.sampled_from(["write", "write", "write", "delete", "forward"]),
+        st.sampled_from(["world", "sport", "world/europe"]),
+        st.sampled_from(["[]", "[Rail]", "[rail, Cup]"]),
+        st.sampled_from(["", "withdrawn", "draft", "embargo", "expires"]),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=30)
+@given(steps=_STEPS)
+def test_incremental_refresh_equals_a_full_rebuild_byte_for_byte(
+    steps: list[tuple[str, str, str, str, str]], tmp_path_factory: pytest.TempPathFactory, rules: Rules
+) -> None:
+    folder = tmp_path_factory.mktemp("newsroom")
+    clock = Clock(NOON)
+    newsroom = Newsroom(Store(f"sqlite:///{folder}/a.db"), folder / "content", rules, clock)
+    for number, (path, step, section, tags, state) in enumerate(steps):
+        file = newsroom.root / path
+        if step == "forward":
+            clock.forward(hours=1)
+        elif step == "delete":
+            file.unlink(missing_ok=True)
+        else:
+            later = (clock.now + timedelta(minutes=90)).isoformat()
+            extra = (
+                {"embargo": later} if state == "embargo" else {"expires": later} if state == "expires" else {}
+            )
+            status = {"status": state} if state in {"withdrawn", "draft"} else {}
+            newsroom.write(path, f"Body {number}", section=section, tags=tags, **extra, **status)
+            os.utime(file, (number, number))
+        newsroom.run()
+    incremental = newsroom.run()
+    rebuilt = Newsroom(Store(f"sqlite:///{folder}/b.db"), newsroom.root, rules, clock).run()
+    assert {key: incremental[key].body for key in rebuilt} == {key: one.body for key, one in rebuilt.items()}
+    for key in incremental.keys() - rebuilt.keys():
+        assert b"Body" not in incremental[key].body  # it lost its last story, and stays

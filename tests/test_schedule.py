@@ -1,0 +1,142 @@
+"""The schedule calls the refresher when it should; a fake refresher says when it was called."""
+
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from feedsvc.schedule import Schedule
+
+
+class Recorder:
+    """A refresher that only notes its calls."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.paths: set[Path] = set()
+        self.flips: list[datetime] = []
+        self.failures = 0
+        self.happened = threading.Condition()
+
+    def _note(self, call: str) -> None:
+        with self.happened:
+            self.calls.append(call)
+            self.happened.notify_all()
+
+    def scan(self) -> None:
+        self._note("scan")
+
+    def scan_changed(self, paths: set[Path]) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise OSError("the store is busy")
+        self.paths |= paths
+        self._note("scan_changed")
+
+    def refresh(self) -> None:
+        self._note("refresh")
+
+    def next_flip(self) -> datetime | None:
+        return self.flips.pop(0) if self.flips else None
+
+    def stop(self) -> None:
+        self._note("stop")
+
+    def wait_for(self, call: str, times: int = 1, seconds: float = 10) -> None:
+        with self.happened:
+            assert self.happened.wait_for(lambda: self.calls.count(call) >= times, seconds), self.calls
+
+
+@pytest.fixture
+def recorder() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def schedules() -> Iterator[list[Schedule]]:
+    started: list[Schedule] = []
+    yield started
+    for schedule in started:
+        schedule.stop()
+
+
+def start(
+    schedules: list[Schedule], recorder: Recorder, watched: Path | None = None, **every: int
+) -> Schedule:
+    schedule = Schedule(
+        recorder, refresh=every.get("refresh", 3600), rescan=every.get("rescan", 3600), watched=watched
+    )
+    schedules.append(schedule)
+    schedule.start()
+    return schedule
+
+
+def test_first_look_is_at_once(schedules: list[Schedule], recorder: Recorder) -> None:
+    start(schedules, recorder)
+    recorder.wait_for("scan")
+    recorder.wait_for("refresh")
+
+
+def test_without_watcher_every_interval_looks_through_the_folder(
+    schedules: list[Schedule], recorder: Recorder
+) -> None:
+    start(schedules, recorder, refresh=1)
+    recorder.wait_for("scan", times=3)
+
+
+def test_changed_file_is_loaded_within_a_fraction_of_a_second(
+    schedules: list[Schedule], recorder: Recorder, tmp_path: Path
+) -> None:
+    start(schedules, recorder, tmp_path)
+    recorder.wait_for("scan", times=2)  # the second when the watcher is up
+    time.sleep(0.2)
+    (tmp_path / "a.md").write_text("x")
+    recorder.wait_for("scan_changed", seconds=1)
+    assert tmp_path / "a.md" in recorder.paths
+
+
+def test_failed_load_is_tried_again_with_its_paths(
+    schedules: list[Schedule], recorder: Recorder, tmp_path: Path
+) -> None:
+    recorder.failures = 1
+    start(schedules, recorder, tmp_path)
+    recorder.wait_for("scan", times=2)
+    time.sleep(0.2)
+    (tmp_path / "a.md").write_text("x")
+    recorder.wait_for("scan_changed")
+    assert tmp_path / "a.md" in recorder.paths
+
+
+def test_refresh_runs_at_the_next_flip_and_at_the_one_after(
+    schedules: list[Schedule], recorder: Recorder
+) -> None:
+    soon = datetime.now(UTC) + timedelta(seconds=0.4)
+    recorder.flips = [soon, soon + timedelta(milliseconds=5)]
+    start(schedules, recorder)
+    recorder.wait_for("refresh", times=3, seconds=3)
+    assert datetime.now(UTC) >= soon
+
+
+def test_folder_that_appears_later_is_watched(
+    schedules: list[Schedule], recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("feedsvc.schedule._IDLE_MS", 100)
+    folder = tmp_path / "later"
+    start(schedules, recorder, folder)
+    recorder.wait_for("scan")
+    folder.mkdir()
+    recorder.wait_for("scan", times=2)
+    time.sleep(0.3)
+    (folder / "a.md").write_text("x")
+    recorder.wait_for("scan_changed")
+
+
+def test_stop_lets_the_job_under_way_finish(recorder: Recorder) -> None:
+    schedule = Schedule(recorder, refresh=3600, rescan=3600, watched=None)
+    schedule.start()
+    recorder.wait_for("refresh")
+    schedule.stop()
+    assert recorder.calls[-1] == "stop"
