@@ -1,4 +1,4 @@
-"""What an editor or operator should know before publishing: every story and feed, tried in a store of its own.
+"""What to mend before publishing: every story and feed, tried in a store of its own.
 
 Knows nothing of the real store, which it leaves alone.
 """

@@ -44,7 +44,8 @@ def _sections() -> Iterator[str]:
             continue
         model = get_args(annotation)[-1] if name in _NAMED else annotation
         title = f"{name}.{_NAMED[name]}" if name in _NAMED else name
-        yield f"\n## `[{title}]`\n\n{_first_line(model)}\n\n| key | default | what it is |\n| --- | --- | --- |\n"
+        yield f"\n## `[{title}]`\n\n{_first_line(model)}\n\n"
+        yield "| key | default | what it is |\n| --- | --- | --- |\n"
         yield from _rows(model)
 
 

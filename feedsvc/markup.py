@@ -85,6 +85,8 @@ _NOTE_MARK: Final = re.compile(r'<sup><a href="[^"]*#[^"]*">[^<]*</a></sup>')
 _OPENING: Final = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)([^<>]*/>)?")
 _ANY_TAG: Final = re.compile(r"<[^<>]*>")
 _BLANK_LINES: Final = re.compile(r"\n[ \t]*\n\s*")
+_DRAWN: Final = _names("circle ellipse line path polygon polyline rect stop use")
+"""Elements of SVG that close themselves; a slash closes no element of HTML."""
 _MANY_TAGS = 2_000
 _DEEPEST = 500
 _PASSES = 8
@@ -156,7 +158,7 @@ def _depth(source: str) -> int:
     deepest = depth = 0
     for tag in _OPENING.finditer(source):
         name = tag[2].lower()
-        if name in _CLOSED_BY_OTHERS or (tag[3] and name not in _KEPT):
+        if name in _CLOSED_BY_OTHERS or (tag[3] and name in _DRAWN):
             continue
         depth = max(depth - 1, 0) if tag[1] else depth + 1
         deepest = max(deepest, depth)

@@ -344,8 +344,7 @@ class Refresher:
             # A feed is not named before a story of it may be seen; once it was, it stays, empty and valid.
             return []
         made: list[Unpublished] = []
-        for fmt in feed.formats:
-            body, failed = render(feed, fmt, self._fragments)
+        for fmt, (body, failed) in render(feed, self._fragments).items():
             self._set_aside(tx, failed)
             digest = hashlib.blake2b(body, digest_size=16).hexdigest()
             made.append(Unpublished(key, fmt, feed.title, body, digest, feed.max_age, feed.updated))

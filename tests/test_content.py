@@ -1,6 +1,5 @@
 import os
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from feedsvc.loading import fields
 from feedsvc.loading.content import FoundFile, LoadRules, load, parse, story_path, walk
 from feedsvc.model import Loaded, Rejected
 
-STORY = "---\ntitle: T\ndate: 2026-02-11\n---\nText.\n"
+STORY = "---\ntitle: T\ndate: 2026-02-11\n---\nText."
 RULES = LoadRules()
 
 
@@ -189,16 +188,6 @@ def test_what_may_not_be_read_is_rejected(root: Path) -> None:
         (root / "shut").chmod(0o700)
 
 
-def test_a_walk_over_many_files_is_quick(root: Path) -> None:
-    for folder in range(10):
-        (root / f"{folder}").mkdir()
-        for number in range(500):
-            (root / f"{folder}" / f"{number}.md").touch()
-    started = time.perf_counter()
-    assert len(paths(root)) == 5_000
-    assert time.perf_counter() - started < 1.5
-
-
 # story_path
 
 
@@ -209,6 +198,7 @@ def test_a_watchers_path_becomes_a_storys(root: Path) -> None:
     assert story_path(root, root / "world") == "world"
     assert story_path(root, root / "v1.2") == "v1.2"
     assert story_path(root, root / "gone-folder") == "gone-folder"
+    assert story_path(root, root / "v1.3") == "v1.3", "a folder that is gone may have had a dot in its name"
     assert story_path(root, root) == ""
     assert story_path(root, root / "notes") is None
     assert story_path(root, root.parent) is None
@@ -217,6 +207,7 @@ def test_a_watchers_path_becomes_a_storys(root: Path) -> None:
 
 @pytest.mark.parametrize("path", [path for path in PASSED_OVER if path != "a"])
 def test_a_watcher_is_told_nothing_of_what_is_passed_over(root: Path, path: str) -> None:
+    write(root, path)
     assert story_path(root, root / path) is None
 
 
@@ -259,7 +250,7 @@ def test_a_file_over_the_limit_is_rejected_unread(root: Path) -> None:
 
 def test_the_limit_itself_is_allowed(root: Path) -> None:
     write(root, "a.md")
-    assert isinstance(load(root, "a.md", LoadRules(max_file_bytes=len(STORY))), Loaded)
+    assert load(root, "a.md", LoadRules(max_file_bytes=len(STORY))) == parse("a.md", STORY.encode(), RULES)
     assert "too many" in reason(root, "a.md", LoadRules(max_file_bytes=len(STORY) - 1))
 
 

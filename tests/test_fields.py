@@ -169,6 +169,12 @@ def test_a_date_is_wanted_unless_nobody_sees_the_story() -> None:
     assert article("status: withdrawn", date="").published == BEGINNING
 
 
+def test_jekylls_published_flag_is_no_date() -> None:
+    made = article("published: true", "created: 2026-03-01T00:00:00Z", date="")
+    assert (made.published, made.status) == (at("2026-03-01T00:00:00+00:00"), "published")
+    assert article("published: false", date="").published == BEGINNING
+
+
 def test_jekylls_file_names_give_the_date() -> None:
     made = article(path="_posts/2026-02-11-night-boats.md", date="")
     assert made.published == at("2026-02-10T23:00:00+00:00")

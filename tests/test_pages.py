@@ -719,6 +719,12 @@ def test_trailing_slash_leads_to_the_page_without(small: Newsroom) -> None:
         assert (answer.status_code, answer.headers["Location"]) == (308, path)
 
 
+def test_doubled_slashes_are_not_found_rather_than_sent_to_the_host_that_was_named(small: Newsroom) -> None:
+    for path in ("/tags//ports", "/stories//world/talks", "//tags/ports"):
+        answer = small.client.get(path, base_url="http://evil.example")
+        assert (answer.status_code, "evil" in str(answer.headers)) == (404, False), path
+
+
 def test_urls_come_from_the_site_and_never_from_the_request(small: Newsroom) -> None:
     for path in EVERY:
         assert (

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feedsvc.loading.content import LoadRules
+from feedsvc.loading import content
+from feedsvc.loading.content import FoundFile, LoadRules
 from feedsvc.model import CustomFeed, FeedSettings, Representation
 from feedsvc.refresh import Refresher
 from feedsvc.selection import Rules
@@ -248,6 +249,18 @@ def test_folder_that_is_not_there_empties_no_feed(newsroom: Newsroom) -> None:
     newsroom.refresher.scan_changed({newsroom.root / "a.md"})
     newsroom.refresher.refresh()
     assert newsroom.published() == before
+
+
+def test_folder_that_may_not_be_read_for_a_while_empties_no_feed(
+    newsroom: Newsroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newsroom.write("world/a.md", title="Zebra")
+    newsroom.write("b.md")
+    before = newsroom.run()
+    # What `walk` gives then; the tests may be run by root, whom nothing stops.
+    found = [FoundFile("world", 0, 0), *content.walk(newsroom.root, "b.md")]
+    monkeypatch.setattr(content, "walk", lambda _root, _under="": iter(found))
+    assert newsroom.run() == before
 
 
 def test_named_files_and_folders_are_loaded_and_what_is_gone_removed(newsroom: Newsroom) -> None:

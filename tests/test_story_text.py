@@ -3,7 +3,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from feedsvc.errors import PageRefused
@@ -268,6 +268,7 @@ TEXTS = (MARKUP | st.text(min_size=1, max_size=30)).map(
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.tuples(TEXTS.filter(bool), st.booleans()), min_size=1, max_size=4))
+@example([("A #", True), ("# B ##", True), ("1. C", False), ("&lt; D", False), ("[^1]: E", False)])
 def test_accidental_markup_in_a_page_stays_text(texts: list[tuple[str, bool]]) -> None:
     blocks = tuple(Block(text, heading) for text, heading in texts)
     _, story = to_story(Page("T", "", None, blocks, "", (), "", ()))

@@ -176,8 +176,7 @@ def story_path(root: Path, changed: Path) -> str | None:
         return "" if len(relative.parts) < 2 else story_path(root, changed.parent)
     if not path or path.lower().endswith(SUFFIXES) or os.path.isdir(changed):
         return path
-    # A folder that is gone can no longer be told from a file, except that files mostly have a suffix.
-    return path if not relative.suffix and not os.path.lexists(changed) else None
+    return None if os.path.lexists(changed) else path  # what is gone may have been a folder
 
 
 def _relative(root: Path, changed: Path) -> Path | None:

@@ -34,19 +34,33 @@ class Rendered(NamedTuple):
     failed: tuple[tuple[Article, str], ...]
 
 
-def render(feed: Feed, fmt: Format, cache: FragmentCache) -> Rendered:
-    """Render a feed. A story that can't be rendered harms only itself: it is left out, and returned."""
+def render(feed: Feed, cache: FragmentCache) -> dict[Format, Rendered]:
+    """Render a feed in each of its formats.
+
+    A story that can't be rendered harms only itself: it is left out, logged, and returned with the reason.
+    """
+    told: dict[str, Story] = {}
+
+    def tell(article: Article) -> Story:
+        if article.id not in told:
+            told[article.id] = story(feed.site, article)
+        return told[article.id]
+
+    return {fmt: _rendered(feed, fmt, cache, tell) for fmt in feed.formats}
+
+
+def _rendered(feed: Feed, fmt: Format, cache: FragmentCache, tell: Callable[[Article], Story]) -> Rendered:
     renderer = _RENDERERS[fmt]
     fragments: list[bytes] = []
     failed: list[tuple[Article, str]] = []
     for article in feed.articles:
         try:
-            fragments.append(cache.get(article, fmt, feed.content, _maker(renderer, feed, article)))
+            fragment = cache.get(article, fmt, feed.content)
+            if fragment is None:
+                fragment = renderer.fragment(feed, tell(article))
+                cache.put(article, fmt, feed.content, fragment)
+            fragments.append(fragment)
         except Exception as error:  # whatever a story makes the renderer do, the feed's other stories go out
             log.exception("story_not_rendered", article=article.id, key=feed.key, format=fmt)
             failed.append((article, f"it cannot be rendered as {fmt}: {error}"))
     return Rendered(renderer.shell(feed).around(fragments), tuple(failed))
-
-
-def _maker(renderer: _Renderer, feed: Feed, article: Article) -> Callable[[], bytes]:
-    return lambda: renderer.fragment(feed, story(feed.site, article))

@@ -7,7 +7,7 @@ from functools import cache
 from zoneinfo import ZoneInfo
 
 from feedsvc import __version__, urls
-from feedsvc.model import CONTENT_TYPES, Feed
+from feedsvc.model import BEGINNING, CONTENT_TYPES, Feed
 from feedsvc.render._feedgen import Entry, Generator, present
 from feedsvc.render._feedgen import fragment as cut_fragment
 from feedsvc.render._feedgen import shell as cut_shell
@@ -88,7 +88,7 @@ def _bare() -> Generator:
     document = Generator(elements=False)
     document.id("-")
     document.title("-")
-    document.updated("1970-01-01T00:00:00Z")
+    document.updated(BEGINNING)
     return document
 
 

@@ -4,7 +4,7 @@ Knows nothing of any format but where its fragments go.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
 
@@ -38,14 +38,18 @@ class FragmentCache:
         self._fragments: OrderedDict[tuple[str, str, Format, ContentMode], bytes] = OrderedDict()
         self._lock = Lock()
 
-    def get(self, article: Article, fmt: Format, content: ContentMode, make: Callable[[], bytes]) -> bytes:
-        """The fragment of this version of the article, made if it isn't there."""
+    def get(self, article: Article, fmt: Format, content: ContentMode) -> bytes | None:
+        """The fragment of this version of the article, if it is kept."""
         key = (article.id, article.digest, fmt, content)
         with self._lock:
-            if (known := self._fragments.get(key)) is not None:
+            fragment = self._fragments.get(key)
+            if fragment is not None:
                 self._fragments.move_to_end(key)
-                return known
-        fragment = make()
+        return fragment
+
+    def put(self, article: Article, fmt: Format, content: ContentMode, fragment: bytes) -> None:
+        """Keep a fragment; the ones used longest ago go when there is no more room."""
+        key = (article.id, article.digest, fmt, content)
         with self._lock:
             if key not in self._fragments:
                 self._fragments[key] = fragment
@@ -53,7 +57,6 @@ class FragmentCache:
             while self._bytes > self._max_bytes and self._fragments:
                 _, oldest = self._fragments.popitem(last=False)
                 self._bytes -= len(oldest) + _OVERHEAD
-        return fragment
 
     @property
     def size(self) -> int:

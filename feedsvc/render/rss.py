@@ -7,7 +7,7 @@ from functools import cache
 from zoneinfo import ZoneInfo
 
 from feedsvc import __version__, urls
-from feedsvc.model import CONTENT_TYPES, Feed, Image
+from feedsvc.model import BEGINNING, CONTENT_TYPES, Feed, Image
 from feedsvc.render._feedgen import (
     Entry,
     Generator,
@@ -114,7 +114,7 @@ def _bare() -> Generator:
     channel.title("-")
     channel.link(href="-")
     channel.description("-")
-    channel.lastBuildDate("1970-01-01T00:00:00Z")
+    channel.lastBuildDate(BEGINNING)
     return channel
 
 

@@ -108,11 +108,11 @@ MIGRATIONS: Sequence[Sequence[str]] = (
         " body {bytes} NOT NULL, digest TEXT NOT NULL, changed_at BIGINT NOT NULL, max_age INTEGER NOT NULL,"
         " publication BIGINT NOT NULL, PRIMARY KEY (feed_key, format))",
         "CREATE INDEX representations_publication ON representations (publication)",
-        "CREATE TABLE quarantine (path {text} NOT NULL PRIMARY KEY, line INTEGER NOT NULL, reason TEXT NOT NULL,"
-        " since BIGINT NOT NULL, article_id {text})",
+        "CREATE TABLE quarantine (path {text} NOT NULL PRIMARY KEY, line INTEGER NOT NULL,"
+        " reason TEXT NOT NULL, since BIGINT NOT NULL, article_id {text})",
         "CREATE INDEX quarantine_article_id ON quarantine (article_id) WHERE article_id IS NOT NULL",
-        "CREATE TABLE sources_seen (path {text} NOT NULL PRIMARY KEY, size BIGINT NOT NULL, mtime_ns BIGINT NOT NULL,"
-        " article_id {text})",
+        "CREATE TABLE sources_seen (path {text} NOT NULL PRIMARY KEY, size BIGINT NOT NULL,"
+        " mtime_ns BIGINT NOT NULL, article_id {text})",
         "CREATE INDEX sources_seen_article_id ON sources_seen (article_id)",
         "INSERT INTO meta VALUES ('publication', '0')",
     ),
