@@ -51,11 +51,18 @@ def _size(value: object) -> object:
     return _scaled(value, _SIZES, 'write a size such as "500KB" or "5MB"')
 
 
-def _site_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment:
-        raise ValueError('write an absolute URL such as "https://news.example.org"')
+def _origin(value: str) -> str:
+    parts = urlsplit(_web_url(value))
+    if parts.path not in {"", "/"} or parts.query or parts.fragment:
+        raise ValueError('write an origin, with no path, such as "https://news.example.org"')
     return value.rstrip("/")
+
+
+def _web_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or not value.isascii():
+        raise ValueError('write an absolute URL such as "https://news.example.org"')
+    return value
 
 
 def _timezone(value: str) -> str:
@@ -98,7 +105,7 @@ class SiteTable(_Table):
     name: str = Field(
         default="Untitled site", min_length=1, description="Name of the site; ends every feed's title."
     )
-    url: Annotated[str, AfterValidator(_site_url)] = Field(
+    url: Annotated[str, AfterValidator(_origin)] = Field(
         default="http://127.0.0.1:8000",
         description="Public origin. Every self link and story page is under it, whatever host is asked.",
     )
@@ -115,7 +122,7 @@ class SiteTable(_Table):
         description="Authority of the tag: URIs that identify stories. Never change it once published. "
         "Default: the host of `url` and 2026.",
     )
-    hub: Annotated[str, AfterValidator(_site_url)] | None = Field(
+    hub: Annotated[str, AfterValidator(_web_url)] | None = Field(
         default=None, description="WebSub hub that every feed and response links to."
     )
 

@@ -143,6 +143,7 @@ class Refresher:
             if self._stopped.is_set():
                 return report  # what was not found yet is not gone
         self._remove(sorted(seen), report)
+        _tell_of(report)
         return report
 
     def scan_changed(self, paths: Collection[Path]) -> LoadReport:
@@ -163,6 +164,7 @@ class Refresher:
         for start in range(0, len(files), _FILES_A_BATCH):
             self._load(files[start : start + _FILES_A_BATCH], report)
         self._remove(gone, report)
+        _tell_of(report)
         return report
 
     def _changed(
@@ -365,6 +367,17 @@ class Refresher:
         by_update = custom is not None and custom.order == "updated"
         candidates = articles.window(tx, key, None if by_update else now)
         return selection.build(key, candidates, self._rules, PUBLIC, now)
+
+
+def _tell_of(report: LoadReport) -> None:
+    if report.read or report.removed:
+        log.info(
+            "stories_loaded",
+            read=report.read,
+            changed=report.changed,
+            removed=report.removed,
+            quarantined=len(report.rejected),
+        )
 
 
 def _tell(report: LoadReport, accepted: Sequence[Loaded], rejected: Sequence[Rejected]) -> None:

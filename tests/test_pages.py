@@ -732,17 +732,22 @@ def test_urls_come_from_the_site_and_never_from_the_request(small: Newsroom) -> 
         )
 
 
-def test_stylesheet_of_pages_is_the_one_that_is_served(small: Newsroom) -> None:
-    (href,) = small.page("/").xpath("//link[@rel='stylesheet']/@href")
+@pytest.mark.parametrize(
+    ("rel", "content_type"), [("stylesheet", "text/css; charset=utf-8"), ("icon", "image/svg+xml")]
+)
+def test_what_pages_link_to_is_served(small: Newsroom, rel: str, content_type: str) -> None:
+    (href,) = small.page("/").xpath(f"//link[@rel='{rel}']/@href")
     answer = small.get(href)
-    assert (answer.status_code, answer.content_type) == (200, "text/css; charset=utf-8")
+    assert (answer.status_code, answer.content_type) == (200, content_type)
+    assert small.get("/static/none.css").status_code == 404
 
 
 def test_broken_store_is_an_error_page_and_not_a_traceback(small: Newsroom) -> None:
     with small.store.write() as tx:
         tx.execute(text("DROP TABLE articles"))
     answer = small.get("/")
-    assert (answer.status_code, answer.headers["Cache-Control"]) == (500, "no-cache")
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (503, "no-cache")
+    assert answer.headers["Retry-After"] == "5"
     page = html.document_fromstring(answer.text)
     assert shown(page, "//p[@class='name']") == "The Daily Example"
     assert "articles" not in answer.text

@@ -19,6 +19,7 @@ from feedsvc.store.schema import Store
 from feedsvc.web import feeds, ops, pages
 from feedsvc.web.feeds import FeedCache, FeedCounters, ShortCut
 from feedsvc.web.follower import Follower
+from feedsvc.web.tally import Tally
 
 _FRESH_INTERVALS = 3  # a refresher that missed this many intervals is not well
 
@@ -36,6 +37,8 @@ def create_app(config: Config | None = None) -> Flask:
     store = Store(config.store_url)
     rules = rules_of(config)
     counters = FeedCounters()
+    shared = os.environ.get("FEEDSVC_COUNTS")
+    tally = Tally(counters.snapshot, Path(shared) if shared else None)
 
     def load(key: str, fmt: Format) -> Representation | None:
         with store.read() as connection:
@@ -48,15 +51,15 @@ def create_app(config: Config | None = None) -> Flask:
         stale_while_revalidate=config.http.stale_while_revalidate,
         stale_if_error=config.http.stale_if_error,
     )
-    app = Flask(__name__)
+    app = Flask(__name__, static_folder=None)
     app.register_blueprint(feeds.blueprint())
     app.register_blueprint(pages.blueprint(store, rules, _now))
     fresh_within = timedelta(seconds=_FRESH_INTERVALS * config.schedule.refresh)
-    app.register_blueprint(ops.blueprint(store, counters.snapshot, fresh_within, _now))
+    app.register_blueprint(ops.blueprint(store, tally.total, fresh_within, _now))
     pages.register_errors(app)
     app.wsgi_app = ShortCut(app.wsgi_app, cache, counters)  # type: ignore[method-assign] # Flask's documented way
     parent = os.environ.get("FEEDSVC_PARENT")
-    follower = Follower(store, cache.forget, cache.forget_all, int(parent) if parent else None)
+    follower = Follower(store, cache.forget, cache.forget_all, tally.keep, int(parent) if parent else None)
     follower.start()
     app.extensions["feedsvc"] = follower
     return app

@@ -23,8 +23,9 @@ _PAUSE = 1.0  # seconds after a look that failed
 class Follower:
     """Tells a cache which representations changed.
 
-    `forget` takes those that changed, `forget_all` is for when it isn't known which. With `parent`, a process
-    id, the worker ends when that process is gone: nobody would stop or replace it any more.
+    `forget` takes those that changed, `forget_all` is for when it isn't known which; `on_beat` is called
+    after each look. With `parent`, a process id, the worker ends when that process is gone: nobody would
+    stop or replace it any more.
     """
 
     def __init__(
@@ -32,11 +33,13 @@ class Follower:
         store: Store,
         forget: Callable[[Iterable[tuple[str, Format]]], None],
         forget_all: Callable[[], None],
+        on_beat: Callable[[], None] = lambda: None,
         parent: int | None = None,
     ) -> None:
         self._store = store
         self._forget = forget
         self._forget_all = forget_all
+        self._on_beat = on_beat
         self._parent = parent
         self._seen: tuple[int, int] | None = None
         self._stopping = threading.Event()
@@ -73,6 +76,7 @@ class Follower:
                 return
             try:
                 self.look()
+                self._on_beat()
             except Exception as error:  # the store is gone: what is in memory goes on being served
                 if not failing:
                     log.warning("store_unreachable", error=repr(error))

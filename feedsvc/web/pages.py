@@ -13,10 +13,12 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
+import structlog
 from flask import Blueprint, Flask, Response, abort, request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sqlalchemy import Connection
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from sqlalchemy.exc import SQLAlchemyError
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, ServiceUnavailable
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from feedsvc import selection
@@ -29,16 +31,22 @@ from feedsvc.web import opml
 from feedsvc.web.directory import CurrentDirectory, Directory, PageLink, without_site
 from feedsvc.web.story_page import Teaser, direction, section_label, story_page, teaser
 
+log = structlog.get_logger(__name__)
+
 _MAX_AGE = 60
-_STYLESHEET_MAX_AGE = 86_400
+_ASSET_MAX_AGE = 86_400
+_RETRY_AFTER = 5
 _NEWEST = 10
 _MORE = 5
 
 _EXTENSION = "feedsvc.pages"
 _HERE = Path(__file__).parent
-_STYLESHEET = (_HERE / "static" / "feedsvc.css").read_bytes()
+_ASSET_TYPES = {"feedsvc.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
+_ASSETS = {name: (_HERE / "static" / name).read_bytes() for name in _ASSET_TYPES}
 # The version in its URL lets a new release's pages have their own stylesheet, whatever is cached.
-_STYLESHEET_PATH = f"/static/feedsvc.css?v={blake2b(_STYLESHEET, digest_size=4).hexdigest()}"
+_ASSET_PATHS = {
+    name: f"/static/{name}?v={blake2b(asset, digest_size=4).hexdigest()}" for name, asset in _ASSETS.items()
+}
 
 _SECURITY = {
     "Content-Security-Policy": (
@@ -51,12 +59,13 @@ _SECURITY = {
 _EXPLANATIONS = {
     404: "There is nothing at this address. It may have been mistyped, or it was never published.",
     405: "This address can only be read.",
+    503: "The page can't be made just now; please try again in a few seconds.",
     500: "The page could not be made. This is our fault, not yours; please try again in a minute.",
 }
 
 
 def blueprint(store: Store, rules: Rules, clock: Callable[[], datetime]) -> Blueprint:
-    """The pages, `/feeds.opml` and the stylesheet: GET and HEAD only.
+    """The pages, `/feeds.opml`, the stylesheet and the icon: GET and HEAD only.
 
     `rules` are those that feeds are built by, and `clock` returns aware UTC.
     """
@@ -70,7 +79,7 @@ def blueprint(store: Store, rules: Rules, clock: Callable[[], datetime]) -> Blue
         "authors": ("/authors/<path:name>", partial(pages.feed, "authors")),
         "story": ("/stories/<path:story_id>", pages.story),
         "opml": ("/feeds.opml", pages.opml),
-        "stylesheet": ("/static/feedsvc.css", pages.stylesheet),
+        "asset": ("/static/<name>", pages.asset),
     }
     for name, (path, view) in views.items():
         # Slashes are not merged: an id may be a URL, and Flask's redirect would go by the Host field.
@@ -101,11 +110,14 @@ def register_errors(app: Flask) -> None:
             mimetype="text/html",
         )
         answer.headers["Cache-Control"] = "no-cache"
+        if isinstance(error, ServiceUnavailable):
+            answer.headers["Retry-After"] = str(error.retry_after)
         if isinstance(error, MethodNotAllowed) and error.valid_methods:
             answer.headers["Allow"] = ", ".join(sorted(error.valid_methods))
         return answer
 
     app.register_error_handler(HTTPException, page)
+    app.register_error_handler(SQLAlchemyError, lambda error: page(_unavailable(error)))
 
 
 class _Pages:
@@ -197,8 +209,10 @@ class _Pages:
             directory = self._directory.at(connection)
         return _answer(opml.document(self._site, directory), "text/x-opml; charset=utf-8", _MAX_AGE)
 
-    def stylesheet(self) -> WerkzeugResponse:
-        return _answer(_STYLESHEET, "text/css; charset=utf-8", _STYLESHEET_MAX_AGE)
+    def asset(self, name: str) -> WerkzeugResponse:
+        if name not in _ASSETS:
+            abort(404)
+        return _answer(_ASSETS[name], _ASSET_TYPES[name], _ASSET_MAX_AGE)
 
     def _page(
         self, template: str, max_age: int, directory: Directory, *, section: str = "", **values: Any
@@ -235,7 +249,7 @@ def _templates(site: Site) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.globals |= {"site": site, "site_direction": direction(site.language), "stylesheet": _STYLESHEET_PATH}
+    env.globals |= {"site": site, "site_direction": direction(site.language), "assets": _ASSET_PATHS}
     return env
 
 
@@ -260,6 +274,11 @@ def _refused(article: Article | None, story_id: str, now: datetime) -> WerkzeugR
     if article.status == "withdrawn":
         reason = f"This story was withdrawn. {article.withdrawal}".strip()
     return abort(410, description=reason)
+
+
+def _unavailable(error: Exception) -> HTTPException:
+    log.warning("page_not_made", error=repr(error))
+    return ServiceUnavailable(retry_after=_RETRY_AFTER)
 
 
 def _moved(path: str) -> WerkzeugResponse:

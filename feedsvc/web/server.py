@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import tempfile
 import time
 from pathlib import Path
 
@@ -46,9 +47,11 @@ def serve(config_path: Path, *, host: str, port: int, workers: int, threads: int
     os.environ["FEEDSVC_PARENT"] = str(os.getpid())
     # A fork would copy the refresher's threads' locks as they happen to stand.
     multiprocessing.set_start_method("spawn", force=True)
-    while not _serve_once(host, port, workers, threads):
-        log.error("workers_restart")
-        time.sleep(_RESTART_PAUSE)
+    with tempfile.TemporaryDirectory(prefix="feedsvc-counts-") as counts:
+        os.environ["FEEDSVC_COUNTS"] = counts
+        while not _serve_once(host, port, workers, threads):
+            log.error("workers_restart")
+            time.sleep(_RESTART_PAUSE)
 
 
 def _serve_once(host: str, port: int, workers: int, threads: int) -> bool:

@@ -73,7 +73,7 @@ def test_feed_answers_with_every_field_of_the_contract(service: Service, path: s
     assert fields["vary"] == "Accept-Encoding"
     assert fields["x-content-type-options"] == "nosniff"
     assert f'<https://news.example.org{path}.{fmt}>; rel="self"' in fields["link"]
-    assert '<https://hub.example.org>; rel="hub"' in fields["link"]
+    assert '<https://hub.example.org/>; rel="hub"' in fields["link"]
     assert "content-encoding" not in fields
     if fmt == "json":
         assert json.loads(body)["feed_url"] == f"https://news.example.org{path}.{fmt}"
