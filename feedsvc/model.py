@@ -4,7 +4,8 @@ Pure: no I/O, no clock, no configuration object, and nothing imported from the r
 """
 
 import hashlib
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
@@ -15,6 +16,7 @@ Markup = Literal["markdown", "html", "text"]
 Format = Literal["rss", "atom", "json"]
 ContentMode = Literal["full", "summary"]
 Order = Literal["newest", "oldest", "updated"]
+Field = Literal["title", "summary", "content", "image", "author"]
 
 FORMATS: tuple[Format, ...] = ("rss", "atom", "json")
 CONTENT_TYPES: dict[Format, str] = {
@@ -74,8 +76,10 @@ class Article:
 
     `id` is never derived from the URL once written. `url` is absolute, or a path on the site; None means the
     story page that feedsvc shows. `section` is a path of slugs (`world/middle-east`, "" for none), and
-    `section_labels` the same path as its author wrote it. `body` is source text in `markup`. All instants are
-    aware UTC. `digest` is the version: equal articles have equal digests (see `versioned`).
+    `section_labels` the same path as its author wrote it. `source` is the agency whose copy it is, `original`
+    the URL where that first stood, `comments` that of a page of comments. `body` is source text in `markup`.
+    `correction` and `withdrawal` are notes for readers, `withdrawn` the instant if its author wrote one. All
+    instants are aware UTC. `digest` is the version: equal articles have equal digests (see `versioned`).
     """
 
     id: str
@@ -87,7 +91,10 @@ class Article:
     section_labels: tuple[str, ...] = ()
     tags: tuple[Term, ...] = ()
     authors: tuple[Author, ...] = ()
+    contributors: tuple[Author, ...] = ()
     source: Term | None = None
+    original: str | None = None
+    comments: str | None = None
     dateline: str = ""
     summary: str = ""
     body: str = ""
@@ -98,6 +105,7 @@ class Article:
     status: Status = "published"
     correction: str = ""
     withdrawal: str = ""
+    withdrawn: datetime | None = None
     rights: str = ""
     images: tuple[Image, ...] = ()
     enclosures: tuple[Enclosure, ...] = ()
@@ -134,10 +142,11 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something odd in a story that was mended on loading. `line` counts from 1 in the file."""
+    """Something odd in a story that was mended on loading. `line` counts from 1; `rule` names the kind."""
 
     line: int
     reason: str
+    rule: str = "text-mended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,13 +160,17 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A story file that could not become an article: where, and what to write instead."""
+    """A story file that could not become an article: where, and what to write instead.
+
+    `rule` names the kind of fault (`date-invalid`); `article_id` is the id the file claims, if the reason is
+    that another file has it.
+    """
 
     path: str
     line: int
     reason: str
     article_id: str | None = None
-    """The id the file claims, when the reason is that another file has it."""
+    rule: str = "story-unreadable"
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line}: {self.reason}"
@@ -184,8 +197,20 @@ class CustomFeed:
 
 
 @dataclass(frozen=True, slots=True)
+class Agency:
+    """An agency as the configuration names it; `url` is its site."""
+
+    name: str = ""
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
-    """What every feed says of the newsroom. `url` has no slash at its end; `authority` is RFC 4151's."""
+    """What every feed says of the newsroom. `url` has no slash at its end; `authority` is RFC 4151's.
+
+    `editor` and `webmaster` are e-mail addresses in the form `desk@example.org (The Desk)`. `logo` is a
+    picture for feeds, at most 144 by 400 pixels for RSS; `icon` a square one of 512, `favicon` one of 64.
+    """
 
     name: str
     url: str
@@ -195,12 +220,57 @@ class Site:
     rights: str = ""
     description: str = ""
     hub: str | None = None
+    editor: str = ""
+    webmaster: str = ""
+    logo: Image | None = None
+    icon: str | None = None
+    favicon: str | None = None
+    agencies: Mapping[str, Agency] = field(default_factory=dict)
 
     @property
     def founded(self) -> datetime:
         """The date of `authority`, which dates a feed that has no story: the same on every machine."""
         year, month, day = (self.authority.rpartition(",")[2] + "-01-01").split("-")[:3]
         return datetime(int(year), int(month), int(day), tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A named dialect of a feed: what one aggregator wants of it. A size of 0 means no limit.
+
+    `date` is what pubDate says, `guid` what identifies an item in RSS, `content` overrides the feed's own.
+    `required` names the fields without which a story is left out (`title`, `summary`, `content`, `image`,
+    `author`). `namespaces` are declared beside feedsvc's own, prefix by URI. `deletion` says how a withdrawn
+    story goes: it is left out, or stays for a while as an item with media:status. `title_length` and
+    `summary_length` are in characters, `image_width` in pixels, `feed_bytes` in bytes.
+    """
+
+    name: str = "default"
+    date: Literal["published", "updated"] = "published"
+    modified: bool = True
+    guid: Literal["id", "url"] = "id"
+    content: ContentMode | None = None
+    required: tuple[Field, ...] = ()
+    namespaces: tuple[tuple[str, str], ...] = ()
+    deletion: Literal["drop", "status"] = "drop"
+    items_least: int = 0
+    items_most: int = 0
+    title_length: int = 0
+    summary_length: int = 0
+    image_width: int = 0
+    feed_bytes: int = 0
+
+
+DEFAULT_PROFILE = Profile()
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """The mark that a story was withdrawn (RFC 6721): which, when (aware UTC), and what readers are told."""
+
+    article_id: str
+    at: datetime
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,11 +289,15 @@ class FeedSettings:
     max_age_floor: int = 60
     max_age_ceiling: int = 3600
     order: Order = "newest"
+    profile: Profile = DEFAULT_PROFILE
 
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """What a feed key shows at one instant: its metadata, and its eligible articles in order."""
+    """What a feed key shows at one instant: its metadata, its eligible articles in order, and what is gone.
+
+    `label` is the feed's title without the site's name. `tombstones` come newest first.
+    """
 
     key: str
     title: str
@@ -234,6 +308,9 @@ class Feed:
     formats: tuple[Format, ...]
     max_age: int
     articles: tuple[Article, ...]
+    label: str = ""
+    tombstones: tuple[Tombstone, ...] = ()
+    profile: Profile = DEFAULT_PROFILE
 
 
 @dataclass(frozen=True, slots=True)
