@@ -17,17 +17,16 @@ from typing import Any
 import click
 from rich.console import Console
 
-from feedsvc import checking, config_file, config_reference
+from feedsvc import checking, config_file, config_reference, config_values
 from feedsvc.config import Config
 from feedsvc.errors import FeedsvcError, PageRefused
-from feedsvc.loading.content import LoadRules
 from feedsvc.loading.story_text import read_page, to_story
 from feedsvc.logs import set_up_logging
 from feedsvc.refresh import LoadReport, Refresher
 from feedsvc.schedule import Schedule
 from feedsvc.store import articles, dirty, representations
 from feedsvc.store.schema import Store, read_meta
-from feedsvc.web import rules_of, server
+from feedsvc.web import server
 
 _USAGE = 2
 
@@ -156,7 +155,9 @@ def refresh(config: Config, as_json: bool) -> None:
 def check(config: Config, as_json: bool) -> None:
     """Check the configuration, every story, and every feed they would make; exit 1 on a finding."""
     with _progress("checking stories") as on_read:
-        findings = checking.check(config.content_root, load_rules_of(config), rules_of(config), on_read)
+        findings = checking.check(
+            config.content_root, config_values.load_rules(config), config_values.rules(config), on_read
+        )
     for finding in findings:
         click.echo(json.dumps(finding._asdict(), ensure_ascii=False) if as_json else str(finding))
     sys.exit(1 if findings else 0)
@@ -247,17 +248,14 @@ def settings() -> None:
 @contextmanager
 def _refresher(config: Config) -> Iterator[Refresher]:
     store = Store(config.store_url)
-    refresher = Refresher(store, config.content_root, load_rules_of(config), rules_of(config))
+    refresher = Refresher(
+        store, config.content_root, config_values.load_rules(config), config_values.rules(config)
+    )
     refresher.prepare()
     try:
         yield refresher
     finally:
         store.close()
-
-
-def load_rules_of(config: Config) -> LoadRules:
-    """What story files are read by."""
-    return LoadRules(timezone=config.site.timezone, max_file_bytes=config.limits.story)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
-"""Every setting once, with its default, its help and its check; and the plain values the stages take.
+"""Every setting once, with its default, its help and its check.
 
-Knows no stage and no file: `config_file` reads one. Only the commands and the two factories see a Config.
+Knows no stage and no file: `config_file` reads one, and `config_values` makes of it what the stages take.
 """
 
 import difflib
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import available_timezones
 
 from pydantic import (
     AfterValidator,
@@ -20,8 +20,10 @@ from pydantic import (
     model_validator,
 )
 
-from feedsvc.model import ContentMode, CustomFeed, FeedSettings, Format, Order, Site
-from feedsvc.slugs import section_path, slug
+from feedsvc.model import ContentMode, Format, Order
+from feedsvc.model import Field as RequiredField
+from feedsvc.profiles import BUILT_IN
+from feedsvc.slugs import slug
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SIZES = {"": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3}
@@ -65,6 +67,12 @@ def _web_url(value: str) -> str:
     return value
 
 
+def _mailbox(value: str) -> str:
+    if value and not re.fullmatch(r"[^@\s()<>]+@[^@\s()<>]+( \([^()]+\))?", value):
+        raise ValueError('write an address and a name, "desk@example.org (The Desk)"')
+    return value
+
+
 def _timezone(value: str) -> str:
     if value not in available_timezones():
         near = difflib.get_close_matches(value, available_timezones(), 1)
@@ -99,6 +107,14 @@ class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class LogoTable(_Table):
+    """A picture that stands for the feeds."""
+
+    url: Annotated[str, AfterValidator(_web_url)] = Field(description="Where it is: GIF, JPEG or PNG.")
+    width: int = Field(default=88, ge=1, le=144, description="Pixels; RSS takes 144 at most.")
+    height: int = Field(default=31, ge=1, le=400, description="Pixels; RSS takes 400 at most.")
+
+
 class SiteTable(_Table):
     """The newsroom, as every feed names it."""
 
@@ -121,6 +137,20 @@ class SiteTable(_Table):
         default="",
         description="Authority of the tag: URIs that identify stories. Never change it once published. "
         "Default: the host of `url` and 2026.",
+    )
+    editor: Annotated[str, AfterValidator(_mailbox)] = Field(
+        default="",
+        description="Who answers for content, as `desk@example.org (The Desk)`: RSS's managingEditor.",
+    )
+    webmaster: Annotated[str, AfterValidator(_mailbox)] = Field(
+        default="", description="Who answers for the service, in the same form: RSS's webMaster."
+    )
+    logo: LogoTable | None = Field(default=None, description="Picture that stands for the feeds.")
+    icon: Annotated[str, AfterValidator(_web_url)] | None = Field(
+        default=None, description="Square picture of 512 pixels: JSON Feed's icon, Atom's icon."
+    )
+    favicon: Annotated[str, AfterValidator(_web_url)] | None = Field(
+        default=None, description="Square picture of 64 pixels: JSON Feed's favicon."
     )
     hub: Annotated[str, AfterValidator(_web_url)] | None = Field(
         default=None, description="WebSub hub that every feed and response links to."
@@ -193,6 +223,11 @@ class CustomTable(FeedTable):
     limit: Annotated[int, Field(ge=1, le=1000)] | None = Field(
         default=None, description="The same as `items`."
     )
+    profile: str = Field(
+        default="default",
+        description="What an aggregator wants of it: `default`, `google-news`, `msn`, `smartnews`, "
+        "`flipboard`, or one of [profiles].",
+    )
     order: Order = Field(
         default="newest",
         description="`newest` published first, `oldest` first (of the newest ones), or last `updated` first.",
@@ -216,10 +251,44 @@ class FeedsTable(_Table):
     max_age_ceiling: Duration = Field(default=3600, description='Longest `max_age` that "auto" gives.')
 
 
+class ProfileTable(_Table):
+    """A dialect of a feed for one aggregator; what isn't set is as in the profile it is `like`."""
+
+    like: str | None = Field(
+        default=None,
+        description="Profile to start from. Default: the built-in one of that name, or `default`.",
+    )
+    date: Literal["published", "updated"] | None = Field(
+        default=None, description="What pubDate says: first publication, or the last change."
+    )
+    modified: bool | None = Field(default=None, description="Whether the last change stands beside pubDate.")
+    guid: Literal["id", "url"] | None = Field(default=None, description="What identifies an item in RSS.")
+    content: ContentMode | None = Field(default=None, description="`full` or `summary`, over the feed's own.")
+    required: list[RequiredField] | None = Field(
+        default=None, description="Fields every story must have, for `feedsvc check`."
+    )
+    namespaces: dict[str, str] | None = Field(
+        default=None, description="Namespaces to declare in RSS, prefix = URI."
+    )
+    deletion: Literal["drop", "status"] | None = Field(
+        default=None,
+        description="A withdrawn story is left out, or stays for 30 days as an item with media:status.",
+    )
+    items_least: int | None = Field(default=None, ge=0, description="Fewest items, for `feedsvc check`.")
+    items_most: int | None = Field(default=None, ge=0, description="Most items, likewise; 0 is no limit.")
+    title_length: int | None = Field(default=None, ge=0, description="Longest title, in characters.")
+    summary_length: int | None = Field(default=None, ge=0, description="Longest summary, in characters.")
+    image_width: int | None = Field(default=None, ge=0, description="Narrowest image, in pixels.")
+    feed_bytes: Size | None = Field(default=None, description="Largest feed.")
+
+
 class SourceTable(_Table):
     """An agency, by its slug."""
 
     name: str = Field(default="", description="The agency's name as it is shown.")
+    url: Annotated[str, AfterValidator(_web_url)] | None = Field(
+        default=None, description="The agency's site, or its feed: RSS's and Atom's source."
+    )
 
 
 class ScheduleTable(_Table):
@@ -274,6 +343,7 @@ class Config(_Table):
     tags: dict[str, FeedTable] = {}
     authors: dict[str, FeedTable] = {}
     custom: dict[str, CustomTable] = {}
+    profiles: dict[str, ProfileTable] = {}
     sources: dict[str, SourceTable] = {}
     schedule: ScheduleTable = ScheduleTable()
     http: HttpTable = HttpTable()
@@ -282,18 +352,19 @@ class Config(_Table):
     path: Path = Field(default=Path("config.toml"), exclude=True)
 
     @model_validator(mode="after")
-    def _custom_names(self) -> "Config":
+    def _names_are_right(self) -> "Config":
         for name in self.custom:
             if slug(name) != name:
                 raise ValueError(
                     f"custom.{name}: a custom feed's name is its slug; write [custom.{slug(name)}]"
                 )
+        known = BUILT_IN.keys() | self.profiles.keys()
+        used = {f"custom.{name}.profile": table.profile for name, table in self.custom.items()}
+        used |= {f"profiles.{name}.like": table.like for name, table in self.profiles.items() if table.like}
+        for place, profile in used.items():
+            if profile not in (BUILT_IN if place.endswith(".like") else known):
+                raise ValueError(f"{place}: {profile!r} is no profile; there are {', '.join(sorted(known))}")
         return self
-
-    @property
-    def zone(self) -> ZoneInfo:
-        """The site's time zone."""
-        return ZoneInfo(self.site.timezone)
 
     @property
     def content_root(self) -> Path:
@@ -306,73 +377,3 @@ class Config(_Table):
         if not self.store.url.startswith("sqlite:///"):
             return self.store.url
         return f"sqlite:///{(self.path.parent / self.store.url.removeprefix('sqlite:///')).absolute()}"
-
-    def site_values(self) -> Site:
-        """The site as the renderers take it."""
-        table = self.site
-        host = urlsplit(table.url).hostname or "localhost"
-        return Site(
-            name=table.name,
-            url=table.url,
-            language=table.language,
-            authority=table.authority or f"{host},2026",
-            timezone=table.timezone,
-            rights=table.rights,
-            description=table.description,
-            hub=table.hub,
-        )
-
-    def custom_feeds(self) -> tuple[CustomFeed, ...]:
-        """The feeds editors defined, in the file's order, with every label made a slug."""
-        return tuple(
-            CustomFeed(
-                name=name,
-                order=table.order,
-                include_sections=tuple(section_path(label)[0] for label in table.include.sections),
-                include_tags=tuple(map(slug, table.include.tags)),
-                include_authors=tuple(map(slug, table.include.authors)),
-                include_sources=tuple(map(slug, table.include.sources)),
-                exclude_sections=tuple(section_path(label)[0] for label in table.exclude.sections),
-                exclude_tags=tuple(map(slug, table.exclude.tags)),
-                exclude_authors=tuple(map(slug, table.exclude.authors)),
-                exclude_sources=tuple(map(slug, table.exclude.sources)),
-            )
-            for name, table in self.custom.items()
-        )
-
-    def feed_tables(self) -> dict[str, FeedTable]:
-        """Feed key → the table that config.toml has for it."""
-        return {
-            **{f"sections/{section_path(name)[0]}": table for name, table in self.sections.items()},
-            **{f"tags/{slug(name)}": table for name, table in self.tags.items()},
-            **{f"authors/{slug(name)}": table for name, table in self.authors.items()},
-            **{f"custom/{name}": table for name, table in self.custom.items()},
-        }
-
-    def feed_settings(self) -> tuple[FeedSettings, dict[str, FeedSettings]]:
-        """What holds for every feed, and what holds for the feed keys that have a table of their own."""
-        common = self.feeds
-        default = FeedSettings(
-            items=common.items,
-            content=common.content,
-            formats=tuple(common.formats),
-            max_age=common.max_age,
-            max_age_floor=common.max_age_floor,
-            max_age_ceiling=common.max_age_ceiling,
-        )
-        return default, {key: _settings(default, table) for key, table in self.feed_tables().items()}
-
-
-def _settings(default: FeedSettings, table: FeedTable) -> FeedSettings:
-    limit = table.limit if isinstance(table, CustomTable) else None
-    return FeedSettings(
-        title=table.title,
-        description=table.description,
-        items=table.items or limit or default.items,
-        content=table.content or default.content,
-        formats=tuple(table.formats) if table.formats else default.formats,
-        max_age=default.max_age if table.max_age is None else table.max_age,
-        max_age_floor=default.max_age_floor,
-        max_age_ceiling=default.max_age_ceiling,
-        order=table.order if isinstance(table, CustomTable) else "newest",
-    )

@@ -28,6 +28,7 @@ _NAMED = {
     "tags": "syria",
     "authors": "jane-doe",
     "custom": "top",
+    "profiles": "ours",
     "sources": "northwire",
 }
 
@@ -53,8 +54,9 @@ def _rows(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     for key, info in model.model_fields.items():
         annotation: Any = info.annotation
         yield f"| `{prefix}{key}` | {_default(info.default)} | {info.description} |\n"
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            yield from _rows(annotation, f"{prefix}{key}.")
+        for inner in (annotation, *get_args(annotation)):
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                yield from _rows(inner, f"{prefix}{key}.")
 
 
 def _default(value: object) -> str:

@@ -238,11 +238,11 @@ class Site:
 class Profile:
     """A named dialect of a feed: what one aggregator wants of it. A size of 0 means no limit.
 
-    `date` is what pubDate says, `guid` what identifies an item in RSS, `content` overrides the feed's own.
-    `required` names the fields without which a story is left out (`title`, `summary`, `content`, `image`,
-    `author`). `namespaces` are declared beside feedsvc's own, prefix by URI. `deletion` says how a withdrawn
-    story goes: it is left out, or stays for a while as an item with media:status. `title_length` and
-    `summary_length` are in characters, `image_width` in pixels, `feed_bytes` in bytes.
+    `date` is what pubDate says, `guid` what identifies an item in RSS, `content` goes over the feed's own.
+    `namespaces` are declared beside feedsvc's own, as (prefix, URI). `deletion` says how a withdrawn story
+    goes: it is left out, or stays for a while as an item with media:status. The rest is what `feedsvc check`
+    holds stories to: `required` fields, `title_length` and `summary_length` in characters, `image_width` in
+    pixels, `feed_bytes` in bytes, and how many items a feed has.
     """
 
     name: str = "default"
@@ -331,9 +331,10 @@ class Representation:
 
 
 class Quarantined(NamedTuple):
-    """A story in quarantine: which file, where in it, why, and since when (aware UTC)."""
+    """A story in quarantine: which file, where in it, why, since when (aware UTC), and by which rule."""
 
     path: str
     line: int
     reason: str
     since: datetime
+    rule: str

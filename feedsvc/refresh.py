@@ -6,7 +6,7 @@ Knows neither APScheduler nor HTTP: it is told when to work, and when it is done
 import hashlib
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -22,7 +22,7 @@ from feedsvc.model import Article, Change, Feed, Loaded, Note, Rejected
 from feedsvc.render import render
 from feedsvc.render.fragments import FragmentCache
 from feedsvc.selection import PUBLIC, Rules
-from feedsvc.store import articles, dirty, representations
+from feedsvc.store import articles, dirty, representations, tombstones
 from feedsvc.store.articles import Application, Source
 from feedsvc.store.representations import Unpublished
 from feedsvc.store.schema import Store, read_meta, write_meta
@@ -210,7 +210,7 @@ class Refresher:
         articles.release(tx, [one.path for one in accepted])
         articles.put_in_quarantine(tx, rejected, self._clock())
         given_up = [before for path, before in owned_before.items() if owned[path] != before]
-        report.changed += self._apply(tx, {one.article.id: one.article for one in accepted})
+        report.changed += self._apply(tx, [(outcomes[one.path][0], one.article) for one in accepted])
         report.removed += self._remove_unowned(tx, given_up)
         _tell(report, accepted, rejected)
         return articles.waiting_for(tx, given_up)
@@ -235,7 +235,7 @@ class Refresher:
                 owners[one.article.id] = {one.path}
             else:
                 reason = f"id: {one.article.id!r} is the id of {holder} already; give this story another"
-                rejected.append(Rejected(one.path, 1, reason, article_id=one.article.id))
+                rejected.append(Rejected(one.path, 1, reason, one.article.id, "id-duplicate"))
         return accepted, rejected
 
     def _still_claims(self, path: str, other: Loaded) -> bool:
@@ -246,15 +246,24 @@ class Refresher:
             return False
         return isinstance(outcome, Rejected) or outcome.article.id == other.article.id
 
-    def _apply(self, tx: Connection, new: Mapping[str, Article]) -> int:
-        old = articles.get_many(tx, list(new))
-        changes = [
-            Change(old.get(article.id), article)
-            for article in new.values()
+    def _apply(self, tx: Connection, found: Sequence[tuple[FoundFile, Article]]) -> int:
+        old = articles.get_many(tx, [article.id for _, article in found])
+        changed = [
+            (file, Change(old.get(article.id), article))
+            for file, article in found
             if article.id not in old or old[article.id].digest != article.digest
         ]
-        articles.apply(tx, [self._application(change) for change in changes], self._clock())
-        return len(changes)
+        tombstones.exhume(tx, [article.id for _, article in found if article.status != "withdrawn"])
+        for file, change in changed:
+            self._bury(tx, change, min(_modified(file), self._clock()))
+        articles.apply(tx, [self._application(change) for _, change in changed], self._clock())
+        return len(changed)
+
+    def _bury(self, tx: Connection, change: Change, seen: datetime) -> None:
+        """Leave a tombstone for a withdrawn story. A file that says not when says it by its time."""
+        if change.new and (mark := selection.tombstone(change.new, seen)):
+            keys = selection.affected(change, self._rules.customs)
+            tombstones.bury(tx, mark, keys, selection.TOMBSTONE_STANDS)
 
     def _application(self, change: Change) -> Application:
         article = change.new or change.old
@@ -287,6 +296,7 @@ class Refresher:
         owned = articles.owners(tx, ids)
         gone = articles.get_many(tx, [article_id for article_id in ids if article_id not in owned])
         changes = [Change(article, None) for article in gone.values()]
+        tombstones.exhume(tx, list(gone))
         articles.apply(tx, [self._application(change) for change in changes], self._clock())
         return len(changes)
 
@@ -303,17 +313,19 @@ class Refresher:
         return changed
 
     def next_flip(self) -> datetime | None:
-        """When an embargo, a publication date or an expiry comes next (aware UTC)."""
+        """When a feed changes by time alone next: by an embargo, an expiry, a tombstone (aware UTC)."""
         with self._store.read() as connection:
-            until = dirty.flips_until(connection)
-            return articles.next_flip(connection, until or self._clock())
+            after = dirty.flips_until(connection) or self._clock()
+            flips = (articles.next_flip(connection, after), tombstones.next_fall(connection, after))
+            return min((flip for flip in flips if flip), default=None)
 
     def _mark_flips(self) -> None:
         """Turn every flip since the last run into dirty feeds; if the clock was set back, those, too."""
         with self._store.write() as tx:
             now = self._clock()
             until = dirty.flips_until(tx) or now
-            dirty.mark(tx, articles.flipped(tx, min(until, now), max(until, now)), now)
+            span = min(until, now), max(until, now)
+            dirty.mark(tx, articles.flipped(tx, *span) | tombstones.falling(tx, *span), now)
             dirty.set_flips_until(tx, now)
 
     def _publish_dirty(self) -> int:
@@ -358,7 +370,9 @@ class Refresher:
     def _set_aside(self, tx: Connection, failed: Sequence[tuple[Article, str]]) -> None:
         paths = articles.owners(tx, [article.id for article, _ in failed])
         rejected = [
-            Rejected(path, 1, reason) for article, reason in failed for path in paths.get(article.id, ())
+            Rejected(path, 1, reason, rule="story-unrenderable")
+            for article, reason in failed
+            for path in paths.get(article.id, ())
         ]
         articles.put_in_quarantine(tx, rejected, self._clock())
 
@@ -366,7 +380,12 @@ class Refresher:
         custom = self._customs.get(key)
         by_update = custom is not None and custom.order == "updated"
         candidates = articles.window(tx, key, None if by_update else now)
-        return selection.build(key, candidates, self._rules, PUBLIC, now)
+        withdrawn = tombstones.standing(tx, key, self._rules.settings(key).items)
+        return selection.build(key, candidates, self._rules, PUBLIC, now, withdrawn)
+
+
+def _modified(file: FoundFile) -> datetime:
+    return datetime.fromtimestamp(file.mtime_ns // 1_000_000_000, UTC)
 
 
 def _tell_of(report: LoadReport) -> None:
@@ -391,7 +410,7 @@ def _tell(report: LoadReport, accepted: Sequence[Loaded], rejected: Sequence[Rej
 
 
 def _with_what_stays(rejected: Rejected) -> Rejected:
-    return Rejected(rejected.path, rejected.line, rejected.reason + _STAYS, rejected.article_id)
+    return replace(rejected, reason=rejected.reason + _STAYS)
 
 
 def _digest(*parts: object) -> str:

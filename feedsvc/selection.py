@@ -6,11 +6,11 @@ Pure: no I/O, no clock, no configuration object. Time and limits come in as argu
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Literal
 
-from feedsvc.model import Article, Change, CustomFeed, Feed, FeedSettings, Site, Term
+from feedsvc.model import Agency, Article, Change, CustomFeed, Feed, FeedSettings, Site, Term, Tombstone
 from feedsvc.slugs import humanized
 
 Audience = Literal["public"]
@@ -18,6 +18,9 @@ PUBLIC: Audience = "public"
 
 # "auto" asks for four polls in the time between two stories: often enough to be fresh, and no more.
 _POLLS_PER_STORY = 4
+
+TOMBSTONE_STANDS = timedelta(days=30)
+"""How long a feed says that a story was withdrawn."""
 
 
 def eligible(article: Article, audience: Audience, now: datetime) -> bool:
@@ -45,6 +48,17 @@ def affected(change: Change, customs: Sequence[CustomFeed] = ()) -> frozenset[st
     old = keys_of(change.old, customs) if change.old else frozenset()
     new = keys_of(change.new, customs) if change.new else frozenset()
     return old | new
+
+
+def tombstone(article: Article, seen: datetime) -> Tombstone | None:
+    """The mark a withdrawn story leaves, if anybody may have had it before.
+
+    `seen` (aware UTC) is when it was found withdrawn; it counts if the story does not say when.
+    """
+    at = min(article.withdrawn or seen, seen)
+    if article.status != "withdrawn" or at < article.visible_from:
+        return None
+    return Tombstone(article.id, at.replace(microsecond=0), article.withdrawal)
 
 
 def rank(article: Article, key: str, customs: Mapping[str, CustomFeed]) -> datetime:
@@ -103,25 +117,31 @@ class Rules:
     default: FeedSettings = field(default_factory=FeedSettings)
     by_key: Mapping[str, FeedSettings] = field(default_factory=dict)
     customs: tuple[CustomFeed, ...] = ()
-    source_names: Mapping[str, str] = field(default_factory=dict)
 
     def settings(self, key: str) -> FeedSettings:
         """What is set for one feed."""
         return self.by_key.get(key, self.default)
 
 
-def build(key: str, candidates: Iterable[Article], rules: Rules, audience: Audience, now: datetime) -> Feed:
+def build(
+    key: str,
+    candidates: Iterable[Article],
+    rules: Rules,
+    audience: Audience,
+    now: datetime,
+    tombstones: Sequence[Tombstone] = (),
+) -> Feed:
     """What the feed `key` shows to `audience` at `now` (aware UTC).
 
     `candidates` come newest first by `rank`, then by id; no more of them are taken than are needed to find
-    as many eligible ones as the feed shows.
+    as many eligible ones as the feed shows. `tombstones` are those of the feed's withdrawn stories.
     """
     settings = rules.settings(key)
     shown = [
-        _with_source_name(article, rules.source_names)
+        _with_source_name(article, rules.site.agencies)
         for article in islice((a for a in candidates if eligible(a, audience, now)), settings.items)
     ]
-    title, description = _words(key, shown, settings, rules.site)
+    label, title, description = _words(key, shown, settings, rules.site)
     return Feed(
         key=key,
         title=title,
@@ -132,18 +152,21 @@ def build(key: str, candidates: Iterable[Article], rules: Rules, audience: Audie
         formats=settings.formats,
         max_age=_max_age(shown, settings),
         articles=tuple(reversed(shown) if settings.order == "oldest" else shown),
+        label=label,
+        tombstones=tuple(one for one in tombstones if one.at <= now < one.at + TOMBSTONE_STANDS),
+        profile=settings.profile,
     )
 
 
-def _with_source_name(article: Article, names: Mapping[str, str]) -> Article:
+def _with_source_name(article: Article, agencies: Mapping[str, Agency]) -> Article:
     source = article.source
-    if source is None or not names.get(source.slug):
+    if source is None or source.slug not in agencies or not agencies[source.slug].name:
         return article
-    return replace(article, source=Term(names[source.slug], source.slug))
+    return replace(article, source=Term(agencies[source.slug].name, source.slug))
 
 
-def _words(key: str, shown: Sequence[Article], settings: FeedSettings, site: Site) -> tuple[str, str]:
-    """Title and description: what is set, else made from the stories' own labels."""
+def _words(key: str, shown: Sequence[Article], settings: FeedSettings, site: Site) -> tuple[str, str, str]:
+    """Label, title and description: what is set, else made from the stories' own labels."""
     kind = key.partition("/")[0]
     label = settings.title or label_of(key, shown)
     title = site.name if kind == "all" else f"{label} – {site.name}"
@@ -153,7 +176,7 @@ def _words(key: str, shown: Sequence[Article], settings: FeedSettings, site: Sit
         "tags": f"Stories about {label} from {site.name}",
         "authors": f"Stories by {label} from {site.name}",
     }
-    return title, settings.description or made.get(kind, f"{label}, from {site.name}")
+    return label, title, settings.description or made.get(kind, f"{label}, from {site.name}")
 
 
 def label_of(key: str, shown: Sequence[Article]) -> str:

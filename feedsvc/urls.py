@@ -48,12 +48,17 @@ def absolute(base: str, url: str) -> str:
     return urljoin(base, quote(url.strip(), safe=_PCHAR + "%?#[]"))
 
 
-def entry_id(site: Site, article: Article) -> str:
+def entry_id(site: Site, article_id: str) -> str:
     """The identifier of a story in every format: its own id if that is a URI, else a tag: URI (RFC 4151)."""
-    parts = urlsplit(article.id)
+    parts = urlsplit(article_id)
     if parts.scheme in {"tag", "urn", "http", "https"} and (parts.netloc or parts.path):
-        return article.id
-    return f"tag:{site.authority}:{quote(article.id, safe=_PCHAR)}"
+        return article_id
+    return f"tag:{site.authority}:{quote(article_id, safe=_PCHAR)}"
+
+
+def stylesheet_url(site: Site) -> str:
+    """The stylesheet that makes a feed readable when a browser opens it."""
+    return f"{site.url}/static/feed.css"
 
 
 def feed_id(site: Site, key: str) -> str:

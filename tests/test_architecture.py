@@ -12,8 +12,10 @@ ALLOWED = {
     "model": set(),
     "slugs": set(),
     "urls": {"model"},
-    "config": LEAVES,
+    "profiles": {"model"},
+    "config": LEAVES | {"profiles"},
     "config_file": {"config", "errors"},
+    "config_values": LEAVES | {"config", "profiles", "loading", "selection"},
     "config_reference": {"config", "config_file"},
     "logs": set(),
     "markup": LEAVES,
@@ -24,7 +26,7 @@ ALLOWED = {
     "refresh": LEAVES | {"loading", "store", "selection", "render"},
     "schedule": set(),
     "checking": LEAVES | {"loading", "store", "selection", "refresh"},
-    "web": LEAVES | {"config", "config_file", "logs", "markup", "store", "selection"},
+    "web": LEAVES | {"config", "config_file", "config_values", "logs", "markup", "store", "selection"},
 }
 
 

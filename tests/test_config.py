@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from feedsvc import config_reference
+from feedsvc import config_reference, config_values
 from feedsvc.config import Config
 from feedsvc.config_file import load
 from feedsvc.errors import ConfigError
@@ -30,7 +30,7 @@ def test_empty_file_has_every_default(tmp_path: Path) -> None:
     assert config.http.port == 8000
     assert config.content_root == tmp_path / "content"
     assert config.store_url == f"sqlite:///{tmp_path}/var/feedsvc.db"
-    assert config.site_values().authority == "127.0.0.1,2026"
+    assert config_values.site(config).authority == "127.0.0.1,2026"
 
 
 def test_durations_sizes_and_auto_are_read(tmp_path: Path) -> None:
@@ -80,19 +80,19 @@ def test_custom_feed_takes_tables_or_keys_of_labels_or_slugs(tmp_path: Path) -> 
         '[custom.b]\ninclude = ["sections/world", "sources/reuters"]\nlimit = 3\norder = "oldest"\n'
     )
     config = loaded(tmp_path, text)
-    assert config.custom_feeds() == (
+    assert config_values.custom_feeds(config) == (
         CustomFeed("a", include_sections=("world/middle-east",), include_tags=("islamic-state",)),
         CustomFeed("b", order="oldest", include_sections=("world",), include_sources=("reuters",)),
     )
-    settings = config.feed_settings()[1]["custom/b"]
+    settings = config_values.rules(config).by_key["custom/b"]
     assert (settings.items, settings.order) == (3, "oldest")
 
 
 def test_table_of_one_feed_goes_over_what_holds_for_all(tmp_path: Path) -> None:
     text = '[feeds]\nitems = 7\ncontent = "summary"\n[tags."Islamic State"]\ncontent = "full"\nmax_age = 9\n'
-    default, by_key = loaded(tmp_path, text).feed_settings()
-    assert (default.items, default.content, default.max_age) == (7, "summary", 300)
-    own = by_key["tags/islamic-state"]
+    rules = config_values.rules(loaded(tmp_path, text))
+    assert (rules.default.items, rules.default.content, rules.default.max_age) == (7, "summary", 300)
+    own = rules.by_key["tags/islamic-state"]
     assert (own.items, own.content, own.max_age) == (7, "full", 9)
 
 

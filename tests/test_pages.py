@@ -17,7 +17,19 @@ from sqlalchemy import text
 from werkzeug.test import TestResponse
 
 from feedsvc import selection, urls
-from feedsvc.model import FORMATS, Article, Author, Change, Enclosure, Format, Image, Site, Term, versioned
+from feedsvc.model import (
+    FORMATS,
+    Agency,
+    Article,
+    Author,
+    Change,
+    Enclosure,
+    Format,
+    Image,
+    Site,
+    Term,
+    versioned,
+)
 from feedsvc.selection import PUBLIC, Rules
 from feedsvc.store import articles, representations
 from feedsvc.store.articles import Application
@@ -327,7 +339,9 @@ def test_list_page_shows_the_stories_of_its_feed_in_their_order(
 
 
 def test_list_says_date_dateline_credit_authors_and_summary(store: Store, site: Site, clock: Clock) -> None:
-    newsroom = Newsroom(store, Rules(site=site, source_names={"northwire": "Northwire Agency"}), clock)
+    newsroom = Newsroom(
+        store, Rules(site=replace(site, agencies={"northwire": Agency("Northwire Agency")})), clock
+    )
     newsroom.put(
         article(
             section="World",

@@ -90,7 +90,7 @@ def test_formats_hold_the_same_stories_in_the_same_order(shown: list[Article]) -
     channel = etree.fromstring(body_of(feed, "rss"))[0]
     entries = etree.fromstring(body_of(feed, "atom")).findall(f"{ATOM}entry")
     items = json.loads(body_of(feed, "json"))["items"]
-    ids = [urls.entry_id(SITE, one) for one in feed.articles]
+    ids = [urls.entry_id(SITE, one.id) for one in feed.articles]
     assert [item.findtext("guid") for item in channel.findall("item")] == ids
     assert [entry.findtext(f"{ATOM}id") for entry in entries] == ids
     assert [item["id"] for item in items] == ids

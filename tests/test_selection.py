@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feedsvc import selection
-from feedsvc.model import Article, Change, CustomFeed, FeedSettings, Site
+from feedsvc.model import Agency, Article, Change, CustomFeed, FeedSettings, Site
 from feedsvc.selection import PUBLIC, Rules, affected, build, eligible, keys_of
 from tests.stories import NOON, article, articles, instants
 
@@ -115,7 +115,7 @@ def test_automatic_max_age_follows_the_rhythm_between_floor_and_ceiling(rules: R
 
 def test_agency_is_shown_by_its_configured_name(rules: Rules) -> None:
     story = replace(article(), source=selection.Term("reuters", "reuters"))
-    named = replace(rules, source_names={"reuters": "Reuters"})
+    named = replace(rules, site=replace(rules.site, agencies={"reuters": Agency("Reuters")}))
     source = build("all", [story], named, PUBLIC, NOON).articles[0].source
     assert source is not None
     assert source.label == "Reuters"

@@ -51,14 +51,15 @@ def render(feed: Feed, cache: FragmentCache) -> dict[Format, Rendered]:
 
 def _rendered(feed: Feed, fmt: Format, cache: FragmentCache, tell: Callable[[Article], Story]) -> Rendered:
     renderer = _RENDERERS[fmt]
+    dialect = f"{feed.content}/{feed.profile.name}"
     fragments: list[bytes] = []
     failed: list[tuple[Article, str]] = []
     for article in feed.articles:
         try:
-            fragment = cache.get(article, fmt, feed.content)
+            fragment = cache.get(article, fmt, dialect)
             if fragment is None:
                 fragment = renderer.fragment(feed, tell(article))
-                cache.put(article, fmt, feed.content, fragment)
+                cache.put(article, fmt, dialect, fragment)
             fragments.append(fragment)
         except Exception as error:  # whatever a story makes the renderer do, the feed's other stories go out
             log.exception("story_not_rendered", article=article.id, key=feed.key, format=fmt)

@@ -2,8 +2,8 @@
 
 Knows nothing of articles: it gives the format modules a feed and an entry that do as they are told. What is
 closed here, all seen in feedgen 1.0: dates that default to the clock, RFC 2822 dates made by switching the
-process's locale, Atom entry links that lose rel, type and length, `add_entry` that prepends, and elements
-that feedgen has no call for, which go through its extension interface.
+process's locale, Atom links that lose rel, type and length, text without its type, `add_entry` that prepends,
+and elements that feedgen has no call for, which go through its extension interface.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,14 +18,17 @@ from lxml import etree
 from feedsvc.render.fragments import Shell
 
 NAMESPACES = {
+    "at": "http://purl.org/atompub/tombstones/1.0",
     "atom": "http://www.w3.org/2005/Atom",
     "content": "http://purl.org/rss/1.0/modules/content/",
     "dc": "http://purl.org/dc/elements/1.1/",
     "dcterms": "http://purl.org/dc/terms/",
     "media": "http://search.yahoo.com/mrss/",
+    "sy": "http://purl.org/rss/1.0/modules/syndication/",
 }
-_RSS_NAMESPACES = ("content", "dc", "dcterms", "media")
+RSS_PREFIXES = ("content", "dc", "dcterms", "media", "sy")
 _EXTENSION = "elements"
+_LINK_ATTRIBUTES = ("rel", "type", "hreflang", "title", "length")
 
 # feedgen's own sets the process's locale and sets it back, which other threads see in between.
 feedgen.feed.formatRFC2822 = format_datetime
@@ -37,54 +40,66 @@ class _Elements:
 
     def __init__(self) -> None:
         self.elements: list[etree._Element] = []
+        self.namespaces: dict[str, str] = {}
+        self.stylesheet: str | None = None
 
     def add(
         self, name: str, text: str | None = None, attributes: Mapping[str, str] | None = None
     ) -> etree._Element:
-        """Add an element; `name` has a prefix of NAMESPACES (`dc:creator`). Returns it, for children."""
+        """Add an element; `name` may have a prefix of NAMESPACES (`dc:creator`). Returns it, for children."""
         element = etree.Element(_qualified(name), dict(attributes or {}))
         element.text = text
         self.elements.append(element)
         return element
 
+    def extend_rss(self, element: etree._Element) -> etree._Element:
+        """feedgen's call for RSS: with the root for a feed, with the item for an entry."""
+        (element[0] if element.tag == "rss" else element).extend(self.elements)
+        return self._styled(element)
+
+    def extend_atom(self, element: etree._Element) -> etree._Element:
+        """feedgen's call for Atom: with the feed or the entry."""
+        element.extend(self.elements)
+        return self._styled(element)
+
+    def _styled(self, element: etree._Element) -> etree._Element:
+        if self.stylesheet:
+            link = f'type="text/css" href="{self.stylesheet}"'
+            element.addprevious(etree.ProcessingInstruction("xml-stylesheet", link))
+        return element
+
 
 class _FeedElements(_Elements, BaseExtension):  # type: ignore[misc] # feedgen has no types
     def extend_ns(self) -> dict[str, str]:
-        return {prefix: NAMESPACES[prefix] for prefix in _RSS_NAMESPACES}
-
-    def extend_rss(self, feed: etree._Element) -> etree._Element:
-        feed[0].extend(self.elements)
-        return feed
+        return self.namespaces
 
 
 class _EntryElements(_Elements, BaseEntryExtension):  # type: ignore[misc] # feedgen has no types
-    def extend_rss(self, entry: etree._Element) -> etree._Element:
-        entry.extend(self.elements)
-        return entry
+    pass
 
 
 class Entry(feedgen.entry.FeedEntry):  # type: ignore[misc] # feedgen has no types
     """One RSS item or Atom entry."""
 
     def atom_entry(self, extensions: bool = True) -> etree._Element:
-        """The entry element, its links with all their attributes."""
+        """The entry element, its links with all their attributes and its texts with their type."""
         entry: etree._Element = super().atom_entry(extensions)
         # feedgen reads rel, type and the rest from the new element instead of from the link: a shadowed name.
         for element, link in zip(entry.findall("link"), self.link() or (), strict=True):
-            for name in ("rel", "type", "hreflang", "title", "length"):
+            for name in _LINK_ATTRIBUTES:
                 if link.get(name):
                     element.set(name, link[name])
-        return entry
+        return _typed(entry)
 
 
 class Generator(feedgen.feed.FeedGenerator):  # type: ignore[misc] # feedgen has no types
     """One feed. The caller sets `updated` or `lastBuildDate`; feedgen's default is the clock."""
 
-    def __init__(self, *, elements: bool) -> None:
+    def __init__(self, namespaces: Mapping[str, str], stylesheet: str | None = None) -> None:
         super().__init__()
-        if elements:
-            self.register_extension(_EXTENSION, _FeedElements, _EntryElements, atom=False)
-        self.docs("https://www.rssboard.org/rss-specification")
+        self.register_extension(_EXTENSION, _FeedElements, _EntryElements)
+        self.elements.namespaces = dict(namespaces)
+        self.elements.stylesheet = stylesheet
 
     def new_entry(self) -> Entry:
         """Add an entry after those that are there."""
@@ -92,10 +107,26 @@ class Generator(feedgen.feed.FeedGenerator):  # type: ignore[misc] # feedgen has
         self.add_entry(entry, order="append")
         return entry
 
+    def _create_atom(self, extensions: bool = True) -> tuple[etree._Element, etree._ElementTree]:
+        feed, document = super()._create_atom(extensions)
+        return _typed(feed), document
 
-def sub_element(parent: etree._Element, name: str, text: str, attributes: Mapping[str, str]) -> None:
+
+def _typed(element: etree._Element) -> etree._Element:
+    """Say of Atom's texts that they are plain; the default, but many a parser guesses without it."""
+    for name in ("title", "subtitle", "rights"):
+        for text in element.findall(name):
+            text.set("type", "text")
+    return element
+
+
+def sub_element(
+    parent: etree._Element, name: str, text: str | None, attributes: Mapping[str, str] | None = None
+) -> etree._Element:
     """Add a child to an element that `add` returned."""
-    etree.SubElement(parent, _qualified(name), dict(attributes)).text = text
+    child = etree.SubElement(parent, _qualified(name), dict(attributes or {}))
+    child.text = text
+    return child
 
 
 def shell(document: bytes, last_tag: bytes) -> Shell:
@@ -115,5 +146,5 @@ def present(attributes: Iterable[tuple[str, Any]]) -> dict[str, str]:
 
 
 def _qualified(name: str) -> str:
-    prefix, _, local = name.partition(":")
-    return f"{{{NAMESPACES[prefix]}}}{local}"
+    prefix, _, local = name.rpartition(":")
+    return f"{{{NAMESPACES[prefix]}}}{local}" if prefix else local

@@ -1,4 +1,4 @@
-"""Atom 1.0 (RFC 4287): the shell of a feed, and the entry of a story.
+"""Atom 1.0 (RFC 4287) with tombstones (RFC 6721): the shell of a feed, and the entry of a story.
 
 Pure: Feed and Story in, bytes out.
 """
@@ -6,9 +6,9 @@ Pure: Feed and Story in, bytes out.
 from functools import cache
 from zoneinfo import ZoneInfo
 
-from feedsvc import __version__, urls
-from feedsvc.model import BEGINNING, CONTENT_TYPES, Feed
-from feedsvc.render._feedgen import Entry, Generator, present
+from feedsvc import HOMEPAGE, __version__, urls
+from feedsvc.model import BEGINNING, CONTENT_TYPES, Author, Feed
+from feedsvc.render._feedgen import NAMESPACES, Entry, Generator, present, sub_element
 from feedsvc.render._feedgen import fragment as cut_fragment
 from feedsvc.render._feedgen import shell as cut_shell
 from feedsvc.render.fragments import Shell
@@ -19,7 +19,7 @@ _EMPTY_TITLE = "Untitled"  # RFC 4287 §4.1.2: an entry has exactly one title, a
 
 
 def shell(feed: Feed) -> Shell:
-    """The feed without its entries."""
+    """The feed without its entries, with its tombstones."""
     return cut_shell(generator(feed).atom_str(), _END)
 
 
@@ -32,17 +32,20 @@ def fragment(feed: Feed, story: Story) -> bytes:
 
 def generator(feed: Feed) -> Generator:
     """The feed as feedgen builds it, with no entry yet."""
-    site = feed.site
-    document = Generator(elements=False)
+    site, zone = feed.site, ZoneInfo(feed.site.timezone)
+    tombstones = {"at": NAMESPACES["at"]} if feed.tombstones else {}
+    document = Generator(tombstones, urls.stylesheet_url(site))
     document.id(urls.feed_id(site, feed.key))
     document.title(feed.title)
     document.subtitle(feed.description)
-    document.updated(feed.updated.astimezone(ZoneInfo(site.timezone)))
+    document.updated(max(feed.updated, *(one.at for one in feed.tombstones), BEGINNING).astimezone(zone))
     document.language(site.language)
     # The feed's author is that of every entry without one (RFC 4287 §4.1.1).
     document.author(name=site.name, uri=f"{site.url}/")
     document.rights(site.rights or None)
-    document.generator("feedsvc", __version__)
+    document.icon(site.icon)
+    document.logo(site.logo.url if site.logo else None)
+    document.generator("feedsvc", __version__, HOMEPAGE)
     document.link(href=urls.feed_url(site, feed.key, "atom"), rel="self", type="application/atom+xml")
     document.link(href=urls.page_url(site, feed.key), rel="alternate", type="text/html")
     for fmt in feed.formats:
@@ -51,6 +54,11 @@ def generator(feed: Feed) -> Generator:
             document.link(href=urls.feed_url(site, feed.key, fmt), rel="alternate", type=media_type)
     if site.hub:
         document.link(href=site.hub, rel="hub")
+    for one in feed.tombstones:
+        attributes = {"ref": urls.entry_id(site, one.article_id), "when": one.at.astimezone(zone).isoformat()}
+        deleted = document.elements.add("at:deleted-entry", attributes=attributes)
+        if one.reason:
+            sub_element(deleted, "at:comment", one.reason)
     return document
 
 
@@ -58,34 +66,44 @@ def add_entry(document: Generator, feed: Feed, story: Story) -> Entry:
     """Add the entry of one story to a feed."""
     entry = document.new_entry()
     entry.id(story.id)
-    entry.title(story.title or _EMPTY_TITLE)
+    entry.title(story.title or story.summary or _EMPTY_TITLE)
     entry.updated(story.modified)
     entry.published(story.published)
     entry.link(href=story.url, rel="alternate", type="text/html", hreflang=story.language)
-    for enclosure in story.enclosures:
-        entry.link(
-            **present(
-                [
-                    ("href", enclosure.url),
-                    ("rel", "enclosure"),
-                    ("type", enclosure.type),
-                    ("length", enclosure.length),
-                ]
-            )
-        )
-    entry.author([present([("name", a.name), ("email", a.email), ("uri", a.url)]) for a in story.authors])
+    for one in story.enclosures:
+        link = [("href", one.url), ("rel", "enclosure"), ("type", one.type), ("length", one.length)]
+        entry.link(**present(link))
+    entry.author([_person(author) for author in story.authors])
+    if story.contributors:
+        entry.contributor([_person(contributor) for contributor in story.contributors])
     entry.category([{"term": c.term, "label": c.label, "scheme": c.scheme} for c in story.categories])
     if story.summary:
         entry.summary(story.summary, type="text")
     if feed.content == "full" and story.html:
         entry.content(story.html, type="html")
     entry.rights(story.rights or None)
+    if story.source:
+        _add_source(entry, story)
     return entry
+
+
+def _person(author: Author) -> dict[str, str]:
+    return present([("name", author.name), ("email", author.email), ("uri", author.url)])
+
+
+def _add_source(entry: Entry, story: Story) -> None:
+    """Whose copy it is. RFC 4287 §4.2.11: a source keeps what its feed must have, id, title and updated."""
+    source = entry.elements.add("source")
+    sub_element(source, "id", story.source_id)
+    sub_element(source, "title", story.source, {"type": "text"})
+    sub_element(source, "updated", story.modified.isoformat())
+    if story.source_url:
+        sub_element(source, "link", None, {"href": story.source_url, "rel": "alternate"})
 
 
 def _bare() -> Generator:
     """The least feed feedgen builds: something to cut an entry out of."""
-    document = Generator(elements=False)
+    document = Generator({})
     document.id("-")
     document.title("-")
     document.updated(BEGINNING)

@@ -36,6 +36,8 @@ def feed_object(feed: Feed) -> dict[str, Any]:
             "home_page_url": urls.page_url(site, feed.key),
             "feed_url": urls.feed_url(site, feed.key, "json"),
             "description": feed.description,
+            "icon": site.icon,
+            "favicon": site.favicon,
             "authors": [{"name": site.name, "url": f"{site.url}/"}],
             "language": site.language,
             "hubs": [{"type": "WebSub", "url": site.hub}] if site.hub else [],
@@ -50,10 +52,12 @@ def item_object(feed: Feed, story: Story) -> dict[str, Any]:
         {
             "id": story.id,
             "url": story.url,
+            "external_url": story.original,
             "title": story.title,
             "content_html": story.html if full else None,
             "summary": story.summary if full else None,
             "image": story.images[0].url if story.images else None,
+            "banner_image": _banner(story),
             "date_published": story.published.isoformat(),
             "date_modified": story.modified.isoformat(),
             "authors": [_author(author) for author in story.authors],
@@ -72,7 +76,13 @@ def item_object(feed: Feed, story: Story) -> dict[str, Any]:
                 }
             ),
         }
-    ) | ({} if full else {"content_text": story.summary})
+    ) | ({} if full else {"content_text": story.summary or story.title})
+
+
+def _banner(story: Story) -> str | None:
+    """The first image that is at least twice as wide as it is high."""
+    sizes = ((image.url, image.width or 0, image.height or 0) for image in story.images)
+    return next((url for url, width, height in sizes if height and width >= 2 * height), None)
 
 
 def _author(author: Author) -> dict[str, str]:

@@ -3,69 +3,75 @@
 Pure: Feed and Story in, bytes out.
 """
 
-from functools import cache
+from collections.abc import Mapping
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from feedsvc import __version__, urls
-from feedsvc.model import BEGINNING, CONTENT_TYPES, Feed, Image
-from feedsvc.render._feedgen import (
-    Entry,
-    Generator,
-    present,
-    sub_element,
-)
-from feedsvc.render._feedgen import (
-    fragment as cut_fragment,
-)
-from feedsvc.render._feedgen import (
-    shell as cut_shell,
-)
+from feedsvc import HOMEPAGE, __version__, urls
+from feedsvc.model import BEGINNING, CONTENT_TYPES, Feed, Image, Profile, Tombstone
+from feedsvc.render._feedgen import NAMESPACES, RSS_PREFIXES, Entry, Generator, present, sub_element
+from feedsvc.render._feedgen import fragment as cut_fragment
+from feedsvc.render._feedgen import shell as cut_shell
 from feedsvc.render.fragments import Shell
 from feedsvc.render.story import Story
 
 _END = b"</channel>"
+_SPECIFICATION = "https://www.rssboard.org/rss-specification"
+_WITHDRAWN = "Withdrawn"
+_PERIODS = (("hourly", 3600), ("daily", 86_400), ("weekly", 604_800))
 
 
 def shell(feed: Feed) -> Shell:
-    """The channel without its items."""
-    return cut_shell(generator(feed).rss_str(), _END)
+    """The channel without its stories; withdrawn ones stand in it where the profile has them so."""
+    document = generator(feed)
+    if feed.profile.deletion == "status":
+        for tombstone in feed.tombstones:
+            _add_withdrawn(document, feed, tombstone)
+    return cut_shell(document.rss_str(), _END)
 
 
 def fragment(feed: Feed, story: Story) -> bytes:
-    """The item of one story, as it stands in any channel."""
-    single = _bare()
+    """The item of one story, as it stands in any channel of the profile."""
+    single = _bare(feed.profile)
     add_item(single, feed, story)
-    return cut_fragment(single.rss_str(), _bare_shell())
+    return cut_fragment(single.rss_str(), _bare_shell(feed.profile))
 
 
 def generator(feed: Feed) -> Generator:
     """The channel as feedgen builds it, with no item yet."""
-    site = feed.site
-    channel = Generator(elements=True)
+    site, page = feed.site, urls.page_url(feed.site, feed.key)
+    channel = Generator(_namespaces(feed.profile), urls.stylesheet_url(site))
     channel.title(feed.title)
     channel.description(feed.description)
     channel.language(site.language)
     channel.copyright(site.rights or None)
-    channel.generator(f"feedsvc {__version__}")
+    channel.managingEditor(site.editor or None)
+    channel.webMaster(site.webmaster or None)
+    channel.docs(_SPECIFICATION)
+    channel.generator(f"feedsvc {__version__} ({HOMEPAGE})")
     channel.lastBuildDate(feed.updated.astimezone(ZoneInfo(site.timezone)))
     channel.ttl(max(1, -(-feed.max_age // 60)))
+    if feed.key.startswith(("sections/", "tags/")):
+        kind, _, name = feed.key.partition("/")
+        channel.category({"term": name, "label": feed.label, "scheme": f"{site.url}/{kind}/"})
+    if site.logo:
+        width, height = (str(site.logo.width or 88), str(site.logo.height or 31))
+        channel.image(site.logo.url, title=feed.title, link=page, width=width, height=height)
     channel.link(href=urls.feed_url(site, feed.key, "rss"), rel="self", type="application/rss+xml")
     for fmt in feed.formats:
         if fmt != "rss":
-            href = urls.feed_url(site, feed.key, fmt)
-            media_type = CONTENT_TYPES[fmt].partition(";")[0]
-            channel.elements.add(
-                "atom:link", attributes={"href": href, "rel": "alternate", "type": media_type}
-            )
+            _add_link(channel, urls.feed_url(site, feed.key, fmt), "alternate", CONTENT_TYPES[fmt])
     if site.hub:
-        channel.elements.add("atom:link", attributes={"href": site.hub, "rel": "hub"})
+        _add_link(channel, site.hub, "hub")
+    _add_rhythm(channel, feed.max_age)
     # feedgen makes the channel's <link> of the link that was added last.
-    channel.link(href=urls.page_url(site, feed.key), rel="alternate", type="text/html")
+    channel.link(href=page, rel="alternate", type="text/html")
     return channel
 
 
 def add_item(channel: Generator, feed: Feed, story: Story) -> Entry:
     """Add the item of one story to a channel."""
+    profile = feed.profile
     item = channel.new_entry()
     if story.title:
         item.title(story.title)
@@ -73,44 +79,85 @@ def add_item(channel: Generator, feed: Feed, story: Story) -> Entry:
     item.description(story.summary)
     if feed.content == "full" and story.html:
         item.content(story.html)
-    item.guid(story.id, permalink=story.id_is_url)
+    by_url = profile.guid == "url"
+    item.guid(story.url if by_url else story.id, permalink=by_url or story.id_is_url)
     item.category([{"term": one.label, "label": one.label, "scheme": one.scheme} for one in story.categories])
-    item.pubDate(story.published)
+    item.comments(story.comments or None)
+    item.pubDate(story.modified if profile.date == "updated" else story.published)
     for enclosure in story.enclosures[:1]:
         item.enclosure(enclosure.url, enclosure.length, enclosure.type)
-    for author in story.authors:
-        item.elements.add("dc:creator", author.name)
-    if story.source:
+    if story.source and story.source_url:
+        item.source(url=story.source_url, title=story.source)
+    _add_people(item, story)
+    if story.source and not story.source_url:
         item.elements.add("dc:source", story.source)
     if story.rights:
         item.elements.add("dc:rights", story.rights)
-    if story.is_modified:
+    if story.language != feed.site.language:
+        item.elements.add("dc:language", story.language)
+    if story.is_modified and profile.modified:
         item.elements.add("dcterms:modified", story.modified.isoformat())
     for image in story.images:
-        _add_image(item, image)
+        _add_image(item, image, story.title)
     return item
 
 
-def _add_image(item: Entry, image: Image) -> None:
-    attributes = present(
-        [
-            ("url", image.url),
-            ("type", image.type),
-            ("medium", "image"),
-            ("width", image.width),
-            ("height", image.height),
-        ]
-    )
+def _add_people(item: Entry, story: Story) -> None:
+    # RSS's author is an e-mail address, and there is one at most; dc:creator takes every name.
+    for author in [author for author in story.authors if author.email][:1]:
+        item.author(name=author.name, email=author.email)
+    for author in story.authors:
+        item.elements.add("dc:creator", author.name)
+    for contributor in story.contributors:
+        item.elements.add("dc:contributor", contributor.name)
+
+
+def _add_image(item: Entry, image: Image, title: str) -> None:
+    size = [("width", image.width), ("height", image.height)]
+    attributes = present([("url", image.url), ("type", image.type), ("medium", "image"), *size])
     media = item.elements.add("media:content", attributes=attributes)
+    if image.alt or title:
+        sub_element(media, "media:title", image.alt or title, {"type": "plain"})
     if image.caption:
         sub_element(media, "media:description", image.caption, {"type": "plain"})
+    sub_element(media, "media:thumbnail", None, present([("url", image.url), *size]))
     if image.credit:
-        sub_element(media, "media:credit", image.credit, {})
+        sub_element(media, "media:credit", image.credit)
 
 
-def _bare() -> Generator:
+def _add_withdrawn(channel: Generator, feed: Feed, tombstone: Tombstone) -> None:
+    """An item that says that a story is gone, and nothing else of it."""
+    item = channel.new_entry()
+    item.title(_WITHDRAWN)
+    item.link(href=feed.site.url + urls.story_path(tombstone.article_id))
+    item.guid(urls.entry_id(feed.site, tombstone.article_id), permalink=False)
+    item.pubDate(tombstone.at.astimezone(ZoneInfo(feed.site.timezone)))
+    item.elements.add(
+        "media:status", attributes=present([("state", "deleted"), ("reason", tombstone.reason)])
+    )
+
+
+def _add_link(channel: Generator, href: str, rel: str, content_type: str = "") -> None:
+    attributes = {"href": href, "rel": rel}
+    if content_type:
+        attributes["type"] = content_type.partition(";")[0]
+    channel.elements.add("atom:link", attributes=attributes)
+
+
+def _add_rhythm(channel: Generator, max_age: int) -> None:
+    """What `ttl` says, for readers that go by the syndication module: so often a period."""
+    period, seconds = next((one for one in _PERIODS if max_age <= one[1]), _PERIODS[-1])
+    channel.elements.add("sy:updatePeriod", period)
+    channel.elements.add("sy:updateFrequency", str(max(1, seconds // max(1, max_age))))
+
+
+def _namespaces(profile: Profile) -> Mapping[str, str]:
+    return {prefix: NAMESPACES[prefix] for prefix in RSS_PREFIXES} | dict(profile.namespaces)
+
+
+def _bare(profile: Profile) -> Generator:
     """The least channel feedgen builds: something to cut an item out of."""
-    channel = Generator(elements=True)
+    channel = Generator(_namespaces(profile))
     channel.title("-")
     channel.link(href="-")
     channel.description("-")
@@ -118,6 +165,6 @@ def _bare() -> Generator:
     return channel
 
 
-@cache
-def _bare_shell() -> Shell:
-    return cut_shell(_bare().rss_str(), _END)
+@lru_cache(maxsize=64)
+def _bare_shell(profile: Profile) -> Shell:
+    return cut_shell(_bare(profile).rss_str(), _END)

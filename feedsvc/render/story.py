@@ -5,7 +5,7 @@ Pure: knows no format.
 
 import html
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
@@ -42,10 +42,15 @@ class Story:
     modified: datetime
     is_modified: bool
     authors: tuple[Author, ...]
+    contributors: tuple[Author, ...]
     categories: tuple[Category, ...]
     images: tuple[Image, ...]
     enclosures: tuple[Enclosure, ...]
     source: str
+    source_id: str
+    source_url: str
+    original: str
+    comments: str
     dateline: str
     correction: str
     language: str
@@ -56,7 +61,7 @@ def story(site: Site, article: Article) -> Story:
     """Make of an article what feeds say of it."""
     zone = ZoneInfo(site.timezone)
     url = urls.story_url(site, article)
-    identifier = urls.entry_id(site, article)
+    identifier = urls.entry_id(site, article.id)
     body = to_html(article.body, article.markup, url)
     correction = f"<p><strong>Correction:</strong> {html.escape(article.correction)}</p>\n"
     return Story(
@@ -69,11 +74,16 @@ def story(site: Site, article: Article) -> Story:
         published=article.visible_from.astimezone(zone).replace(microsecond=0),
         modified=article.modified.astimezone(zone).replace(microsecond=0),
         is_modified=article.modified > article.visible_from,
-        authors=article.authors or _credited(article),
+        authors=_people(article.authors or _credited(article)),
+        contributors=_people(article.contributors),
         categories=_categories(site, article),
         images=_images(article, url),
         enclosures=_enclosures(article, url),
         source=article.source.label if article.source else "",
+        source_id=f"tag:{site.authority}:sources/{article.source.slug}" if article.source else "",
+        source_url=_source_url(site, article),
+        original=article.original or "",
+        comments=urls.absolute(url, article.comments) if article.comments else "",
         dateline=article.dateline,
         correction=article.correction,
         language=article.language or site.language,
@@ -98,6 +108,19 @@ def _credited(article: Article) -> tuple[Author, ...]:
     return (Author(article.source.label, article.source.slug),) if article.source else ()
 
 
+def _people(authors: tuple[Author, ...]) -> tuple[Author, ...]:
+    """Their links only if they lead to the web."""
+    return tuple(
+        author if author.url is None or _is_web(author.url) else replace(author, url=None)
+        for author in authors
+    )
+
+
+def _source_url(site: Site, article: Article) -> str:
+    agency = site.agencies.get(article.source.slug) if article.source else None
+    return (agency.url if agency else None) or ""
+
+
 def _categories(site: Site, article: Article) -> tuple[Category, ...]:
     found = [Category(tag.label, tag.slug, f"{site.url}/tags/") for tag in article.tags]
     if article.section:
@@ -108,19 +131,7 @@ def _categories(site: Site, article: Article) -> tuple[Category, ...]:
 
 def _images(article: Article, base: str) -> tuple[Image, ...]:
     located = ((urls.absolute(base, image.url), image) for image in article.images if image.may_syndicate)
-    return tuple(
-        Image(
-            url=url,
-            type=image.type,
-            width=image.width,
-            height=image.height,
-            alt=image.alt,
-            caption=image.caption,
-            credit=image.credit,
-        )
-        for url, image in located
-        if _is_web(url)
-    )
+    return tuple(replace(image, url=url) for url, image in located if _is_web(url))
 
 
 def _enclosures(article: Article, base: str) -> tuple[Enclosure, ...]:

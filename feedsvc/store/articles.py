@@ -265,6 +265,7 @@ def put_in_quarantine(tx: Connection, rejected: Sequence[Rejected], now: datetim
                 "reason": one.reason,
                 "since": to_micros(now),
                 "article_id": one.article_id,
+                "rule": one.rule,
             }
             for one in rejected
         ],
@@ -291,4 +292,4 @@ def waiting_for(connection: Connection, ids: Sequence[str]) -> list[str]:
 def quarantined(connection: Connection) -> list[Quarantined]:
     """Every file in quarantine, by path."""
     rows = connection.execute(select(quarantine).order_by(quarantine.c.path))
-    return [Quarantined(row.path, row.line, row.reason, from_micros(row.since)) for row in rows]
+    return [Quarantined(row.path, row.line, row.reason, from_micros(row.since), row.rule) for row in rows]

@@ -80,6 +80,7 @@ quarantine = Table(
     Column("reason", Text, nullable=False),
     Column("since", BigInteger, nullable=False),
     Column("article_id", Text),  # the id another file has, when that is the reason
+    Column("rule", Text, nullable=False),
 )
 
 sources_seen = Table(
@@ -89,6 +90,17 @@ sources_seen = Table(
     Column("size", BigInteger, nullable=False),
     Column("mtime_ns", BigInteger, nullable=False),
     Column("article_id", Text),  # the story this file owns; none while it never loaded
+)
+
+# Which feeds say that a story was withdrawn, at which instant, and until when.
+tombstones = Table(
+    "tombstones",
+    TABLES,
+    Column("feed_key", Text, primary_key=True),
+    Column("article_id", Text, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
 )
 
 meta = Table("meta", TABLES, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))
@@ -115,6 +127,13 @@ MIGRATIONS: Sequence[Sequence[str]] = (
         " mtime_ns BIGINT NOT NULL, article_id {text})",
         "CREATE INDEX sources_seen_article_id ON sources_seen (article_id)",
         "INSERT INTO meta VALUES ('publication', '0')",
+    ),
+    (
+        "CREATE TABLE tombstones (feed_key {text} NOT NULL, article_id {text} NOT NULL, at BIGINT NOT NULL,"
+        " until BIGINT NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (feed_key, article_id)){clustered}",
+        "CREATE INDEX tombstones_article_id ON tombstones (article_id)",
+        "CREATE INDEX tombstones_until ON tombstones (until)",
+        "ALTER TABLE quarantine ADD COLUMN rule TEXT NOT NULL DEFAULT 'story-unreadable'",
     ),
 )
 _DIALECTS = {

@@ -9,11 +9,10 @@ from pathlib import Path
 
 from flask import Flask
 
-from feedsvc import config_file
+from feedsvc import config_file, config_values
 from feedsvc.config import Config
 from feedsvc.logs import set_up_logging
 from feedsvc.model import Format, Representation
-from feedsvc.selection import Rules
 from feedsvc.store import representations
 from feedsvc.store.schema import Store
 from feedsvc.web import feeds, ops, pages
@@ -35,7 +34,7 @@ def create_app(config: Config | None = None) -> Flask:
         config = config_file.load(path, os.environ)
         set_up_logging(config.log.level, config.log.format)
     store = Store(config.store_url)
-    rules = rules_of(config)
+    rules = config_values.rules(config)
     counters = FeedCounters()
     shared = os.environ.get("FEEDSVC_COUNTS")
     tally = Tally(counters.snapshot, Path(shared) if shared else None)
@@ -63,18 +62,6 @@ def create_app(config: Config | None = None) -> Flask:
     follower.start()
     app.extensions["feedsvc"] = follower
     return app
-
-
-def rules_of(config: Config) -> Rules:
-    """What feeds and pages are built by."""
-    default, by_key = config.feed_settings()
-    return Rules(
-        site=config.site_values(),
-        default=default,
-        by_key=by_key,
-        customs=config.custom_feeds(),
-        source_names={name: table.name for name, table in config.sources.items()},
-    )
 
 
 def _now() -> datetime:

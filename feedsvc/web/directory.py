@@ -59,6 +59,11 @@ class Group(NamedTuple):
     title: str
     entries: tuple[Entry, ...]
 
+    @property
+    def opml(self) -> str | None:
+        """The path of the kind's own OPML file; None for the one feed of everything, which needs none."""
+        return f"/feeds/{self.name}.opml" if self.name != "all" else None
+
 
 class Directory:
     """The feeds of one publication. Values only: it may be read from any thread and kept."""
@@ -105,6 +110,10 @@ class Directory:
             for kind, some in keys.items()
             if some
         )
+
+    def group(self, kind: str) -> Group | None:
+        """The feeds of one kind (`sections`); None if there are none."""
+        return next((group for group in self.groups if group.name == kind), None)
 
     @cached_property
     def top_sections(self) -> tuple[PageLink, ...]:

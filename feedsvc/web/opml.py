@@ -1,15 +1,16 @@
-"""The list of every feed in OPML 2.0, which feed readers import and export.
+"""The list of every feed, or of those of one kind, in OPML 2.0, which feed readers import and export.
 
 Knows neither HTTP nor the store. Equal directories give equal bytes: the document carries no date.
 """
 
 import re
+from collections.abc import Sequence
 
 from lxml import etree
 
 from feedsvc.model import Site
 from feedsvc.urls import feed_url, page_url
-from feedsvc.web.directory import Directory, Entry
+from feedsvc.web.directory import Entry, Group
 
 _VERSIONS = {"rss": "RSS2", "atom": "ATOM1"}
 _PREFERENCE = ("rss", "atom", "json")
@@ -18,18 +19,28 @@ _XML_ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]
 """What the Char production of XML 1.0 leaves out: https://www.w3.org/TR/xml/#charsets"""
 
 
-def document(site: Site, directory: Directory) -> bytes:
-    """OPML 2.0 (http://opml.org/spec2.opml): an outline for each kind, and in it one for each feed."""
+def document(site: Site, groups: Sequence[Group], what: str = "Feeds") -> bytes:
+    """OPML 2.0 (http://opml.org/spec2.opml): an outline for each kind, and in it one for each feed.
+
+    `what` is listed goes into the title. A section's outline stands beside that of the section it is in, not
+    inside it: to readers such as miniflux an outline with a feed of its own is a leaf, and what is inside it
+    is lost.
+    """
     root = etree.Element("opml", version="2.0")
     head = etree.SubElement(root, "head")
-    etree.SubElement(head, "title").text = _clean(f"Feeds of {site.name}")
+    etree.SubElement(head, "title").text = xml_text(f"{what} – {site.name}")
     etree.SubElement(head, "docs").text = "http://opml.org/spec2.opml"
     body = etree.SubElement(root, "body")
-    for group in directory.groups:
+    for group in groups:
         outline = etree.SubElement(body, "outline", text=group.title, title=group.title)
         for entry in group.entries:
             etree.SubElement(outline, "outline", _subscription(site, entry))
     return etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)
+
+
+def xml_text(text: str) -> str:
+    """The text without what no XML may hold."""
+    return _XML_ILLEGAL.sub("", text)
 
 
 def _subscription(site: Site, entry: Entry) -> dict[str, str]:
@@ -38,15 +49,11 @@ def _subscription(site: Site, entry: Entry) -> dict[str, str]:
     # "rss" stands for any kind of feed, and `version` for which; JSON Feed has no value there.
     outline = {
         "type": "rss",
-        "text": _clean(listing.title),
-        "title": _clean(listing.title),
+        "text": xml_text(listing.title),
+        "title": xml_text(listing.title),
         "xmlUrl": feed_url(site, listing.key, fmt),
         "htmlUrl": page_url(site, listing.key),
     }
     if fmt in _VERSIONS:
         outline["version"] = _VERSIONS[fmt]
     return outline
-
-
-def _clean(text: str) -> str:
-    return _XML_ILLEGAL.sub("", text)

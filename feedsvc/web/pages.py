@@ -1,4 +1,4 @@
-"""The pages for people: the front page, the stories of a section, tag or author, one story, and OPML.
+"""The pages for people, and beside them OPML, the news sitemap, robots.txt and the static files.
 
 Knows neither files nor how feeds are rendered. A page is made on request, through the same gate as feeds
 (`selection`) and by the clock, so that an embargo holds to the instant and an archive costs nothing unread.
@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from hashlib import blake2b
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from feedsvc.selection import PUBLIC, Rules
 from feedsvc.store import articles
 from feedsvc.store.schema import Store
 from feedsvc.urls import page_path, page_url, story_path
-from feedsvc.web import opml
+from feedsvc.web import opml, sitemap
 from feedsvc.web.directory import CurrentDirectory, Directory, PageLink, without_site
 from feedsvc.web.story_page import Teaser, direction, section_label, story_page, teaser
 
@@ -35,13 +36,18 @@ log = structlog.get_logger(__name__)
 
 _MAX_AGE = 60
 _ASSET_MAX_AGE = 86_400
+_UNVERSIONED_MAX_AGE = 3_600  # what is asked for without the version in its URL
 _RETRY_AFTER = 5
 _NEWEST = 10
 _MORE = 5
 
 _EXTENSION = "feedsvc.pages"
 _HERE = Path(__file__).parent
-_ASSET_TYPES = {"feedsvc.css": "text/css; charset=utf-8", "icon.svg": "image/svg+xml"}
+_ASSET_TYPES = {
+    "feed.css": "text/css; charset=utf-8",
+    "feedsvc.css": "text/css; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+}
 _ASSETS = {name: (_HERE / "static" / name).read_bytes() for name in _ASSET_TYPES}
 # The version in its URL lets a new release's pages have their own stylesheet, whatever is cached.
 _ASSET_PATHS = {
@@ -65,7 +71,7 @@ _EXPLANATIONS = {
 
 
 def blueprint(store: Store, rules: Rules, clock: Callable[[], datetime]) -> Blueprint:
-    """The pages, `/feeds.opml`, the stylesheet and the icon: GET and HEAD only.
+    """The pages, OPML, the news sitemap, robots.txt and the static files: GET and HEAD only.
 
     `rules` are those that feeds are built by, and `clock` returns aware UTC.
     """
@@ -79,6 +85,13 @@ def blueprint(store: Store, rules: Rules, clock: Callable[[], datetime]) -> Blue
         "authors": ("/authors/<path:name>", partial(pages.feed, "authors")),
         "story": ("/stories/<path:story_id>", pages.story),
         "opml": ("/feeds.opml", pages.opml),
+        **{
+            # Named one by one: what else there is under /feeds/ is said by the feeds' own blueprint.
+            f"opml-{kind}": (f"/feeds/{kind}.opml", partial(pages.opml, kind))
+            for kind in ("sections", "tags", "authors", "custom")
+        },
+        "sitemap": (sitemap.PATH, pages.sitemap),
+        "robots": ("/robots.txt", pages.robots),
         "asset": ("/static/<name>", pages.asset),
     }
     for name, (path, view) in views.items():
@@ -204,15 +217,36 @@ class _Pages:
             more=[self._teaser(one, directory, is_named=False) for one in more],
         )
 
-    def opml(self) -> WerkzeugResponse:
+    def opml(self, kind: str | None = None) -> WerkzeugResponse:
         with self._store.read() as connection:
             directory = self._directory.at(connection)
-        return _answer(opml.document(self._site, directory), "text/x-opml; charset=utf-8", _MAX_AGE)
+        if kind is None:
+            document = opml.document(self._site, directory.groups)
+        elif group := directory.group(kind):
+            document = opml.document(self._site, [group], group.title)
+        else:
+            abort(404)
+        return _answer(document, "text/x-opml; charset=utf-8", _MAX_AGE)
+
+    def sitemap(self) -> WerkzeugResponse:
+        now = self._clock()
+        with self._store.read() as connection:
+            newest = articles.window(connection, "all", now)
+            recent = takewhile(lambda one: now < one.visible_from + sitemap.LISTED_FOR, newest)
+            listable = (one for one in recent if sitemap.is_listable(self._site, one))
+            stories = self._shown(listable, sitemap.MOST, now)
+            oldest_leaves = [one.visible_from + sitemap.LISTED_FOR for one in stories[-1:]]
+            max_age = _max_age(connection, now, *oldest_leaves)
+        return _answer(sitemap.document(self._site, stories), "application/xml; charset=utf-8", max_age)
+
+    def robots(self) -> WerkzeugResponse:
+        return _answer(sitemap.robots(self._site), "text/plain; charset=utf-8", _UNVERSIONED_MAX_AGE)
 
     def asset(self, name: str) -> WerkzeugResponse:
         if name not in _ASSETS:
             abort(404)
-        return _answer(_ASSETS[name], _ASSET_TYPES[name], _ASSET_MAX_AGE)
+        max_age = _ASSET_MAX_AGE if "v" in request.args else _UNVERSIONED_MAX_AGE
+        return _answer(_ASSETS[name], _ASSET_TYPES[name], max_age)
 
     def _page(
         self, template: str, max_age: int, directory: Directory, *, section: str = "", **values: Any
@@ -288,10 +322,14 @@ def _moved(path: str) -> WerkzeugResponse:
     return answer
 
 
-def _max_age(connection: Connection, now: datetime) -> int:
-    """Seconds a page may be kept: not beyond the next instant at which any story appears or expires."""
+def _max_age(connection: Connection, now: datetime, *ends: datetime) -> int:
+    """Seconds a page may be kept: not beyond the next instant at which any story appears or expires.
+
+    Nor beyond `ends`, where there are others at which what the page says changes.
+    """
     flip = articles.next_flip(connection, now)
-    return min(_MAX_AGE, int((flip - now).total_seconds())) if flip else _MAX_AGE
+    instants = (*ends, flip) if flip else ends
+    return min([_MAX_AGE, *(int((instant - now).total_seconds()) for instant in instants)])
 
 
 def _answer(body: bytes, content_type: str, max_age: int) -> WerkzeugResponse:

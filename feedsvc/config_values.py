@@ -1,0 +1,125 @@
+"""Config → the plain values the stages take.
+
+Pure: only the commands and the two factories call it.
+"""
+
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+from feedsvc.config import Config, CustomTable, FeedTable
+from feedsvc.loading.content import LoadRules
+from feedsvc.model import DEFAULT_PROFILE, Agency, CustomFeed, FeedSettings, Image, Profile, Site
+from feedsvc.profiles import BUILT_IN
+from feedsvc.selection import Rules
+from feedsvc.slugs import section_path, slug
+
+
+def load_rules(config: Config) -> LoadRules:
+    """What story files are read by."""
+    return LoadRules(timezone=config.site.timezone, max_file_bytes=config.limits.story)
+
+
+def rules(config: Config) -> Rules:
+    """What feeds and pages are built by."""
+    common = config.feeds
+    default = FeedSettings(
+        items=common.items,
+        content=common.content,
+        formats=tuple(common.formats),
+        max_age=common.max_age,
+        max_age_floor=common.max_age_floor,
+        max_age_ceiling=common.max_age_ceiling,
+    )
+    return Rules(
+        site=site(config),
+        default=default,
+        by_key={key: _settings(config, default, table) for key, table in _tables(config).items()},
+        customs=custom_feeds(config),
+    )
+
+
+def site(config: Config) -> Site:
+    """The newsroom as the renderers take it."""
+    table = config.site
+    host = urlsplit(table.url).hostname or "localhost"
+    return Site(
+        name=table.name,
+        url=table.url,
+        language=table.language,
+        authority=table.authority or f"{host},2026",
+        timezone=table.timezone,
+        rights=table.rights,
+        description=table.description,
+        hub=table.hub,
+        editor=table.editor,
+        webmaster=table.webmaster,
+        logo=Image(table.logo.url, width=table.logo.width, height=table.logo.height) if table.logo else None,
+        icon=table.icon,
+        favicon=table.favicon,
+        agencies={slug(name): Agency(source.name, source.url) for name, source in config.sources.items()},
+    )
+
+
+def custom_feeds(config: Config) -> tuple[CustomFeed, ...]:
+    """The feeds editors defined, in the file's order, with every label made a slug."""
+    return tuple(
+        CustomFeed(
+            name=name,
+            order=table.order,
+            include_sections=tuple(section_path(label)[0] for label in table.include.sections),
+            include_tags=tuple(map(slug, table.include.tags)),
+            include_authors=tuple(map(slug, table.include.authors)),
+            include_sources=tuple(map(slug, table.include.sources)),
+            exclude_sections=tuple(section_path(label)[0] for label in table.exclude.sections),
+            exclude_tags=tuple(map(slug, table.exclude.tags)),
+            exclude_authors=tuple(map(slug, table.exclude.authors)),
+            exclude_sources=tuple(map(slug, table.exclude.sources)),
+        )
+        for name, table in config.custom.items()
+    )
+
+
+def profile(config: Config, name: str) -> Profile:
+    """A profile with what is set for it, over the one it is like."""
+    table = config.profiles.get(name)
+    if table is None:
+        return BUILT_IN[name]
+    chosen = table.model_dump(exclude_none=True, exclude={"like", "namespaces", "required"})
+    if table.required is not None:
+        chosen["required"] = tuple(table.required)
+    if table.namespaces is not None:
+        chosen["namespaces"] = tuple(table.namespaces.items())
+    return replace(BUILT_IN.get(table.like or name, DEFAULT_PROFILE), name=name, **chosen)
+
+
+def _tables(config: Config) -> dict[str, FeedTable]:
+    """Feed key → the table that config.toml has for it."""
+    return {
+        **{f"sections/{section_path(name)[0]}": table for name, table in config.sections.items()},
+        **{f"tags/{slug(name)}": table for name, table in config.tags.items()},
+        **{f"authors/{slug(name)}": table for name, table in config.authors.items()},
+        **{f"custom/{name}": table for name, table in config.custom.items()},
+    }
+
+
+def _settings(config: Config, default: FeedSettings, table: FeedTable) -> FeedSettings:
+    own = FeedSettings(
+        title=table.title,
+        description=table.description,
+        items=table.items or default.items,
+        content=table.content or default.content,
+        formats=tuple(table.formats) if table.formats else default.formats,
+        max_age=default.max_age if table.max_age is None else table.max_age,
+        max_age_floor=default.max_age_floor,
+        max_age_ceiling=default.max_age_ceiling,
+    )
+    if not isinstance(table, CustomTable):
+        return own
+    dialect = profile(config, table.profile)
+    return replace(
+        own,
+        items=table.items or table.limit or default.items,
+        content=table.content or dialect.content or default.content,
+        order=table.order,
+        profile=dialect,
+    )

@@ -1,0 +1,61 @@
+"""Tombstones: which feeds say that a story was withdrawn, and until when.
+
+Knows nothing of why; whether there is one is said by the caller, who applies the change.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, delete, func, select
+
+from feedsvc.model import Tombstone
+from feedsvc.store.schema import from_micros, to_micros, tombstones, upsert
+
+
+def bury(tx: Connection, tombstone: Tombstone, keys: Collection[str], stands: timedelta) -> None:
+    """Set a tombstone in feeds, to stand for a while. One that stands already keeps its instant."""
+    query = select(tombstones.c.at).where(tombstones.c.article_id == tombstone.article_id)
+    earliest = tx.execute(query.order_by(tombstones.c.at).limit(1)).scalar()
+    at = tombstone.at if earliest is None else from_micros(earliest)
+    upsert(
+        tx,
+        tombstones,
+        [
+            {
+                "feed_key": key,
+                "article_id": tombstone.article_id,
+                "at": to_micros(at),
+                "until": to_micros(at + stands),
+                "reason": tombstone.reason,
+            }
+            for key in sorted(keys)
+        ],
+    )
+
+
+def exhume(tx: Connection, ids: Sequence[str]) -> None:
+    """Take the tombstones of stories away: they are published again, or gone altogether."""
+    for start in range(0, len(ids), 500):
+        tx.execute(delete(tombstones).where(tombstones.c.article_id.in_(ids[start : start + 500])))
+
+
+def standing(connection: Connection, key: str, limit: int) -> list[Tombstone]:
+    """The newest tombstones of a feed, newest first."""
+    query = select(tombstones).where(tombstones.c.feed_key == key)
+    rows = connection.execute(query.order_by(tombstones.c.at.desc(), tombstones.c.article_id).limit(limit))
+    return [Tombstone(row.article_id, from_micros(row.at), row.reason) for row in rows]
+
+
+def falling(connection: Connection, after: datetime, until: datetime) -> set[str]:
+    """The feeds in which a tombstone stands no longer since some instant in (after, until]."""
+    query = select(tombstones.c.feed_key).where(
+        tombstones.c.until > to_micros(after), tombstones.c.until <= to_micros(until)
+    )
+    return set(connection.execute(query).scalars())
+
+
+def next_fall(connection: Connection, after: datetime) -> datetime | None:
+    """The first instant after `after` from which some tombstone stands no longer."""
+    query = select(func.min(tombstones.c.until)).where(tombstones.c.until > to_micros(after))
+    micros = connection.execute(query).scalar()
+    return from_micros(micros) if micros is not None else None
