@@ -4,29 +4,36 @@ Knows nothing of the real store, which it leaves alone.
 """
 
 import json
+import re
 import tempfile
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from lxml import etree
+from sqlalchemy import Connection
 
+from feedsvc import selection
+from feedsvc.linting import Remark, lint_article, lint_links, lint_profile, lint_sizes
 from feedsvc.loading.content import LoadRules
+from feedsvc.model import Article, Feed, Format
 from feedsvc.refresh import Refresher
-from feedsvc.selection import Rules
+from feedsvc.selection import PUBLIC, Rules
 from feedsvc.store import articles, representations
 from feedsvc.store.schema import Store
 
 
 class Finding(NamedTuple):
-    """Something to mend: the story file or feed, the line (1 for a feed), and what is wrong."""
+    """Something to mend: the story file or feed, the line (1 for a feed), the rule, and what to do."""
 
     place: str
     line: int
+    rule: str
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.place}:{self.line}: {self.reason}"
+        return f"{self.place}:{self.line}: {self.rule}: {self.reason}"
 
 
 def check(
@@ -34,40 +41,86 @@ def check(
 ) -> list[Finding]:
     """Load every story and build every feed, as a refresh would; returns what is wrong, by place and line."""
     if not root.is_dir():
-        return [Finding(str(root), 1, "there is no such folder; store.content names the folder of stories")]
+        wanted = "make it, or have store.content name the folder of stories"
+        return [Finding(str(root), 1, "content-missing", f"there is no such folder; {wanted}")]
     with tempfile.TemporaryDirectory(prefix="feedsvc-check-") as folder:
         store = Store(f"sqlite:///{folder}/check.db")
         refresher = Refresher(store, root, load_rules, rules)
         refresher.prepare()
         report = refresher.scan(on_read=on_read)
         refresher.refresh()
+        places = _Places(root)
         with store.read() as connection:
-            set_aside = articles.quarantined(connection)
-        findings = {Finding(_shown(root, one.path), one.line, one.reason) for one in set_aside}
-        findings |= {Finding(_shown(root, path), note.line, note.reason) for path, note in report.notes}
-        findings |= set(_malformed(store))
+            findings = {
+                Finding(places.shown(one.path), one.line, one.rule, one.reason)
+                for one in articles.quarantined(connection)
+            }
+            findings |= {
+                Finding(places.shown(path), note.line, note.rule, note.reason) for path, note in report.notes
+            }
+            for article, remark in _remarks(connection, rules):
+                findings.add(places.finding(connection, article, remark))
+            findings |= set(_wrong_feeds(connection, rules))
         store.close()
     return sorted(findings)
 
 
-def _shown(root: Path, path: str) -> str:
-    return f"{root.name}/{path}"
+class _Places:
+    """Says where in which file a remark belongs."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def shown(self, path: str) -> str:
+        return f"{self._root.name}/{path}"
+
+    def finding(self, connection: Connection, article: Article, remark: Remark) -> Finding:
+        path = min(articles.owners(connection, [article.id])[article.id])
+        return Finding(self.shown(path), self._line(path, remark.field), remark.rule, remark.reason)
+
+    def _line(self, path: str, field: str) -> int:
+        """The line the field is written in, as far as a look at the text can tell; else the first."""
+        text = (self._root / path).read_text("utf-8", "replace")
+        found = re.search(rf"^[ \t]*[\"']?{field}s?[\"']?[ \t]*[:=]", text, re.IGNORECASE | re.MULTILINE)
+        return text.count("\n", 0, found.start()) + 1 if field and found else 1
 
 
-def _malformed(store: Store) -> Iterator[Finding]:
-    with store.read() as connection:
-        for listing in representations.listings(connection):
-            for fmt in listing.formats:
-                made = representations.get(connection, listing.key, fmt)
-                assert made is not None
-                try:
-                    if fmt == "json":
-                        json.loads(made.body)
-                    else:
-                        etree.fromstring(made.body)
-                except ValueError as error:
-                    yield Finding(f"/feeds/{listing.key}.{fmt}", 1, f"is not well-formed: {error}")
-                except etree.XMLSyntaxError as error:
-                    yield Finding(
-                        f"/feeds/{listing.key}.{fmt}", error.lineno or 1, f"is not well-formed: {error}"
-                    )
+def _remarks(connection: Connection, rules: Rules) -> Iterator[tuple[Article, Remark]]:
+    now = datetime.now(UTC)
+    for article in articles.each(connection):
+        if article.status != "draft":
+            for remark in lint_article(article, rules.site, now):
+                yield article, remark
+    for listing in representations.listings(connection):
+        feed = _feed(connection, listing.key, rules)
+        yield from lint_links(feed.articles, rules.site)
+        yield from lint_profile(feed)
+
+
+def _feed(connection: Connection, key: str, rules: Rules) -> Feed:
+    return selection.build(key, articles.window(connection, key), rules, PUBLIC, datetime.now(UTC))
+
+
+def _wrong_feeds(connection: Connection, rules: Rules) -> Iterator[Finding]:
+    for listing in representations.listings(connection):
+        bodies: dict[Format, bytes] = {}
+        for fmt in listing.formats:
+            made = representations.get(connection, listing.key, fmt)
+            assert made is not None
+            bodies[fmt] = made.body
+            if reason := _malformed(fmt, made.body):
+                yield Finding(f"/feeds/{listing.key}.{fmt}", 1, "not-well-formed", reason)
+        for remark in lint_sizes(_feed(connection, listing.key, rules), bodies):
+            yield Finding(f"/feeds/{listing.key}", 1, remark.rule, remark.reason)
+
+
+def _malformed(fmt: Format, body: bytes) -> str:
+    """What a parser says of a document it can't read; "" if it can."""
+    try:
+        if fmt == "json":
+            json.loads(body)
+        else:
+            etree.fromstring(body)
+    except (ValueError, etree.XMLSyntaxError) as error:
+        return f"{error}; please report this, with the stories of the feed"
+    return ""

@@ -154,6 +154,7 @@ def refresh(config: Config, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object for each finding.")
 def check(config: Config, as_json: bool) -> None:
     """Check the configuration, every story, and every feed they would make; exit 1 on a finding."""
+    set_up_logging("error", config.log.format)  # what the refresher logs comes back as findings
     with _progress("checking stories") as on_read:
         findings = checking.check(
             config.content_root, config_values.load_rules(config), config_values.rules(config), on_read

@@ -25,7 +25,8 @@ ALLOWED = {
     "render": LEAVES | {"markup"},
     "refresh": LEAVES | {"loading", "store", "selection", "render"},
     "schedule": set(),
-    "checking": LEAVES | {"loading", "store", "selection", "refresh"},
+    "linting": LEAVES | {"render"},
+    "checking": LEAVES | {"linting"} | {"loading", "store", "selection", "refresh"},
     "web": LEAVES | {"config", "config_file", "config_values", "logs", "markup", "store", "selection"},
 }
 

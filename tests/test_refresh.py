@@ -194,6 +194,51 @@ def test_feed_that_lost_its_last_story_stays_empty_and_valid(newsroom: Newsroom)
     assert holding(published, "Last train") == set()
 
 
+def test_withdrawn_story_leaves_a_tombstone_in_atom_for_thirty_days(newsroom: Newsroom) -> None:
+    newsroom.write("world/b.md", title="Stays")
+    file = newsroom.write("world/a.md", title="Secret zebra", id="story-1")
+    states = [newsroom.run()]
+    newsroom.write(
+        "world/a.md", title="Secret zebra", id="story-1", status="withdrawn", reason="It was not so"
+    )
+    withdrawn = newsroom.clock.now - timedelta(seconds=10)
+    os.utime(file, (withdrawn.timestamp(), withdrawn.timestamp()))
+    states.append(newsroom.run())
+    assert holding(states[1], "Secret zebra") == set()
+    mark = b'<at:deleted-entry ref="tag:news.example.org,2026:story-1" when="2026-11-22T12:59:50+01:00">'
+    for key in ("all", "sections/world"):
+        assert mark + b"<at:comment>It was not so</at:comment>" in states[1][f"{key}.atom"].body
+        assert b"story-1" not in states[1][f"{key}.rss"].body
+    assert newsroom.refresher.next_flip() == withdrawn + timedelta(days=30)
+    newsroom.clock.forward(days=30)
+    newsroom.refresher.refresh()
+    assert holding(newsroom.published(), "story-1") == set()
+    assert newsroom.published()["all.rss"] == states[1]["all.rss"]
+
+
+def test_republished_story_has_no_tombstone(newsroom: Newsroom) -> None:
+    file = newsroom.write("world/a.md")
+    before = newsroom.run()
+    newsroom.write("world/a.md", status="withdrawn")
+    assert holding(newsroom.run(), "deleted-entry") == {"all", "sections/world"}
+    newsroom.write("world/a.md")
+    os.utime(file, (1, 1))
+    after = newsroom.run()
+    assert {key: one.body for key, one in after.items()} == {key: one.body for key, one in before.items()}
+
+
+def test_story_withdrawn_before_anybody_could_see_it_is_never_named(newsroom: Newsroom) -> None:
+    embargo = newsroom.clock.now + timedelta(days=2)
+    newsroom.write("world/a.md", id="story-1", embargo=embargo.isoformat())
+    newsroom.write("b.md")
+    newsroom.run()
+    newsroom.write("world/a.md", id="story-1", embargo=embargo.isoformat(), status="withdrawn", reason="Hush")
+    newsroom.run()
+    newsroom.clock.forward(days=3)
+    newsroom.refresher.refresh()
+    assert holding(newsroom.published(), "story-1") == set()
+
+
 def test_bad_story_is_set_aside_with_its_last_good_version_out(newsroom: Newsroom) -> None:
     newsroom.write("world/a.md", title="Good zebra")
     newsroom.write("world/b.md")

@@ -3,7 +3,7 @@
 import json
 import locale
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import feedparser
@@ -14,7 +14,23 @@ from lxml import etree
 
 from feedsvc import urls
 from feedsvc.markup import to_text
-from feedsvc.model import FORMATS, Article, Author, Enclosure, Feed, FeedSettings, Format, Image, Site, Term
+from feedsvc.model import (
+    DEFAULT_PROFILE,
+    FORMATS,
+    Agency,
+    Article,
+    Author,
+    Enclosure,
+    Feed,
+    FeedSettings,
+    Format,
+    Image,
+    Profile,
+    Site,
+    Term,
+    Tombstone,
+)
+from feedsvc.profiles import BUILT_IN
 from feedsvc.render import atom, jsonfeed, render, rss
 from feedsvc.render.fragments import FragmentCache
 from feedsvc.render.story import story, summarized
@@ -47,12 +63,18 @@ FULL = {
 }
 
 
-def feed_of(*shown: Article, content: str = "full", key: str = "all", site: Site = SITE) -> Feed:
-    settings = FeedSettings(content=content, items=100)  # type: ignore[arg-type]
+def feed_of(
+    *shown: Article,
+    content: str = "full",
+    key: str = "all",
+    site: Site = SITE,
+    profile: Profile = DEFAULT_PROFILE,
+    tombstones: tuple[Tombstone, ...] = (),
+) -> Feed:
+    settings = FeedSettings(content=content, items=100, profile=profile)  # type: ignore[arg-type]
     ranked = sorted(shown, key=lambda one: (-one.visible_from.timestamp(), one.id))
-    return build(
-        key, ranked, Rules(site=site, default=settings), PUBLIC, datetime(2101, 1, 1, tzinfo=NOON.tzinfo)
-    )
+    feed = build(key, ranked, Rules(site=site, default=settings), PUBLIC, datetime(2101, 1, 1, tzinfo=UTC))
+    return replace(feed, tombstones=tombstones)
 
 
 def body_of(feed: Feed, fmt: Format) -> bytes:
@@ -176,6 +198,96 @@ def test_json_item_says_what_only_feedsvc_knows() -> None:
     assert item["attachments"] == [
         {"url": "https://cdn.example.org/a.mp3", "mime_type": "audio/mpeg", "size_in_bytes": 123}
     ]
+
+
+def test_profile_says_when_a_story_changed_in_pubdate() -> None:
+    told = article(updated=NOON)
+    dates = {
+        name: etree.fromstring(body_of(feed_of(told, profile=BUILT_IN[name]), "rss"))[0].findtext(
+            "item/pubDate"
+        )
+        for name in BUILT_IN
+    }
+    first, last = "Sun, 22 Nov 2026 12:00:00 +0100", "Sun, 22 Nov 2026 13:00:00 +0100"
+    assert dates == {
+        "default": first,
+        "google-news": last,
+        "msn": first,
+        "smartnews": last,
+        "flipboard": first,
+    }
+
+
+def test_profile_that_deletes_by_status_keeps_nothing_of_the_story_but_its_id() -> None:
+    gone = Tombstone("world/gone", NOON, "It was not so")
+    feed = feed_of(article(), profile=BUILT_IN["smartnews"], tombstones=(gone,))
+    items = etree.fromstring(body_of(feed, "rss"))[0].findall("item")
+    withdrawn = next(item for item in items if item.findtext("guid").endswith("world/gone"))
+    status = withdrawn.find("{http://search.yahoo.com/mrss/}status")
+    assert dict(status.attrib) == {"state": "deleted", "reason": "It was not so"}
+    assert withdrawn.findtext("title") == "Withdrawn"
+    assert withdrawn.findtext("pubDate") == "Sun, 22 Nov 2026 13:00:00 +0100"
+    assert b'xmlns:snf="http://www.smartnews.be/snf"' in body_of(feed, "rss")
+    assert b"gone" not in body_of(replace(feed, profile=DEFAULT_PROFILE), "rss")
+
+
+def test_guid_by_url_is_a_permalink() -> None:
+    item = etree.fromstring(body_of(feed_of(article(), profile=Profile("x", guid="url")), "rss"))[0].find(
+        "item"
+    )
+    assert item.findtext("guid") == item.findtext("link")
+    assert item.find("guid").get("isPermaLink") == "true"
+
+
+def test_tombstones_are_in_atom_and_move_its_date() -> None:
+    gone = Tombstone("world/gone", NOON, "It was not so")
+    feed = etree.fromstring(body_of(feed_of(article(), tombstones=(gone,)), "atom"))
+    deleted = feed.find("{http://purl.org/atompub/tombstones/1.0}deleted-entry")
+    assert dict(deleted.attrib) == {
+        "ref": "tag:news.example.org,2026:world/gone",
+        "when": "2026-11-22T13:00:00+01:00",
+    }
+    assert feed.findtext(f"{ATOM}updated") == "2026-11-22T13:00:00+01:00"
+
+
+def test_feeds_name_a_stylesheet_for_browsers() -> None:
+    link = b'<?xml-stylesheet type="text/css" href="https://news.example.org/static/feed.css"?>'
+    for fmt in ("rss", "atom"):
+        assert body_of(feed_of(article()), fmt).splitlines()[1].startswith(link)
+
+
+def test_agency_is_the_source_of_its_copy() -> None:
+    site = replace(SITE, agencies={"northwire": Agency("Northwire", "https://wire.example/")})
+    feed = feed_of(
+        article(source=Term("Northwire", "northwire"), original="https://wire.example/1"), site=site
+    )
+    source = etree.fromstring(body_of(feed, "rss"))[0].find("item/source")
+    assert (source.get("url"), source.text) == ("https://wire.example/", "Northwire")
+    entry = etree.fromstring(body_of(feed, "atom")).find(f"{ATOM}entry")
+    assert entry.findtext(f"{ATOM}source/{ATOM}title") == "Northwire"
+    assert entry.findtext(f"{ATOM}source/{ATOM}id") == "tag:news.example.org,2026:sources/northwire"
+    assert json.loads(body_of(feed, "json"))["items"][0]["external_url"] == "https://wire.example/1"
+
+
+def test_channel_says_who_answers_for_it_and_shows_its_logo() -> None:
+    site = replace(
+        SITE,
+        editor="desk@example.org (The Desk)",
+        webmaster="web@example.org",
+        logo=Image("https://news.example.org/logo.png", width=100, height=40),
+        icon="https://news.example.org/icon.png",
+    )
+    feed = feed_of(article(tags=["Rail"]), key="tags/rail", site=site)
+    channel = etree.fromstring(body_of(feed, "rss"))[0]
+    assert channel.findtext("managingEditor") == "desk@example.org (The Desk)"
+    assert channel.findtext("webMaster") == "web@example.org"
+    assert channel.findtext("image/title") == channel.findtext("title")
+    assert channel.findtext("image/link") == channel.findtext("link")
+    assert (channel.findtext("image/width"), channel.findtext("image/height")) == ("100", "40")
+    assert channel.findtext("category") == "Rail"
+    assert (
+        etree.fromstring(body_of(feed, "atom")).findtext(f"{ATOM}icon") == "https://news.example.org/icon.png"
+    )
 
 
 def test_summary_feeds_hold_no_body() -> None:
