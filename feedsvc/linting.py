@@ -34,7 +34,7 @@ def lint_article(article: Article, site: Site, now: datetime) -> Iterator[Remark
 def _texts(article: Article, told: Story, _now: datetime) -> Iterator[Remark]:
     if not article.title:
         yield Remark("title-missing", "title", "there is no title, and Atom needs one; write title: …")
-    if not told.html and not told.summary:
+    if not article.body.strip() and not told.summary:
         yield Remark("content-missing", "body", "there is neither a body nor a summary; write either")
     if article.language and not _LANGUAGE.fullmatch(article.language):
         wanted = 'write a language tag such as "en" or "nl-BE" (RFC 5646)'

@@ -7,7 +7,7 @@ import html
 import re
 from collections.abc import Callable
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 import nh3
@@ -67,6 +67,23 @@ _ATTRIBUTES: Final[dict[str, set[str]]] = {
     "track": {"default", "kind", "label", "src", "srclang"},
     "video": {"controls", "height", "loop", "muted", "playsinline", "poster", "preload", "src", "width"},
 }
+_EMBEDS: Final = _names("embed iframe noscript object param")
+_LAZY: Final[dict[str, tuple[str, ...]]] = {
+    "src": ("data-src", "data-lazy-src", "data-original"),
+    "srcset": ("data-srcset", "data-lazy-srcset", "data-original-set"),
+}
+_LAZY_NAMES: Final = frozenset(name for names in _LAZY.values() for name in names)
+_READ_ONCE: Final[dict[str, set[str]]] = {
+    **_ATTRIBUTES,
+    **{name: _ATTRIBUTES[name] | _LAZY_NAMES for name in ("audio", "source", "video")},
+    "img": _ATTRIBUTES["img"] | _LAZY_NAMES | {"style"},
+    "iframe": {"height", "src", "style", "width"} | _LAZY_NAMES,
+    "embed": {"height", "src", "width"},
+    "object": {"data", "height", "width"},
+    "param": {"name", "value"},
+}
+"""What is looked at to find the page behind an embed and the picture behind a placeholder; it does not stay."""
+
 _WEB: Final = frozenset({"http", "https"})
 _LINKS: Final = _WEB | {"mailto", "tel"}
 
@@ -84,6 +101,25 @@ _TAG: Final = re.compile(r'<(/?)([a-zA-Z][a-zA-Z0-9]*)(?:"[^"]*"|[^">])*>')
 _NOTE_MARK: Final = re.compile(r'<sup><a href="[^"]*#[^"]*">[^<]*</a></sup>')
 _OPENING: Final = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)([^<>]*/>)?")
 _ANY_TAG: Final = re.compile(r"<[^<>]*>")
+_TAG_WRITTEN: Final = re.compile(r'<(/?)([a-z][a-z0-9]*)((?: [^\s"=<>]+="[^"]*")*)>')
+"""A tag as the sanitiser writes it: always in this one form, so that an expression can tell it from text."""
+
+_ATTRIBUTE: Final = re.compile(r' ([^\s"=<>]+)="([^"]*)"')
+_MEDIA: Final = re.compile(r'<(/?)(audio|img|source|track|video)((?: [^\s"=<>]+="[^"]*")*)>')
+_MEDIA_MARKS: Final = ("<img", "<source", "<track", "<video", "<audio")
+_AT_MOST_ONE: Final = re.compile(r"0*[01](?:\.0*)?(?:px)?")
+_COUNTER: Final = re.compile(
+    r'src="https?://(?:pixel\.wp\.com/|stats\.wordpress\.com/|(?:www\.)?facebook\.com/tr[/?]|bat\.bing\.com/'
+    r"|(?:www|ssl)\.google-analytics\.com/|s?b\.scorecardresearch\.com/|pixel\.quantserve\.com/"
+    r"|px\.ads\.linkedin\.com/|feeds\.feedburner\.com/~r/)"
+)
+"""Pictures whose only use is to be counted, by the places that every list of trackers names."""
+
+_REPLACEABLE: Final = (
+    *("<iframe", "<embed", "<object", "<noscript", "data:image"),
+    *("data-src", "data-lazy", "data-original"),
+    *("display:none", "display: none", "visibility:hidden", "visibility: hidden"),
+)
 _BLANK_LINES: Final = re.compile(r"\n[ \t]*\n\s*")
 _DRAWN: Final = _names("circle ellipse line path polygon polyline rect stop use")
 """Elements of SVG that close themselves; a slash closes no element of HTML."""
@@ -129,14 +165,10 @@ def _sanitised(source: str, base: str) -> str:
     # The sanitiser's tree takes time quadratic in depth: 100,000 open tags hold the process for 20 seconds.
     if source.count("<") > _MANY_TAGS and _depth(source) > _DEEPEST:
         return _paragraphs(html.unescape(_ANY_TAG.sub(" ", source)))
-    cleaner = nh3.Cleaner(
-        tags=_KEPT,
-        clean_content_tags=_GONE_WITH_CONTENT,
-        attributes=_ATTRIBUTES,
-        attribute_filter=partial(_attribute, base),
-        link_rel=None,
-        url_schemes=_LINKS,
-    )
+    lowered = source.lower()
+    if any(mark in lowered for mark in _REPLACEABLE):
+        source = _replaced(source, base)
+    cleaner = _cleaner(base, _KEPT, _ATTRIBUTES)
     clean = _cleaned(cleaner, source)
     # HTML's error recovery can give a tree that parses differently once written out (a link in a table in a
     # link); sanitising until nothing moves leaves no such text for anybody else's parser to reinterpret.
@@ -148,10 +180,54 @@ def _sanitised(source: str, base: str) -> str:
     return _paragraphs(html.unescape(_ANY_TAG.sub(" ", clean)))
 
 
+def _cleaner(base: str, tags: frozenset[str], attributes: dict[str, set[str]]) -> nh3.Cleaner:
+    return nh3.Cleaner(
+        tags=tags,
+        clean_content_tags=_GONE_WITH_CONTENT - tags,
+        attributes=attributes,
+        attribute_filter=partial(_attribute, base),
+        link_rel=None,
+        url_schemes=_LINKS,
+    )
+
+
 def _cleaned(cleaner: nh3.Cleaner, source: str) -> str:
     # References such as &#x0B; have become characters that XML cannot hold. And a parser drops the first line
     # break in <pre>: each further pass would drop one more.
-    return _PRE_LINES.sub(r"\1", _XML_ILLEGAL.sub("", cleaner.clean(source)))
+    clean = _without_empty_media(_XML_ILLEGAL.sub("", cleaner.clean(source)))
+    return _PRE_LINES.sub(r"\1", clean)
+
+
+def _without_empty_media(clean: str) -> str:
+    """What the sanitiser wrote, without pictures and players that have nothing to show, or only to count."""
+    if not any(mark in clean for mark in _MEDIA_MARKS):
+        return clean
+    kept: list[bool] = []
+
+    def judged(tag: re.Match[str]) -> str:
+        closing, name, attributes = tag.groups()
+        if closing:
+            return tag[0] if not kept or kept.pop() else ""
+        stays = ' src="' in attributes or ' srcset="' in attributes
+        if name in ("audio", "video"):
+            # What it holds besides its sources stays: an unclosed player holds the rest of the story.
+            end = clean.find(f"</{name}>", tag.end())
+            stays = stays or clean.find("<source ", tag.end(), end) >= 0
+            kept.append(stays)
+        elif name == "img":
+            stays = stays and not _is_tiny(_attributes(attributes)) and not _COUNTER.search(attributes)
+        return tag[0] if stays else ""
+
+    return _MEDIA.sub(judged, clean)
+
+
+def _attributes(written: str) -> dict[str, str]:
+    """The attributes of a tag by name, with their values as the sanitiser escaped them."""
+    return dict(_ATTRIBUTE.findall(written))
+
+
+def _is_tiny(attributes: dict[str, str]) -> bool:
+    return all(_AT_MOST_ONE.fullmatch(attributes.get(side, "").strip()) for side in ("width", "height"))
 
 
 def _depth(source: str) -> int:
@@ -228,3 +304,75 @@ _RULES: Final[dict[str, Callable[[str, str], str | None]]] = {
     "srcset": _srcset,
     "class": _code_class,
 }
+
+
+_PHRASING: Final = (_INLINE - {"img", "wbr"}) | _names("h1 h2 h3 h4 h5 h6 p pre summary")
+"""Elements in which a paragraph may not stand: https://html.spec.whatwg.org/#phrasing-content-2"""
+
+_SELF_CLOSED: Final = re.compile(r"(<iframe\b[^<>]*)/>(?!\s*</iframe)", re.IGNORECASE)
+_HIDDEN: Final = re.compile(r"(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.IGNORECASE)
+_PLACEHOLDER: Final = re.compile(
+    r"(?:^|[/_.-])(?:1x1|blank|clear|lazy(?:load)?|loading|pixel|placeholder|spacer|transparent)"
+    r"\.(?:gif|jpe?g|png|svg|webp)(?:[?#\s]|$)",
+    re.IGNORECASE,
+)
+_PAGES: Final = (
+    (r"https?://(?:www\.)?youtube(?:-nocookie)?\.com/embed/videoseries\?(?:[^#]*&)?list=([\w-]+).*",
+     r"https://www.youtube.com/playlist?list=\1"),
+    (r"https?://(?:www\.)?youtube(?:-nocookie)?\.com/(?:embed|v)/(?!live_stream|videoseries)([\w-]+).*",
+     r"https://www.youtube.com/watch?v=\1"),
+    (r"https?://player\.vimeo\.com/video/(\d+)(?!.*[?&]h=).*", r"https://vimeo.com/\1"),
+)
+"""Players that fill the window when they are opened by themselves, and the pages that people know."""
+
+
+def _replaced(source: str, base: str) -> str:
+    """A body with links for embeds, pictures for placeholders and fallbacks; to be sanitised after that.
+
+    The sanitiser reads it first, as browsers would, so that the walk over it meets tags of one form only: a
+    tree in Python takes six times as long, and libxml2's reads HTML as it was in 1999.
+    """
+    cleaner = _cleaner(base, _KEPT | _EMBEDS, _READ_ONCE)
+    walk = _Replacement(base, cleaner)
+    # Nothing closes <iframe src="…" /> but its end tag, and without one it hides the rest of the story.
+    walk.read(cleaner.clean(_SELF_CLOSED.sub(r"\1></iframe>", source)))
+    return walk.written()
+
+
+class _Fallback(NamedTuple):
+    pictures: tuple[str, ...]
+    written: str
+
+
+class _Replacement:
+    """One walk over what the sanitiser wrote. Holds the pieces read, and what is known of some of them."""
+
+    def __init__(self, base: str, cleaner: nh3.Cleaner) -> None:
+        self._base = base
+        self._cleaner = cleaner
+        self._pieces: list[str] = []
+        self._pictures: list[str] = []
+        self._lazy: set[int] = set()
+        self._placeholders: set[int] = set()
+        self._fallbacks: dict[int, _Fallback] = {}
+        self._phrasing = self._links = self._objects = 0
+        self._object: tuple[str | None, str] = (None, "")
+        self._spare = ""
+        self._after_link = False
+
+    def read(self, clean: str) -> None:
+        position = 0
+        while found := _TAG_WRITTEN.search(clean, position):
+            self._text(clean[position : found.start()])
+            position = found.end()
+            closing, name, written = found.groups()
+            if name in ("iframe", "noscript"):
+                end = clean.find(f"</{name}>", position)  # both hold text that no parser looks into
+                inner = clean[position : end if end >= 0 else None]
+                position = end + len(name) + 3 if end >= 0 else len(clean)
+                self._raw(name, _attributes(written), inner)
+            elif name in ("embed", "object", "param"):
+                self._part(closing, name, _attributes(written))
+            elif not self._objects:
+                self._tag(closing, name, found[0], written)
+        self._text(clean[position:])
