@@ -101,7 +101,7 @@ _TAG: Final = re.compile(r'<(/?)([a-zA-Z][a-zA-Z0-9]*)(?:"[^"]*"|[^">])*>')
 _NOTE_MARK: Final = re.compile(r'<sup><a href="[^"]*#[^"]*">[^<]*</a></sup>')
 _OPENING: Final = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)([^<>]*/>)?")
 _ANY_TAG: Final = re.compile(r"<[^<>]*>")
-_TAG_WRITTEN: Final = re.compile(r'<(/?)([a-z][a-z0-9]*)((?: [^\s"=<>]+="[^"]*")*)>')
+_WRITTEN_TAG: Final = re.compile(r'<(/?)([a-z][a-z0-9]*)((?: [^\s"=<>]+="[^"]*")*)>')
 """A tag as the sanitiser writes it: always in this one form, so that an expression can tell it from text."""
 
 _ATTRIBUTE: Final = re.compile(r' ([^\s"=<>]+)="([^"]*)"')
@@ -317,10 +317,14 @@ _PLACEHOLDER: Final = re.compile(
     re.IGNORECASE,
 )
 _PAGES: Final = (
-    (r"https?://(?:www\.)?youtube(?:-nocookie)?\.com/embed/videoseries\?(?:[^#]*&)?list=([\w-]+).*",
-     r"https://www.youtube.com/playlist?list=\1"),
-    (r"https?://(?:www\.)?youtube(?:-nocookie)?\.com/(?:embed|v)/(?!live_stream|videoseries)([\w-]+).*",
-     r"https://www.youtube.com/watch?v=\1"),
+    (
+        r"https?://(?:www\.)?youtube(?:-nocookie)?\.com/embed/videoseries\?(?:[^#]*&)?list=([\w-]+).*",
+        r"https://www.youtube.com/playlist?list=\1",
+    ),
+    (
+        r"https?://(?:www\.)?youtube(?:-nocookie)?\.com/(?:embed|v)/(?!live_stream|videoseries)([\w-]+).*",
+        r"https://www.youtube.com/watch?v=\1",
+    ),
     (r"https?://player\.vimeo\.com/video/(\d+)(?!.*[?&]h=).*", r"https://vimeo.com/\1"),
 )
 """Players that fill the window when they are opened by themselves, and the pages that people know."""
@@ -339,40 +343,166 @@ def _replaced(source: str, base: str) -> str:
     return walk.written()
 
 
-class _Fallback(NamedTuple):
-    pictures: tuple[str, ...]
-    written: str
+def _loaded(attributes: dict[str, str]) -> tuple[dict[str, str], bool]:
+    """Attributes as they are when a script has put the picture in place; whether one would have."""
+    made = {name: value for name, value in attributes.items() if name not in _LAZY_NAMES}
+    found = {
+        place: next(attributes[name] for name in names if name in attributes)
+        for place, names in _LAZY.items()
+        if attributes.keys() & set(names)
+    }
+    if "src" in found and _PLACEHOLDER.search(made.get("srcset", "")):
+        del made["srcset"]
+    return made | found, bool(found)
+
+
+def _tag(name: str, attributes: dict[str, str]) -> str:
+    return f"<{name}{''.join(f' {key}="{value}"' for key, value in attributes.items())}>"
+
+
+def _page(url: str) -> str:
+    for player, page in _PAGES:
+        if found := player.fullmatch(url):
+            return found.expand(page)
+    return url
 
 
 class _Replacement:
-    """One walk over what the sanitiser wrote. Holds the pieces read, and what is known of some of them."""
+    """One walk over a body; holds the pieces of what it becomes."""
 
     def __init__(self, base: str, cleaner: nh3.Cleaner) -> None:
         self._base = base
         self._cleaner = cleaner
         self._pieces: list[str] = []
-        self._pictures: list[str] = []
-        self._lazy: set[int] = set()
-        self._placeholders: set[int] = set()
-        self._fallbacks: dict[int, _Fallback] = {}
+        self._pictures: dict[int, bool] = {}  # those that wait for a script; False if nobody says for what
+        self._fallbacks: dict[int, dict[str, str]] = {}
+        self._shown: set[str] = set()
         self._phrasing = self._links = self._objects = 0
-        self._object: tuple[str | None, str] = (None, "")
+        self._object = ("", "")
         self._spare = ""
         self._after_link = False
 
     def read(self, clean: str) -> None:
+        """Walk over a body that the sanitiser wrote with `_READ_ONCE`."""
         position = 0
-        while found := _TAG_WRITTEN.search(clean, position):
+        while found := _WRITTEN_TAG.search(clean, position):
             self._text(clean[position : found.start()])
             position = found.end()
             closing, name, written = found.groups()
             if name in ("iframe", "noscript"):
-                end = clean.find(f"</{name}>", position)  # both hold text that no parser looks into
-                inner = clean[position : end if end >= 0 else None]
-                position = end + len(name) + 3 if end >= 0 else len(clean)
-                self._raw(name, _attributes(written), inner)
+                # No parser looks into these two: what they hold comes out as it went in.
+                end = clean.index(f"</{name}>", position)
+                if name == "iframe":
+                    self._embed("iframe", _loaded(_attributes(written))[0])
+                else:
+                    self._fallback(clean[position:end])
+                position = end + len(name) + 3
             elif name in ("embed", "object", "param"):
-                self._part(closing, name, _attributes(written))
+                self._embed(closing + name, _attributes(written))
             elif not self._objects:
-                self._tag(closing, name, found[0], written)
+                self._tag(found)
         self._text(clean[position:])
+
+    def written(self) -> str:
+        """What the body became, each picture once."""
+        for index, pictures in self._fallbacks.items():
+            beside = self._beside(index)
+            if pictures.keys() <= self._shown or (beside is not None and self._pictures[beside]):
+                continue
+            if beside is not None:
+                self._pieces[beside] = ""
+            self._pieces[index] = "".join(pictures.values())
+        return "".join(self._pieces)
+
+    def _beside(self, index: int) -> int | None:
+        """The waiting picture next to a fallback, be there white space between."""
+        for step in (-1, 1):
+            near = index + step
+            if 0 <= near < len(self._pieces) and self._pieces[near].isspace():
+                near += step
+            if near in self._pictures:
+                return near
+        return None
+
+    def _add(self, piece: str) -> None:
+        self._pieces.append(piece)
+        self._after_link = False
+
+    def _text(self, text: str) -> None:
+        if text and not self._objects:
+            self._add(f" {text}" if self._after_link and text[0].isalnum() else text)
+
+    def _tag(self, tag: re.Match[str]) -> None:
+        closing, name, written = tag.groups()
+        step = -1 if closing else 1
+        self._phrasing += step * (name in _PHRASING)
+        self._links += step * (name == "a")
+        if name == "picture":
+            self._spare = ""
+        if closing or name not in ("audio", "img", "source", "video"):
+            self._add(tag[0])
+            return
+        attributes, waits = _loaded(_attributes(written))
+        if name == "img":
+            self._image(attributes, waits)
+            return
+        self._spare = attributes.get("srcset", "").split(" ")[0].rstrip(",") or self._spare
+        self._add(_tag(name, attributes))
+
+    def _image(self, attributes: dict[str, str], waits: bool) -> None:
+        if not waits and _HIDDEN.search(attributes.get("style", "")):
+            return
+        if self._spare and not attributes.keys() & {"src", "srcset"}:
+            attributes["src"] = self._spare
+        url = attributes.get("src", "")
+        is_known = bool(url or "srcset" in attributes) and (waits or not _PLACEHOLDER.search(url))
+        if waits or not is_known:
+            self._pictures[len(self._pieces)] = is_known
+        self._shown.add(url)
+        self._add(_tag("img", attributes))
+
+    def _fallback(self, inner: str) -> None:
+        pictures = {}
+        for tag in _WRITTEN_TAG.finditer("" if self._objects else self._cleaner.clean(inner)):
+            attributes, _ = _loaded(_attributes(tag[3]))
+            if tag[2] == "img" and "src" in attributes and not _HIDDEN.search(attributes.get("style", "")):
+                pictures[attributes["src"]] = _tag("img", attributes)
+        if pictures:
+            self._fallbacks[len(self._pieces)] = pictures
+            self._add("")
+
+    def _embed(self, name: str, attributes: dict[str, str]) -> None:
+        """An embed, or a part of one: the first URL in an object is what it shows."""
+        if name == "/object":
+            self._objects -= 1
+            if not self._objects:
+                self._link(*self._object)
+            return
+        url = html.unescape(attributes.get("data" if name == "object" else "src", ""))
+        if name == "param" and attributes.get("name", "").lower() in ("movie", "src", "url"):
+            url = _resource(self._base, html.unescape(attributes.get("value", ""))) or ""
+        if _is_tiny(attributes) or _HIDDEN.search(attributes.get("style", "")):
+            url = ""
+        if name == "object" and not self._objects:
+            self._object = (url, attributes.get("title", ""))
+        elif self._objects:
+            self._object = (self._object[0] or url, self._object[1] or attributes.get("title", ""))
+        else:
+            self._link(url, attributes.get("title", ""))
+        self._objects += name == "object"
+
+    def _link(self, url: str, title: str) -> None:
+        if not url:
+            return
+        page = _page(url)
+        words = " ".join(html.unescape(title).split()) or (urlsplit(page).hostname or "").removeprefix("www.")
+        made = html.escape(words, quote=False)
+        if not self._links:
+            made = f'<a href="{html.escape(page)}">{made}</a>'
+        if not self._phrasing:
+            self._add(f"<p>{made}</p>")
+            return
+        before = self._pieces[-1][-1:] if self._pieces else ""
+        touches = self._after_link or not (before.isspace() or before in (">", ""))
+        self._add(f" {made}" if touches else made)
+        self._after_link = True

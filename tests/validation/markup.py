@@ -151,10 +151,7 @@ def add_rules(book: Rulebook, fragments: Callable[[Document], Iterator[str]]) ->
 
     def check(name: str) -> Callable[[Document], Iterator[str]]:
         return lambda document: (
-            seen
-            for fragment in fragments(document)
-            for rule, seen in faults(fragment)
-            if rule == name
+            seen for fragment in fragments(document) for rule, seen in faults(fragment) if rule == name
         )
 
     for name in HTML_RULES:

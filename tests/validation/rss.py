@@ -64,7 +64,9 @@ _PLAIN = frozenset("title category source copyright author managingEditor webMas
 _DATES = ("lastBuildDate", "pubDate", "item/pubDate")
 _URLS = ("link", "docs", "image/url", "image/link", "item/link", "item/comments")
 _DOCS = re.compile(r"https?://www\.rssboard\.org/rss-specification")
-_REFERENCED = re.compile(rb"<(title|category|copyright|source|author|managingEditor|webMaster)\b[^>]*>([^<]*)</")
+_REFERENCED = re.compile(
+    rb"<(title|category|copyright|source|author|managingEditor|webMaster)\b[^>]*>([^<]*)</"
+)
 _CHANNEL_TEXT = re.compile(rb"<channel>.*?<description>([^<]*)</description>", re.DOTALL)
 
 
@@ -124,7 +126,12 @@ def _once(document: Document) -> Iterator[str]:
 
 @RULES.rule("rss-elements-known")
 def _elements_known(document: Document) -> Iterator[str]:
-    known = {"rss": {"channel"}, "channel": _IN_CHANNEL, "item": _IN_ITEM, "image": _IN_IMAGE} | media.CHILDREN
+    known = {
+        "rss": {"channel"},
+        "channel": _IN_CHANNEL,
+        "item": _IN_ITEM,
+        "image": _IN_IMAGE,
+    } | media.CHILDREN
     for element in named(document.tree):
         for child in named(element, within=False):
             if name_of(child) not in known.get(name_of(element), ()):
@@ -183,7 +190,9 @@ def _date_weekday(document: Document) -> Iterator[str]:
 
 @RULES.rule("rss-date-plausible")
 def _date_plausible(document: Document) -> Iterator[str]:
-    yield from (text for text, date in _dates(document) if date and not values.is_plausible(date, document.now))
+    yield from (
+        text for text, date in _dates(document) if date and not values.is_plausible(date, document.now)
+    )
 
 
 def _dates(document: Document) -> Iterator[tuple[str, datetime | None]]:
