@@ -7,7 +7,7 @@ import html
 import re
 from collections.abc import Callable
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final
 from urllib.parse import urlsplit
 
 import nh3
@@ -68,21 +68,22 @@ _ATTRIBUTES: Final[dict[str, set[str]]] = {
     "video": {"controls", "height", "loop", "muted", "playsinline", "poster", "preload", "src", "width"},
 }
 _EMBEDS: Final = _names("embed iframe noscript object param")
-_LAZY: Final[dict[str, tuple[str, ...]]] = {
-    "src": ("data-src", "data-lazy-src", "data-original"),
-    "srcset": ("data-srcset", "data-lazy-srcset", "data-original-set"),
+_LAZY: Final = {
+    **dict.fromkeys(("data-original", "data-lazy-src", "data-src"), "src"),
+    **dict.fromkeys(("data-original-set", "data-lazy-srcset", "data-srcset"), "srcset"),
 }
-_LAZY_NAMES: Final = frozenset(name for names in _LAZY.values() for name in names)
+"""Where scripts find the picture to load, least trusted first, and the attribute they put it in."""
+
 _READ_ONCE: Final[dict[str, set[str]]] = {
     **_ATTRIBUTES,
-    **{name: _ATTRIBUTES[name] | _LAZY_NAMES for name in ("audio", "source", "video")},
-    "img": _ATTRIBUTES["img"] | _LAZY_NAMES | {"style"},
-    "iframe": {"height", "src", "style", "width"} | _LAZY_NAMES,
+    **{name: _ATTRIBUTES[name] | set(_LAZY) for name in ("audio", "source", "video")},
+    "img": _ATTRIBUTES["img"] | set(_LAZY) | {"style"},
+    "iframe": {"height", "src", "style", "width"} | set(_LAZY),
     "embed": {"height", "src", "width"},
     "object": {"data", "height", "width"},
     "param": {"name", "value"},
 }
-"""What is looked at to find the page behind an embed and the picture behind a placeholder; it does not stay."""
+"""What tells the page behind an embed, or the picture behind a placeholder; none of it stays."""
 
 _WEB: Final = frozenset({"http", "https"})
 _LINKS: Final = _WEB | {"mailto", "tel"}
@@ -98,7 +99,7 @@ _DESCRIPTOR: Final = re.compile(r"\d+(?:\.\d+)?[wxh]")
 _ALIGNED_CELL: Final = re.compile(r'<(t[dh]) style="text-align: (left|center|right)">')
 _PRE_LINES: Final = re.compile(r"(<pre[^>]*>)\n+")
 _TAG: Final = re.compile(r'<(/?)([a-zA-Z][a-zA-Z0-9]*)(?:"[^"]*"|[^">])*>')
-_NOTE_MARK: Final = re.compile(r'<sup><a href="[^"]*#[^"]*">[^<]*</a></sup>')
+_POINTER: Final = re.compile(r'<sup><a href="[^"]*#[^"]*">[^<]*</a></sup>|<p><a [^<>]*>[^<]*</a></p>')
 _OPENING: Final = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)([^<>]*/>)?")
 _ANY_TAG: Final = re.compile(r"<[^<>]*>")
 _WRITTEN_TAG: Final = re.compile(r'<(/?)([a-z][a-z0-9]*)((?: [^\s"=<>]+="[^"]*")*)>')
@@ -106,18 +107,15 @@ _WRITTEN_TAG: Final = re.compile(r'<(/?)([a-z][a-z0-9]*)((?: [^\s"=<>]+="[^"]*")
 
 _ATTRIBUTE: Final = re.compile(r' ([^\s"=<>]+)="([^"]*)"')
 _MEDIA: Final = re.compile(r'<(/?)(audio|img|source|track|video)((?: [^\s"=<>]+="[^"]*")*)>')
-_MEDIA_MARKS: Final = ("<img", "<source", "<track", "<video", "<audio")
 _AT_MOST_ONE: Final = re.compile(r"0*[01](?:\.0*)?(?:px)?")
 _COUNTER: Final = re.compile(
-    r'src="https?://(?:pixel\.wp\.com/|stats\.wordpress\.com/|(?:www\.)?facebook\.com/tr[/?]|bat\.bing\.com/'
-    r"|(?:www|ssl)\.google-analytics\.com/|s?b\.scorecardresearch\.com/|pixel\.quantserve\.com/"
-    r"|px\.ads\.linkedin\.com/|feeds\.feedburner\.com/~r/)"
+    r'src="https?://(?:pixel\.wp\.com/|stats\.wordpress\.com/|(?:www\.)?facebook\.com/tr[/?]|pixel\.quantserve\.com/'
+    r"|(?:www|ssl)\.google-analytics\.com/|s?b\.scorecardresearch\.com/|feeds\.feedburner\.com/~r/)"
 )
 """Pictures whose only use is to be counted, by the places that every list of trackers names."""
 
 _REPLACEABLE: Final = (
-    *("<iframe", "<embed", "<object", "<noscript", "data:image"),
-    *("data-src", "data-lazy", "data-original"),
+    *("<iframe", "<embed", "<object", "<noscript", "data:image", "data-src", "data-lazy", "data-original"),
     *("display:none", "display: none", "visibility:hidden", "visibility: hidden"),
 )
 _BLANK_LINES: Final = re.compile(r"\n[ \t]*\n\s*")
@@ -147,9 +145,9 @@ def to_html(text: str, markup: Markup, base: str) -> str:
 def to_text(html_text: str) -> str:
     """The plain text of safe HTML (what `to_html` returns), white space collapsed: for summaries.
 
-    Footnote marks are left out: a summary has no notes to point at.
+    Footnote marks and paragraphs that are one link are left out: a summary has nothing they could point at.
     """
-    return " ".join(html.unescape(_TAG.sub(_gap, _NOTE_MARK.sub("", html_text))).split())
+    return " ".join(html.unescape(_TAG.sub(_gap, _POINTER.sub("", html_text))).split())
 
 
 def _gap(tag: re.Match[str]) -> str:
@@ -194,14 +192,11 @@ def _cleaner(base: str, tags: frozenset[str], attributes: dict[str, set[str]]) -
 def _cleaned(cleaner: nh3.Cleaner, source: str) -> str:
     # References such as &#x0B; have become characters that XML cannot hold. And a parser drops the first line
     # break in <pre>: each further pass would drop one more.
-    clean = _without_empty_media(_XML_ILLEGAL.sub("", cleaner.clean(source)))
-    return _PRE_LINES.sub(r"\1", clean)
+    return _PRE_LINES.sub(r"\1", _without_empty_media(_XML_ILLEGAL.sub("", cleaner.clean(source))))
 
 
 def _without_empty_media(clean: str) -> str:
     """What the sanitiser wrote, without pictures and players that have nothing to show, or only to count."""
-    if not any(mark in clean for mark in _MEDIA_MARKS):
-        return clean
     kept: list[bool] = []
 
     def judged(tag: re.Match[str]) -> str:
@@ -211,19 +206,17 @@ def _without_empty_media(clean: str) -> str:
         stays = ' src="' in attributes or ' srcset="' in attributes
         if name in ("audio", "video"):
             # What it holds besides its sources stays: an unclosed player holds the rest of the story.
-            end = clean.find(f"</{name}>", tag.end())
-            stays = stays or clean.find("<source ", tag.end(), end) >= 0
+            stays = stays or "<source " in clean[tag.end() : clean.find(f"</{name}>", tag.end())]
             kept.append(stays)
         elif name == "img":
-            stays = stays and not _is_tiny(_attributes(attributes)) and not _COUNTER.search(attributes)
+            stays = (
+                stays
+                and not _is_tiny(dict(_ATTRIBUTE.findall(attributes)))
+                and not _COUNTER.search(attributes)
+            )
         return tag[0] if stays else ""
 
     return _MEDIA.sub(judged, clean)
-
-
-def _attributes(written: str) -> dict[str, str]:
-    """The attributes of a tag by name, with their values as the sanitiser escaped them."""
-    return dict(_ATTRIBUTE.findall(written))
 
 
 def _is_tiny(attributes: dict[str, str]) -> bool:
@@ -303,8 +296,9 @@ _RULES: Final[dict[str, Callable[[str, str], str | None]]] = {
     "cite": _resource,
     "srcset": _srcset,
     "class": _code_class,
+    "data": _resource,
+    **{name: _srcset if place == "srcset" else _resource for name, place in _LAZY.items()},
 }
-
 
 _PHRASING: Final = (_INLINE - {"img", "wbr"}) | _names("h1 h2 h3 h4 h5 h6 p pre summary")
 """Elements in which a paragraph may not stand: https://html.spec.whatwg.org/#phrasing-content-2"""
@@ -316,55 +310,44 @@ _PLACEHOLDER: Final = re.compile(
     r"\.(?:gif|jpe?g|png|svg|webp)(?:[?#\s]|$)",
     re.IGNORECASE,
 )
-_PAGES: Final = (
-    (
-        r"https?://(?:www\.)?youtube(?:-nocookie)?\.com/embed/videoseries\?(?:[^#]*&)?list=([\w-]+).*",
-        r"https://www.youtube.com/playlist?list=\1",
-    ),
-    (
-        r"https?://(?:www\.)?youtube(?:-nocookie)?\.com/(?:embed|v)/(?!live_stream|videoseries)([\w-]+).*",
-        r"https://www.youtube.com/watch?v=\1",
-    ),
-    (r"https?://player\.vimeo\.com/video/(\d+)(?!.*[?&]h=).*", r"https://vimeo.com/\1"),
+_PLAYER: Final = re.compile(
+    r"https?://(?:www\.)?youtube(?:-nocookie)?\.com/(?:embed|v)/(?!live_|videos)([\w-]+).*"
 )
-"""Players that fill the window when they are opened by themselves, and the pages that people know."""
+"""Opened by itself it fills the window; people know the page that shows the same video."""
 
 
 def _replaced(source: str, base: str) -> str:
-    """A body with links for embeds, pictures for placeholders and fallbacks; to be sanitised after that.
+    """A body with links for embeds and pictures for their placeholders; to be sanitised after that.
 
-    The sanitiser reads it first, as browsers would, so that the walk over it meets tags of one form only: a
-    tree in Python takes six times as long, and libxml2's reads HTML as it was in 1999.
+    The sanitiser reads it first, as browsers would, and writes every tag in one form: a walk over tags is
+    enough, and no second parser with views of its own on broken HTML is needed.
     """
     cleaner = _cleaner(base, _KEPT | _EMBEDS, _READ_ONCE)
     walk = _Replacement(base, cleaner)
-    # Nothing closes <iframe src="…" /> but its end tag, and without one it hides the rest of the story.
+    # To a parser <iframe src="…" /> is open, and hides the rest of the story.
     walk.read(cleaner.clean(_SELF_CLOSED.sub(r"\1></iframe>", source)))
     return walk.written()
 
 
 def _loaded(attributes: dict[str, str]) -> tuple[dict[str, str], bool]:
     """Attributes as they are when a script has put the picture in place; whether one would have."""
-    made = {name: value for name, value in attributes.items() if name not in _LAZY_NAMES}
-    found = {
-        place: next(attributes[name] for name in names if name in attributes)
-        for place, names in _LAZY.items()
-        if attributes.keys() & set(names)
-    }
-    if "src" in found and _PLACEHOLDER.search(made.get("srcset", "")):
-        del made["srcset"]
+    made = {name: value for name, value in attributes.items() if name not in _LAZY}
+    found = {place: attributes[name] for name, place in _LAZY.items() if name in attributes}
+    if found and _is_placeholder(made.get("srcset", "")):
+        made.pop("srcset", None)
     return made | found, bool(found)
 
 
-def _tag(name: str, attributes: dict[str, str]) -> str:
-    return f"<{name}{''.join(f' {key}="{value}"' for key, value in attributes.items())}>"
+def _is_placeholder(url: str) -> bool:
+    return not url or bool(_PLACEHOLDER.search(url))
 
 
-def _page(url: str) -> str:
-    for player, page in _PAGES:
-        if found := player.fullmatch(url):
-            return found.expand(page)
-    return url
+def _first_candidate(attributes: dict[str, str]) -> str:
+    return attributes.get("srcset", "").split(" ")[0].rstrip(",")
+
+
+def _opening(name: str, attributes: dict[str, str]) -> str:
+    return f"<{name}" + "".join(f' {key}="{value}"' for key, value in attributes.items()) + ">"
 
 
 class _Replacement:
@@ -393,12 +376,12 @@ class _Replacement:
                 # No parser looks into these two: what they hold comes out as it went in.
                 end = clean.index(f"</{name}>", position)
                 if name == "iframe":
-                    self._embed("iframe", _loaded(_attributes(written))[0])
+                    self._embed("iframe", _loaded(dict(_ATTRIBUTE.findall(written)))[0])
                 else:
                     self._fallback(clean[position:end])
                 position = end + len(name) + 3
             elif name in ("embed", "object", "param"):
-                self._embed(closing + name, _attributes(written))
+                self._embed(closing + name, dict(_ATTRIBUTE.findall(written)))
             elif not self._objects:
                 self._tag(found)
         self._text(clean[position:])
@@ -406,33 +389,24 @@ class _Replacement:
     def written(self) -> str:
         """What the body became, each picture once."""
         for index, pictures in self._fallbacks.items():
-            beside = self._beside(index)
-            if pictures.keys() <= self._shown or (beside is not None and self._pictures[beside]):
+            beside = next((near for near in (index - 1, index + 1) if near in self._pictures), index)
+            if pictures.keys() <= self._shown or self._pictures.get(beside):
                 continue
-            if beside is not None:
-                self._pieces[beside] = ""
+            self._pieces[beside] = ""
             self._pieces[index] = "".join(pictures.values())
         return "".join(self._pieces)
 
-    def _beside(self, index: int) -> int | None:
-        """The waiting picture next to a fallback, be there white space between."""
-        for step in (-1, 1):
-            near = index + step
-            if 0 <= near < len(self._pieces) and self._pieces[near].isspace():
-                near += step
-            if near in self._pictures:
-                return near
-        return None
-
-    def _add(self, piece: str) -> None:
-        self._pieces.append(piece)
-        self._after_link = False
-
     def _text(self, text: str) -> None:
-        if text and not self._objects:
-            self._add(f" {text}" if self._after_link and text[0].isalnum() else text)
+        if self._objects:
+            return
+        if text.isspace() and self._pieces:
+            self._pieces[-1] += text  # so that what stands side by side does so in the list, too
+        elif text:
+            self._pieces.append(f" {text}" if self._after_link and text[0].isalnum() else text)
+            self._after_link = False
 
     def _tag(self, tag: re.Match[str]) -> None:
+        self._after_link = False
         closing, name, written = tag.groups()
         step = -1 if closing else 1
         self._phrasing += step * (name in _PHRASING)
@@ -440,36 +414,36 @@ class _Replacement:
         if name == "picture":
             self._spare = ""
         if closing or name not in ("audio", "img", "source", "video"):
-            self._add(tag[0])
+            self._pieces.append(tag[0])
             return
-        attributes, waits = _loaded(_attributes(written))
+        attributes, waits = _loaded(dict(_ATTRIBUTE.findall(written)))
         if name == "img":
             self._image(attributes, waits)
-            return
-        self._spare = attributes.get("srcset", "").split(" ")[0].rstrip(",") or self._spare
-        self._add(_tag(name, attributes))
+        else:
+            self._spare = _first_candidate(attributes) or self._spare
+            self._pieces.append(_opening(name, attributes))
 
     def _image(self, attributes: dict[str, str], waits: bool) -> None:
         if not waits and _HIDDEN.search(attributes.get("style", "")):
             return
-        if self._spare and not attributes.keys() & {"src", "srcset"}:
-            attributes["src"] = self._spare
-        url = attributes.get("src", "")
-        is_known = bool(url or "srcset" in attributes) and (waits or not _PLACEHOLDER.search(url))
+        spare = (_first_candidate(attributes) if waits else "") or self._spare
+        if spare and _is_placeholder(attributes.get("src", "")):
+            attributes["src"] = spare
+        is_known = not _is_placeholder(attributes.get("src", ""))
         if waits or not is_known:
             self._pictures[len(self._pieces)] = is_known
-        self._shown.add(url)
-        self._add(_tag("img", attributes))
+        self._shown.add(attributes.get("src", ""))
+        self._pieces.append(_opening("img", attributes))
 
     def _fallback(self, inner: str) -> None:
         pictures = {}
         for tag in _WRITTEN_TAG.finditer("" if self._objects else self._cleaner.clean(inner)):
-            attributes, _ = _loaded(_attributes(tag[3]))
+            attributes, _ = _loaded(dict(_ATTRIBUTE.findall(tag[3])))
             if tag[2] == "img" and "src" in attributes and not _HIDDEN.search(attributes.get("style", "")):
-                pictures[attributes["src"]] = _tag("img", attributes)
+                pictures[attributes["src"]] = _opening("img", attributes)
         if pictures:
             self._fallbacks[len(self._pieces)] = pictures
-            self._add("")
+            self._pieces.append("")
 
     def _embed(self, name: str, attributes: dict[str, str]) -> None:
         """An embed, or a part of one: the first URL in an object is what it shows."""
@@ -478,31 +452,29 @@ class _Replacement:
             if not self._objects:
                 self._link(*self._object)
             return
+        title = attributes.get("title", "")
         url = html.unescape(attributes.get("data" if name == "object" else "src", ""))
         if name == "param" and attributes.get("name", "").lower() in ("movie", "src", "url"):
             url = _resource(self._base, html.unescape(attributes.get("value", ""))) or ""
         if _is_tiny(attributes) or _HIDDEN.search(attributes.get("style", "")):
             url = ""
-        if name == "object" and not self._objects:
-            self._object = (url, attributes.get("title", ""))
-        elif self._objects:
-            self._object = (self._object[0] or url, self._object[1] or attributes.get("title", ""))
+        if self._objects:
+            self._object = (self._object[0] or url, self._object[1] or title)
+        elif name == "object":
+            self._object = (url, title)
         else:
-            self._link(url, attributes.get("title", ""))
+            self._link(url, title)
         self._objects += name == "object"
 
     def _link(self, url: str, title: str) -> None:
-        if not url:
-            return
-        page = _page(url)
-        words = " ".join(html.unescape(title).split()) or (urlsplit(page).hostname or "").removeprefix("www.")
+        url = _PLAYER.sub(r"https://www.youtube.com/watch?v=\1", url)
+        words = " ".join(html.unescape(title).split()) or (urlsplit(url).hostname or "").removeprefix("www.")
         made = html.escape(words, quote=False)
-        if not self._links:
-            made = f'<a href="{html.escape(page)}">{made}</a>'
-        if not self._phrasing:
-            self._add(f"<p>{made}</p>")
-            return
-        before = self._pieces[-1][-1:] if self._pieces else ""
-        touches = self._after_link or not (before.isspace() or before in (">", ""))
-        self._add(f" {made}" if touches else made)
-        self._after_link = True
+        if url and not self._links:
+            made = f'<a href="{html.escape(url)}">{made}</a>'
+        if url and not self._phrasing:
+            self._pieces.append(f"<p>{made}</p>")
+        elif url:
+            touches = self._after_link or "".join(self._pieces[-1:])[-1:] not in ("", ">", "(", " ", "\n")
+            self._pieces.append(f" {made}" if touches else made)
+            self._after_link = True

@@ -3,20 +3,28 @@
 Pure: no I/O. A slug of a slug is itself, so that slugs written by hand are kept.
 """
 
+import re
+import unicodedata
 from functools import lru_cache
-
-from slugify import slugify
 
 
 @lru_cache(maxsize=16_384)
 def slug(label: str) -> str:
-    """The slug of `label`: lower case, letters and digits of any script, parts joined by `-`.
+    """The slug of `label`: lower case, letters, marks and digits of any script, parts joined by `-`.
 
-    A label without a letter or digit (an emoji, say) is named by its code points, so that it is never empty
-    unless the label is.
+    Marks belong to letters: in many scripts a vowel is one, and words differ by nothing else. Slug libraries
+    take them for separators. A label without a letter or digit (an emoji, say) is named by its code points, so
+    that a slug is never empty unless the label is.
     """
-    made = slugify(label, allow_unicode=True)
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", label).lower())
+    kept = "".join(
+        char if unicodedata.category(char)[0] in "LMN" else " " for char in _APOSTROPHES.sub("", folded)
+    )
+    made = "-".join(kept.split())
     return made or "-".join(f"u{ord(char):x}" for char in label.strip())
+
+
+_APOSTROPHES = re.compile("(?<=\\w)['’](?=\\w)")
 
 
 def section_path(label: str) -> tuple[str, tuple[str, ...]]:

@@ -4,7 +4,7 @@ Pure: knows no framework, no store and no clock. Field values and the time come 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from email.utils import formatdate
@@ -244,6 +244,24 @@ def headers_at(variant: Variant, now: float) -> list[tuple[str, str]]:
             for name, field in variant.headers_200
         ]
     return [*variant.headers_200]
+
+
+def opened_as_page(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The header fields of an RSS or Atom feed for a browser that opens it as a page, in place of `headers`.
+
+    Chromium applies a style sheet to application/xml, and shows a feed's own media type as source text,
+    whatever other fields say. The bytes are the same, and so is the strong ETag (RFC 9110 §8.8.1). The answer is private, so
+    that no shared cache gives it to a feed reader; and nothing runs in it.
+    """
+    as_page = [(name, _AS_PAGE[name](field) if name in _AS_PAGE else field) for name, field in headers]
+    return [*as_page, ("Content-Security-Policy", "default-src 'none'; style-src http: https:")]
+
+
+_AS_PAGE: Final[dict[str, Callable[[str], str]]] = {
+    "Content-Type": lambda _: "application/xml; charset=utf-8",
+    "Cache-Control": lambda field: field.replace("public", "private", 1),
+    "Vary": lambda field: f"{field}, Sec-Fetch-Dest",
+}
 
 
 def conditional_status(

@@ -28,6 +28,7 @@ from feedsvc.web.caching import (
     choose_coding,
     conditional_status,
     headers_at,
+    opened_as_page,
     ready_variant,
 )
 from feedsvc.web.encoding import Coding
@@ -375,10 +376,15 @@ class ShortCut:
         if status == 412:
             return self._refuse(412, entry.format, environ, start_response)
         self._counts[entry.format][status] += 1
+        headers = [*variant.headers_304] if status == 304 else headers_at(variant, now)
+        # What a browser sends when somebody follows a link or enters an address, and no feed reader does:
+        # https://www.w3.org/TR/fetch-metadata/#sec-fetch-dest-header
+        if environ.get("HTTP_SEC_FETCH_DEST") == "document" and entry.format != "json":
+            headers = opened_as_page(headers)
         if status == 304:
-            start_response("304 Not Modified", [*variant.headers_304])
+            start_response("304 Not Modified", headers)
             return []
-        start_response("200 OK", headers_at(variant, now))
+        start_response("200 OK", headers)
         return [variant.body] if method == "GET" else []
 
     def _remembered(self, accept_encoding: str | None) -> Coding | None:

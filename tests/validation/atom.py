@@ -117,7 +117,7 @@ def _content_or_alternate(document: Document) -> Iterator[str]:
 
 @RULES.rule("atom-summary")
 def _summary(document: Document) -> Iterator[str]:
-    # RFC 4287 §4.1.1: content elsewhere, or in Base64, needs a summary; the validator wants either in any case.
+    # RFC 4287 §4.1.2: content elsewhere, or in Base64, needs a summary; so does none, says the validator.
     for entry in _entries(document):
         content = entry.find(f"{ATOM}content")
         readable = content is not None and content.get("type", "text") in {"text", "html", "xhtml"}

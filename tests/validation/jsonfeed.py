@@ -7,15 +7,16 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from tests.validation import values
 from tests.validation.markup import add_rules
 from tests.validation.rules import Document, Rulebook
 
 RULES = Rulebook(json.loads)
+Members: TypeAlias = dict[str, type]
 
-_FEED = {
+_FEED: Members = {
     "version": str,
     "title": str,
     "home_page_url": str,
@@ -31,7 +32,7 @@ _FEED = {
     "hubs": list,
     "items": list,
 }
-_ITEM = {
+_ITEM: Members = {
     "id": str,
     "url": str,
     "external_url": str,
@@ -48,9 +49,15 @@ _ITEM = {
     "language": str,
     "attachments": list,
 }
-_AUTHOR = {"name": str, "url": str, "avatar": str}
-_HUB = {"type": str, "url": str}
-_ATTACHMENT = {"url": str, "mime_type": str, "title": str, "size_in_bytes": int, "duration_in_seconds": int}
+_AUTHOR: Members = {"name": str, "url": str, "avatar": str}
+_HUB: Members = {"type": str, "url": str}
+_ATTACHMENT: Members = {
+    "url": str,
+    "mime_type": str,
+    "title": str,
+    "size_in_bytes": int,
+    "duration_in_seconds": int,
+}
 _FEED_URLS = ("home_page_url", "feed_url", "next_url", "icon", "favicon")
 _ITEM_URLS = ("url", "external_url", "image", "banner_image")
 _PLAIN = ("title", "description", "summary", "content_text")
@@ -61,7 +68,7 @@ def _items(document: Document) -> list[dict[str, Any]]:
     return items
 
 
-def _parts(document: Document) -> Iterator[tuple[dict[str, Any], dict[str, type]]]:
+def _parts(document: Document) -> Iterator[tuple[dict[str, Any], Members]]:
     """Every object of the feed, with the members the specification gives it and their types."""
     yield document.tree, _FEED
     yield from ((hub, _HUB) for hub in document.tree.get("hubs", []))
@@ -153,7 +160,7 @@ def _url(document: Document) -> Iterator[str]:
         for name in names:
             value = part.get(name, "https://example.org/")
             author = name == "url" and str(value).startswith("mailto:") and "name" in part
-            if not author and not values.is_web_url(value):
+            if not author and not (isinstance(value, str) and values.is_web_url(value)):
                 yield f"{name}: {value}"
 
 
@@ -240,7 +247,8 @@ def _attachment(document: Document) -> Iterator[str]:
     for item in _items(document):
         for one in item.get("attachments", []):
             sizes = (one.get(name, 1) for name in ("size_in_bytes", "duration_in_seconds"))
-            if "url" not in one or not values.is_mime(one.get("mime_type", "")) or min(sizes) < 1:
+            sized = all(isinstance(size, int) and size >= 1 for size in sizes)
+            if "url" not in one or not values.is_mime(one.get("mime_type", "")) or not sized:
                 yield str(one)
 
 

@@ -11,36 +11,36 @@ from html.parser import HTMLParser
 from typing import Final
 from urllib.parse import urlsplit
 
-from tests.validation.rules import Document, Rulebook
+from tests.validation.rules import Document, Rulebook, words
 
-_SAFE_ELEMENTS: Final = frozenset(
+_SAFE_ELEMENTS: Final = words(
     "a abbr address area article aside audio b bdi big blockquote br caption center cite code col colgroup "
     "data dd del details dfn dir div dl dt em figcaption figure font footer h1 h2 h3 h4 h5 h6 header hgroup "
     "hr i img ins kbd li main map mark menu nav ol p picture pre q rp rt ruby s samp section small source "
     "span strike strong sub summary sup table tbody td tfoot th thead time tr track tt u ul var video "
-    "wbr".split()
+    "wbr"
 )
-_UNSAFE_ELEMENTS: Final = frozenset(
+_UNSAFE_ELEMENTS: Final = words(
     "applet base basefont bdo body button canvas dialog embed fieldset form frame frameset head html iframe "
     "input label legend link listing meta meter noembed noframes noscript object optgroup option output "
-    "param plaintext progress script select slot style template textarea title xmp".split()
+    "param plaintext progress script select slot style template textarea title xmp"
 )
 KNOWN_ELEMENTS: Final = _SAFE_ELEMENTS | _UNSAFE_ELEMENTS
 """What HTML has or had; a tag of any other name is no HTML."""
 
-_SAFE_ATTRIBUTES: Final = frozenset(
+_SAFE_ATTRIBUTES: Final = words(
     "abbr align alt bgcolor border cellpadding cellspacing char charoff cite class clear color cols colspan "
     "compact coords crossorigin datetime decoding default dir download face headers height hidden href "
     "hreflang hspace id ismap kind label lang loading loop media muted name nowrap open playsinline poster "
     "preload referrerpolicy rel rev reversed rows rowspan rules scope shape size sizes span src srclang "
-    "srcset start summary target title translate type usemap valign value vspace width".split()
+    "srcset start summary target title translate type usemap valign value vspace width"
 )
-_VOID: Final = frozenset("area base br col embed hr img input link meta param source track wbr".split())
-_ENDS_PARAGRAPH: Final = frozenset(
+_VOID: Final = words("area base br col embed hr img input link meta param source track wbr")
+_ENDS_PARAGRAPH: Final = words(
     "address article aside blockquote center dd details dir div dl dt figcaption figure footer h1 h2 h3 h4 "
-    "h5 h6 header hgroup hr li main menu nav ol p pre section summary table ul".split()
+    "h5 h6 header hgroup hr li main menu nav ol p pre section summary table ul"
 )
-_KEEPS_PARAGRAPH: Final = frozenset("caption td th".split())
+_KEEPS_PARAGRAPH: Final = words("caption td th")
 _URLS: Final = frozenset({"href", "src", "poster", "cite"})
 _SCHEMES: Final = frozenset({"http", "https", "mailto", "tel"})
 _AMPERSAND: Final = re.compile(r"&(#[xX][0-9a-fA-F]+;|#\d+;|[A-Za-z][A-Za-z0-9]*;|(?=[A-Za-z#]))")

@@ -10,26 +10,26 @@ from html import unescape
 from typing import Final
 
 from tests.validation import values
-from tests.validation.rules import Document, Rulebook
+from tests.validation.rules import Document, Rulebook, words
 from tests.validation.xml import NAMESPACES, Element, name_of
 
-ATTRIBUTES: Final[dict[str, set[str]]] = {
-    "media:content": set(
+ATTRIBUTES: Final[dict[str, frozenset[str]]] = {
+    "media:content": words(
         "url fileSize type medium isDefault expression bitrate framerate samplingrate channels duration "
-        "height width lang".split()
+        "height width lang"
     ),
-    "media:title": {"type"},
-    "media:description": {"type"},
-    "media:thumbnail": {"url", "width", "height", "time"},
-    "media:credit": {"role", "scheme"},
-    "media:copyright": {"url"},
-    "media:category": {"scheme", "label"},
-    "media:rating": {"scheme"},
-    "media:text": {"type", "lang", "start", "end"},
-    "media:player": {"url", "width", "height"},
+    "media:title": frozenset({"type"}),
+    "media:description": frozenset({"type"}),
+    "media:thumbnail": frozenset({"url", "width", "height", "time"}),
+    "media:credit": frozenset({"role", "scheme"}),
+    "media:copyright": frozenset({"url"}),
+    "media:category": frozenset({"scheme", "label"}),
+    "media:rating": frozenset({"scheme"}),
+    "media:text": frozenset({"type", "lang", "start", "end"}),
+    "media:player": frozenset({"url", "width", "height"}),
 }
-_DETAILS: Final = {name for name in ATTRIBUTES if name != "media:content"} | {"media:keywords"}
-CHILDREN: Final[dict[str, set[str]]] = {
+_DETAILS: Final = frozenset(ATTRIBUTES) - {"media:content"} | {"media:keywords"}
+CHILDREN: Final[dict[str, frozenset[str]]] = {
     "media:content": _DETAILS,
     "media:group": _DETAILS | {"media:content"},
 }

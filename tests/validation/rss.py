@@ -13,31 +13,31 @@ from lxml import etree
 
 from tests.validation import media, values
 from tests.validation.markup import add_rules
-from tests.validation.rules import Document, Rulebook
+from tests.validation.rules import Document, Rulebook, words
 from tests.validation.xml import NAMESPACES, Element, add_xml_rules, name_of, named
 
 RULES = Rulebook(etree.fromstring)
 add_xml_rules(RULES, "rss")
 
-_ONCE_IN_CHANNEL = frozenset(
+_ONCE_IN_CHANNEL = words(
     "title link description language copyright managingEditor webMaster pubDate lastBuildDate generator docs "
-    "cloud ttl image textInput skipHours skipDays rating dc:date dc:language dc:rights".split()
+    "cloud ttl image textInput skipHours skipDays rating dc:date dc:language dc:rights"
 )
-_IN_CHANNEL = _ONCE_IN_CHANNEL | frozenset(
+_IN_CHANNEL = _ONCE_IN_CHANNEL | words(
     "category item atom:link atom:author atom:id atom:icon atom:logo atom:updated dc:creator dc:subject "
-    "dc:publisher sy:updatePeriod sy:updateFrequency sy:updateBase".split()
+    "dc:publisher sy:updatePeriod sy:updateFrequency sy:updateBase"
 )
-_ONCE_IN_ITEM = frozenset(
+_ONCE_IN_ITEM = words(
     "title link description author comments enclosure guid pubDate source content:encoded dc:date "
     "dc:language dc:rights dc:source dcterms:modified dcterms:created dcterms:issued atom:updated "
-    "atom:published media:title media:description media:copyright slash:comments".split()
+    "atom:published media:title media:description media:copyright slash:comments"
 )
-_IN_ITEM = _ONCE_IN_ITEM | frozenset(
+_IN_ITEM = _ONCE_IN_ITEM | words(
     "category dc:creator dc:contributor dc:subject atom:link atom:author atom:contributor media:content "
     "media:group media:thumbnail media:credit media:keywords media:category media:text media:rating "
-    "media:player wfw:commentRss".split()
+    "media:player wfw:commentRss"
 )
-_IN_IMAGE = frozenset("url title link width height description".split())
+_IN_IMAGE = words("url title link width height description")
 _ATTRIBUTES = {
     "rss": {"version"},
     "category": {"domain"},
@@ -60,7 +60,7 @@ _SAME_MEANING = (
     ("copyright", "dc:rights"),
     ("lastBuildDate", "dcterms:modified"),
 )
-_PLAIN = frozenset("title category source copyright author managingEditor webMaster dc:rights".split())
+_PLAIN = words("title category source copyright author managingEditor webMaster dc:rights")
 _DATES = ("lastBuildDate", "pubDate", "item/pubDate")
 _URLS = ("link", "docs", "image/url", "image/link", "item/link", "item/comments")
 _DOCS = re.compile(r"https?://www\.rssboard\.org/rss-specification")

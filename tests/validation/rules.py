@@ -26,6 +26,11 @@ class Document:
     now: datetime
 
 
+def words(text: str) -> frozenset[str]:
+    """The names in a text that lists them."""
+    return frozenset(text.split())
+
+
 Check = Callable[[Document], Iterator[str]]
 
 

@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from lxml import etree
 
 from tests.validation.markup import KNOWN_ELEMENTS
+from tests.validation.rules import words
 
 _MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 _RFC_822 = re.compile(
@@ -28,20 +29,21 @@ _TAG = re.compile(
 _ADDRESS = re.compile(r"[\w.+'-]+@([A-Za-z0-9-]+\.)+[A-Za-z0-9-]+")
 _MIME = re.compile(r"[\w.+-]+/[\w.+-]+(\s*;\s*[\w-]+=(\"[^\"]*\"|[\w.+-]+))*")
 _LANGUAGE = re.compile(r"([A-Za-z]{2,3})(-[A-Za-z0-9]{1,8})*")
-_ISO_639_1 = frozenset(
-    "aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da de dv dz "
-    "ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz ia id ie ig ii ik "
-    "io is it iu ja jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln lo lt lu lv mg mh mi mk ml "
-    "mn mr ms mt my na nb nd ne ng nl nn no nr nv ny oc oj om or os pa pi pl ps pt qu rm rn ro ru rw sa sc sd "
-    "se sg si sk sl sm sn so sq sr ss st su sv sw ta te tg th ti tk tl tn to tr ts tt tw ty ug uk ur uz ve vi "
-    "vo wa wo xh yi yo za zh zu".split()
+_ISO_639_1 = words(
+    "aa ab ae af ak am an ar as av ay az ba be bg bh bi bm bn bo br bs ca ce ch co cr cs cu cv cy da "
+    "de dv dz ee el en eo es et eu fa ff fi fj fo fr fy ga gd gl gn gu gv ha he hi ho hr ht hu hy hz "
+    "ia id ie ig ii ik io is it iu ja jv ka kg ki kj kk kl km kn ko kr ks ku kv kw ky la lb lg li ln "
+    "lo lt lu lv mg mh mi mk ml mn mr ms mt my na nb nd ne ng nl nn no nr nv ny oc oj om or os pa pi "
+    "pl ps pt qu rm rn ro ru rw sa sc sd se sg si sk sl sm sn so sq sr ss st su sv sw ta te tg th ti "
+    "tk tl tn to tr ts tt tw ty ug uk ur uz ve vi vo wa wo xh yi yo za zh zu"
 )
 _UNRESERVED = re.compile(r"[A-Za-z0-9._~-]")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _END_TAG = re.compile(r"</(\w+)>")
 _REFERENCE = re.compile(r"&(#?\w+)")
 _LOOKS_LIKE_MARKUP = re.compile(r"&#[x0-9]|<[/a-zA-Z]")
-_BAD = re.compile("[\x7f-\x9f\ufdd0-\ufdef\ufffd]|[" + "".join(f"{chr(p * 65536 + 65534)}{chr(p * 65536 + 65535)}" for p in range(1, 17)) + "]")  # fmt: skip
+_NO_CHARACTERS = "".join(chr(plane << 16 | last) for plane in range(1, 17) for last in (0xFFFE, 0xFFFF))
+_BAD = re.compile(f"[\x7f-\x9f\ufdd0-\ufdef\ufffd{_NO_CHARACTERS}]")
 
 
 def rfc_822(text: str) -> datetime | None:
@@ -119,7 +121,7 @@ def is_canonical(uri: str) -> bool:
 def is_language(text: str) -> bool:
     """Whether it is a language tag that begins with a code of ISO 639 (RFC 5646)."""
     found = _LANGUAGE.fullmatch(text)
-    return bool(found) and (len(found[1]) == 3 or found[1].lower() in _ISO_639_1)
+    return found is not None and (len(found[1]) == 3 or found[1].lower() in _ISO_639_1)
 
 
 def is_address(text: str) -> bool:

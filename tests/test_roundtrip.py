@@ -1,0 +1,190 @@
+"""What a story says comes out of every feed as it went in, and the formats say the same.
+
+Whatever its characters: the stories are generated, and hostile.
+"""
+
+import calendar
+import html
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import feedparser
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lxml import etree
+
+from feedsvc.model import Article, Feed
+from feedsvc.render.story import Story, story
+from tests.stories import articles
+from tests.validation.atom import ATOM, grammar
+from tests.validation.feeds import SITE, feed_of, rendered
+from tests.validation.xml import NAMESPACES
+
+UNTITLED = "Untitled"
+feeds = st.builds(
+    lambda stories, content: feed_of(*stories, key="sections/world", content=content),
+    st.lists(articles(), max_size=4, unique_by=lambda one: one.id),
+    st.sampled_from(["full", "summary"]),
+)
+
+
+def bodies(feed: Feed) -> dict[str, bytes]:
+    return {one.format: one.body for one in rendered(feed)}
+
+
+def told(feed: Feed) -> list[Story]:
+    """What each story of the feed is to say, in every format."""
+    return [story(feed.site, article) for article in feed.articles]
+
+
+def parsed(body: bytes) -> Any:
+    made = feedparser.parse(body, sanitize_html=False, resolve_relative_uris=False)
+    assert not made.bozo, made.bozo_exception
+    return made
+
+
+def instant(parts: Any) -> datetime:
+    return datetime.fromtimestamp(calendar.timegm(parts), UTC)
+
+
+@settings(max_examples=100)
+@given(feeds)
+def test_every_feed_is_well_formed_and_atom_keeps_to_the_grammar(feed: Feed) -> None:
+    made = bodies(feed)
+    etree.fromstring(made["rss"])
+    json.loads(made["json"])
+    rules = grammar()
+    assert rules.validate(etree.fromstring(made["atom"])), rules.error_log
+
+
+@pytest.mark.parametrize("fmt", ["rss", "atom"])
+@settings(max_examples=100)
+@given(feed=feeds)
+def test_feedparser_reads_back_what_the_story_says(fmt: str, feed: Feed) -> None:
+    entries = parsed(bodies(feed)[fmt]).entries
+    assert len(entries) == len(feed.articles)
+    for entry, one in zip(entries, told(feed), strict=True):
+        assert (entry.id, entry.link) == (one.id, one.url)
+        assert instant(entry.published_parsed) == one.published
+        if fmt == "atom" or one.is_modified:
+            assert instant(entry.updated_parsed) == one.modified
+        names = [author.name for author in one.authors]
+        assert [author.name for author in entry.get("authors", []) if author] == names
+        assert {tag.label or tag.term for tag in entry.get("tags", [])} == {c.label for c in one.categories}
+        wanted = one.enclosures if fmt == "atom" else one.enclosures[:1]
+        assert [(e.href, e.type) for e in entry.enclosures] == [(e.url, e.type) for e in wanted]
+        assert [int(e.get("length", 0)) for e in entry.enclosures] == [e.length for e in wanted]
+
+
+@pytest.mark.parametrize("fmt", ["rss", "atom"])
+@settings(max_examples=100)
+@given(feed=feeds)
+def test_feedparser_reads_back_the_words(fmt: str, feed: Feed) -> None:
+    for entry, one in zip(parsed(bodies(feed)[fmt]).entries, told(feed), strict=True):
+        title, summary = entry.get("title", ""), entry.get("summary", "")
+        if fmt == "rss":
+            # An RSS description is HTML; and what looks like HTML in a title is taken for it by readers that
+            # guess, feedparser among them, however it is written.
+            summary = html.unescape(summary)
+            assert title in {one.title, html.unescape(one.title)}
+        else:
+            assert title == (one.title or UNTITLED)
+        assert summary == one.summary.strip()
+        if feed.content == "full" and one.html:
+            assert entry.content[0].value == one.html.strip()
+
+
+@dataclass(frozen=True)
+class Said:
+    """What every format says of a story."""
+
+    id: str
+    url: str
+    title: str
+    published: datetime
+    modified: datetime
+    tags: tuple[str, ...]
+    enclosure: str | None
+
+
+def said_by_rss(body: bytes) -> list[Said]:
+    return [
+        Said(
+            id=item.findtext("guid", ""),
+            url=item.findtext("link", ""),
+            title=item.findtext("title", ""),
+            published=(published := parsedate_to_datetime(item.findtext("pubDate", ""))),
+            modified=datetime.fromisoformat(
+                item.findtext("dcterms:modified", published.isoformat(), dict(NAMESPACES))
+            ),
+            tags=tuple(category.text or "" for category in item.findall("category")),
+            enclosure=next((one.get("url") for one in item.findall("enclosure")), None),
+        )
+        for item in etree.fromstring(body)[0].findall("item")
+    ]
+
+
+def said_by_atom(body: bytes) -> list[Said]:
+    return [
+        Said(
+            id=entry.findtext(f"{ATOM}id", ""),
+            url=links["alternate"][0],
+            title=title if (title := entry.findtext(f"{ATOM}title", "")) != UNTITLED else "",
+            published=datetime.fromisoformat(entry.findtext(f"{ATOM}published", "")),
+            modified=datetime.fromisoformat(entry.findtext(f"{ATOM}updated", "")),
+            tags=tuple(one.get("label", "") for one in entry.findall(f"{ATOM}category")),
+            enclosure=next(iter(links.get("enclosure", [])), None),
+        )
+        for entry in etree.fromstring(body).findall(f"{ATOM}entry")
+        if (links := links_of(entry))
+    ]
+
+
+def links_of(entry: Any) -> dict[str, list[str]]:
+    links: dict[str, list[str]] = {}
+    for link in entry.findall(f"{ATOM}link"):
+        links.setdefault(link.get("rel"), []).append(link.get("href"))
+    return links
+
+
+def said_by_json(body: bytes) -> list[Said]:
+    return [
+        Said(
+            id=item["id"],
+            url=item["url"],
+            title=item.get("title", ""),
+            published=datetime.fromisoformat(item["date_published"]),
+            modified=datetime.fromisoformat(item["date_modified"]),
+            tags=tuple(item.get("tags", ())),
+            enclosure=next((one["url"] for one in item.get("attachments", [])), None),
+        )
+        for item in json.loads(body)["items"]
+    ]
+
+
+@settings(max_examples=150)
+@given(feeds)
+def test_formats_say_the_same(feed: Feed) -> None:
+    made = bodies(feed)
+    by_rss = said_by_rss(made["rss"])
+    assert by_rss == said_by_atom(made["atom"])
+    assert [distinct(one) for one in by_rss] == [distinct(one) for one in said_by_json(made["json"])]
+    assert [one.id for one in by_rss] == [one.id for one in told(feed)]
+
+
+def distinct(said: Said) -> tuple[Any, ...]:
+    """JSON Feed has bare labels: a tag that is called like its section stands in it once."""
+    return said.id, said.url, said.title, said.published, said.modified, set(said.tags), said.enclosure
+
+
+@settings(max_examples=60)
+@given(articles())
+def test_all_feeds_show_a_story_with_the_same_identifier(one: Article) -> None:
+    keys = ("all", "sections/world", "tags/rail", "custom/top")
+    seen = {said.id for key in keys for said in said_by_rss(bodies(feed_of(one, key=key))["rss"])}
+    assert len(seen) == len(feed_of(one).articles)
+    assert all(story(SITE, one).id == identifier for identifier in seen)
