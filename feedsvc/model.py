@@ -318,7 +318,7 @@ class Representation:
     """The bytes of one feed in one format, with what its validators are made of.
 
     `digest` is of the bytes. `changed_at` (aware UTC, whole seconds) moves only when they do, and then
-    forward. `max_age` is in seconds.
+    forward. `max_age` is in seconds. From `valid_until` (aware UTC) on, a story in it has expired.
     """
 
     key: str
@@ -328,6 +328,7 @@ class Representation:
     digest: str
     changed_at: datetime
     max_age: int
+    valid_until: datetime | None = None
 
 
 class Quarantined(NamedTuple):

@@ -357,11 +357,14 @@ class Refresher:
         if not (feed.articles or self._is_always_published(key) or representations.published_keys(tx, [key])):
             # A feed is not named before a story of it may be seen; once it was, it stays, empty and valid.
             return []
+        valid_until = min((a.expires for a in feed.articles if a.expires), default=None)
         made: list[Unpublished] = []
         for fmt, (body, failed) in render(feed, self._fragments).items():
             self._set_aside(tx, failed)
             digest = hashlib.blake2b(body, digest_size=16).hexdigest()
-            made.append(Unpublished(key, fmt, feed.title, body, digest, feed.max_age, feed.updated))
+            made.append(
+                Unpublished(key, fmt, feed.title, body, digest, feed.max_age, feed.updated, valid_until)
+            )
         return made
 
     def _is_always_published(self, key: str) -> bool:

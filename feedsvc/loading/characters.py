@@ -32,7 +32,9 @@ def decoded(raw: bytes) -> tuple[str, list[Note]]:
     except UnicodeDecodeError as error:
         before = _one_line_end(raw[: error.start].decode("latin-1"))
         seen = f"byte 0x{raw[error.start]:02X} is not UTF-8"
-        raise FrontMatterError(before.count("\n") + 1, f"{seen}; save the file as UTF-8") from None
+        raise FrontMatterError(
+            before.count("\n") + 1, f"{seen}; save the file as UTF-8", "encoding"
+        ) from None
     text = _one_line_end(text)
     notes: list[Note] = []
     # Looking at the bytes takes a tenth of what a regular expression takes, and nearly every file is clean.
@@ -45,10 +47,10 @@ def _one_line_end(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
-def without(illegal: re.Pattern[str], text: str, start: int, notes: list[Note], rule: str) -> str:
+def without(illegal: re.Pattern[str], text: str, start: int, notes: list[Note], standard: str) -> str:
     """`text` without what `illegal` matches; `notes` gets the first line of each, if there is room.
 
-    `text` begins at line `start` of its file; `rule` names who forbids the characters.
+    `text` begins at line `start` of its file; `standard` names who forbids the characters.
     """
     seen: set[str] = set()
     line, position = start, 0
@@ -57,7 +59,7 @@ def without(illegal: re.Pattern[str], text: str, start: int, notes: list[Note], 
         position = found.start()
         if found[0] not in seen:
             seen.add(found[0])
-            _note(notes, line, found[0], rule)
+            _note(notes, line, found[0], standard)
     return illegal.sub("", text) if seen else text
 
 
@@ -71,7 +73,8 @@ def scrubbed(value: object, line_of: Callable[[], int], notes: list[Note], key: 
 
     def scrub(node: object, depth: int) -> object:
         if depth > _DEEPEST:
-            raise FrontMatterError(line_of(), f"{key}: is nested too deeply; at most {_DEEPEST} levels")
+            told = f"{key}: is nested too deeply; write at most {_DEEPEST} levels"
+            raise FrontMatterError(line_of(), told, "nested-too-deeply")
         if isinstance(node, str):
             for char in dict.fromkeys(XML_ILLEGAL.findall(node)):
                 _note(notes, line_of(), char, "XML")
@@ -89,7 +92,8 @@ def scrubbed(value: object, line_of: Callable[[], int], notes: list[Note], key: 
     return scrub(value, 0)
 
 
-def _note(notes: list[Note], line: int, char: str, rule: str) -> None:
-    note = Note(line, f"U+{ord(char):04X} is not allowed in {rule}; it is removed")
+def _note(notes: list[Note], line: int, char: str, standard: str) -> None:
+    told = f"U+{ord(char):04X} is not allowed in {standard}; it is removed"
+    note = Note(line, told, "character-removed")
     if len(notes) < _MOST_NOTES and note not in notes:
         notes.append(note)

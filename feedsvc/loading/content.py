@@ -204,27 +204,31 @@ def _read(base: str, path: str, limit: int) -> bytes:
     full = f"{base}/{path}"
     real = os.path.realpath(full)
     if not _within(base, real):
-        raise FrontMatterError(1, _OUTSIDE)
+        raise FrontMatterError(1, _OUTSIDE, "link-outside")
     try:
         with open(real, "rb", opener=_opened) as file:
             seen = os.fstat(file.fileno())
             if not stat.S_ISREG(seen.st_mode):
-                raise FrontMatterError(1, "not a regular file; put the story itself there")
+                told = "not a regular file; put the story itself there"
+                raise FrontMatterError(1, told, "file-not-regular")
             # One byte more than allowed tells a file that has grown since.
             raw = b"" if seen.st_size > limit else file.read(limit + 1)
     except FileNotFoundError:
         if os.path.islink(full):
-            raise FrontMatterError(1, "a link that leads nowhere; put the story itself there") from None
+            told = "a link that leads nowhere; put the story itself there"
+            raise FrontMatterError(1, told, "link-broken") from None
         if "\\x" in path:
-            raise FrontMatterError(1, "the file's name is not UTF-8; rename it") from None
+            raise FrontMatterError(1, "the file's name is not UTF-8; rename it", "name-not-utf8") from None
         raise
     except NotADirectoryError:
         raise FileNotFoundError(full) from None
     except OSError as error:
-        raise FrontMatterError(1, f"cannot be read: {error.strerror}") from None
+        told = f"cannot be read: {error.strerror}; make it a file that feedsvc may read"
+        raise FrontMatterError(1, told, "unreadable") from None
     size = max(seen.st_size, len(raw))
     if size > limit:
-        raise FrontMatterError(1, f"{size:,} bytes are too many; a story may have {limit:,}")
+        told = f"{size:,} bytes are too many; a story may have {limit:,}"
+        raise FrontMatterError(1, told, "file-too-large")
     return raw
 
 
@@ -248,7 +252,8 @@ def parse(path: str, raw: bytes, rules: LoadRules) -> Loaded | Rejected:
         # Whatever one story trips over in here, every other story must still go out.
         log.exception("story_crashed", path=path)
         seen = f"internal error, {type(error).__name__}: {str(error)[:200]}"
-        return _rejected(path, FrontMatterError(1, f"{seen}; please report it with the file"))
+        told = f"{seen}; please report it with the file"
+        return _rejected(path, FrontMatterError(1, told, "internal-error"))
 
 
 def _parsed(path: str, raw: bytes, zone: ZoneInfo) -> Loaded:
@@ -257,7 +262,7 @@ def _parsed(path: str, raw: bytes, zone: ZoneInfo) -> Loaded:
     try:
         article = fields.article(found, path, zone)
     except FieldError as error:
-        raise FrontMatterError(found.line_of(error.key), str(error)) from None
+        raise FrontMatterError(found.line_of(error.key), str(error), error.rule) from None
     notes.extend(found.notes)
     notes.extend(_cdata_ends(path, article, found))
     return Loaded(path, article, tuple(sorted(notes, key=lambda note: note.line)))
@@ -267,12 +272,12 @@ def _cdata_ends(path: str, article: Article, found: FrontMatter) -> Iterator[Not
     reason = "']]>' ends a CDATA section; it is escaped in the feeds; remove it if it is not meant"
     title = found.first("title")
     if title and "]]>" in article.title:
-        yield Note(found.line_of(title.key), reason)
+        yield Note(found.line_of(title.key), reason, "cdata-end")
     if (position := found.body.find("]]>")) >= 0:
         # The lines of a JSON article's body are not lines of its file.
         lines = 0 if path.lower().endswith(".json") else found.body.count("\n", 0, position)
-        yield Note(found.body_line + lines, reason)
+        yield Note(found.body_line + lines, reason, "cdata-end")
 
 
 def _rejected(path: str, error: FrontMatterError) -> Rejected:
-    return Rejected(path, error.line, XML_ILLEGAL.sub("", str(error)))
+    return Rejected(path, error.line, XML_ILLEGAL.sub("", str(error)), rule=error.rule)

@@ -1,22 +1,72 @@
-"""What makes a story file unreadable, with the place to look at.
+"""What makes a story file unreadable, with the place to look at and the name of its kind.
 
 Raised and caught within loading: outside it, a bad story is a `Rejected` value.
 """
 
+from typing import Literal
+
 from feedsvc.errors import FeedsvcError
+
+Rule = Literal[
+    "cdata-end",
+    "character-removed",
+    "date-invalid",
+    "date-missing",
+    "date-too-early",
+    "duplicate-key",
+    "email-invalid",
+    "encoding",
+    "file-empty",
+    "file-not-regular",
+    "file-too-large",
+    "flag-invalid",
+    "front-matter-missing",
+    "front-matter-not-keys",
+    "front-matter-unclosed",
+    "id-invalid",
+    "id-missing",
+    "internal-error",
+    "json-syntax",
+    "json-trailing",
+    "key-invalid",
+    "language-invalid",
+    "link-broken",
+    "link-outside",
+    "markup-unknown",
+    "media-type-invalid",
+    "name-missing",
+    "name-not-utf8",
+    "nested-too-deeply",
+    "number-invalid",
+    "status-unknown",
+    "text-invalid",
+    "title-and-body-missing",
+    "toml-syntax",
+    "too-long",
+    "too-many",
+    "unreadable",
+    "url-invalid",
+    "url-missing",
+    "yaml-alias",
+    "yaml-documents",
+    "yaml-syntax",
+]
+"""The kinds of fault that loading knows; docs/stories.md tells each with its remedy."""
 
 
 class FieldError(FeedsvcError):
     """A key holds what it cannot. `key` is as its author wrote it; the message says what is wanted."""
 
-    def __init__(self, key: str, message: str) -> None:
+    def __init__(self, key: str, message: str, rule: Rule) -> None:
         super().__init__(message)
         self.key = key
+        self.rule: Rule = rule
 
 
 class FrontMatterError(FeedsvcError):
     """The file cannot be taken apart. `line` counts from 1 in the file; the message says what is wanted."""
 
-    def __init__(self, line: int, message: str) -> None:
+    def __init__(self, line: int, message: str, rule: Rule) -> None:
         super().__init__(message)
         self.line = line
+        self.rule: Rule = rule

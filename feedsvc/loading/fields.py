@@ -14,7 +14,20 @@ from feedsvc.loading import dates, media, people
 from feedsvc.loading.characters import XML_ILLEGAL
 from feedsvc.loading.faults import FrontMatterError
 from feedsvc.loading.front_matter import FrontMatter
-from feedsvc.loading.values import Written, address, as_flag, flag, label, labels, line, text
+from feedsvc.loading.plain import plain
+from feedsvc.loading.values import (
+    Written,
+    address,
+    as_flag,
+    flag,
+    label,
+    labels,
+    line,
+    plain_line,
+    plain_text,
+    text,
+    web_address,
+)
 from feedsvc.model import BEGINNING, Article, Status, Term, versioned
 from feedsvc.slugs import humanized, section_path, slug
 
@@ -22,6 +35,8 @@ _DATED_NAME: Final = re.compile(r"(\d{4}-\d{1,2}-\d{1,2})-.", re.ASCII)
 _BLANK_START: Final = re.compile(r"(?:[ \t]*\n)+")
 _NOT_IN_ID: Final = re.compile(r'[\s\x00-\x1f\x7f-\x9f?#\\<>"]|(?:^|/)\.{1,2}(?:/|$)|^/|/$')
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*")
+_BEGINS_AS_DATE: Final = re.compile(r"\d{4}[-/]\d", re.ASCII)
+_BEGINS_AS_URL: Final = re.compile(r"https?://|/", re.IGNORECASE)
 _LONGEST_ID: Final = 512
 _A_DATE: Final = "write 2026-02-11 or 2026-02-11T14:00:00+01:00"
 _DATES: Final = ("date", "published", "publisheddate", "pubdate", "created", "datepublished", "publishdate")
@@ -48,19 +63,23 @@ def article(found: FrontMatter, path: str, zone: ZoneInfo) -> Article:
     status = _status(found, place)
     title, body = _title_and_body(found)
     published = _published(found, place, status, zone)
+    updated = max(_first_instant(found, zone, *_UPDATES) or published, published)
     section, section_labels = _section(found, place)
     return versioned(
         Article(
             id=_id(found, place),
             title=title,
             published=published,
-            updated=max(_first_instant(found, zone, *_UPDATES) or published, published),
+            updated=updated,
             url=_url(found),
             section=section,
             section_labels=section_labels,
             tags=_tags(found, section),
             authors=people.authors(found.first("authors", "author", "byline", "creator")),
+            contributors=people.authors(found.first("contributors", "contributor")),
             source=people.source(found.first("source", "agency", "credit")),
+            original=_original(found),
+            comments=_comments(found),
             dateline=_line(found, "dateline"),
             summary=_text(found, "summary", "description", "excerpt"),
             body=body,
@@ -70,7 +89,8 @@ def article(found: FrontMatter, path: str, zone: ZoneInfo) -> Article:
             expires=_first_instant(found, zone, "expires", "expirydate", "unpublishdate"),
             status=status,
             correction=_text(found, "correction", "corrected"),
-            withdrawal=_withdrawal(found) if status == "withdrawn" else "",
+            withdrawal=_withdrawal(found, zone) if status == "withdrawn" else "",
+            withdrawn=_withdrawn(found, zone, published, updated) if status == "withdrawn" else None,
             rights=_line(found, "rights", "copyright", "license"),
             images=media.images(found.first(*_IMAGES)),
             enclosures=media.enclosures(found.first(*_ENCLOSURES)),
@@ -101,12 +121,12 @@ def _id(found: FrontMatter, place: _Place) -> str:
     written = found.first("id", "guid")
     if written is None:
         if not place.id or len(place.id) > _LONGEST_ID:
-            raise FrontMatterError(1, "the file's name makes no id; write id: …")
+            raise FrontMatterError(1, "the file's name makes no id; write id: …", "id-missing")
         return place.id
     made = text(written)
     if len(made) > _LONGEST_ID or _NOT_IN_ID.search(made):
         wanted = f'write at most {_LONGEST_ID} characters, no spaces, none of ? # < > " \\ and no / at an end'
-        raise written.unfit(f"is not an id; {wanted}")
+        raise written.unfit(f"is not an id; {wanted}", "id-invalid")
     return made
 
 
@@ -117,9 +137,10 @@ def _title_and_body(found: FrontMatter) -> tuple[str, str]:
     title = _line(found, "title")
     if not title and found.markup == "markdown" and body.startswith(("# ", "#\t")):
         heading, _, rest = body.partition("\n")
-        title, body = _heading_text(heading), rest.lstrip("\n")
+        title, body = plain(_heading_text(heading)), rest.lstrip("\n")
     if not title and not body:
-        raise FrontMatterError(1, "no title and no body; write title: … and the story below the front matter")
+        told = "no title and no body; write title: … and the story below the front matter"
+        raise FrontMatterError(1, told, "title-and-body-missing")
     return title, body
 
 
@@ -133,7 +154,7 @@ def _status(found: FrontMatter, place: _Place) -> Status:
     explicit = found.first("status")
     status = _STATUSES.get(line(explicit).lower()) if explicit else None
     if explicit and status is None:
-        raise explicit.unfit("is not a status; write draft, published or withdrawn")
+        raise explicit.unfit("is not a status; write draft, published or withdrawn", "status-unknown")
     withdrawn = found.first("withdrawn")
     if status == "withdrawn" or (withdrawn and as_flag(withdrawn.value) is not False):
         return "withdrawn"
@@ -151,11 +172,27 @@ def _status(found: FrontMatter, place: _Place) -> Status:
     return "published"
 
 
-def _withdrawal(found: FrontMatter) -> str:
+def _withdrawal(found: FrontMatter, zone: ZoneInfo) -> str:
     written = found.first("withdrawn")
-    if written and as_flag(written.value) is None:
-        return text(written)
+    if written and as_flag(written.value) is None and _withdrawn_at(written, zone) is None:
+        return plain_text(written)
     return _text(found, "withdrawal", "withdrawnreason", "reason")
+
+
+def _withdrawn(found: FrontMatter, zone: ZoneInfo, published: datetime, updated: datetime) -> datetime | None:
+    """When the story was withdrawn: the date its author wrote, else that of its last change."""
+    written = found.first("withdrawn")
+    if written and (moment := _withdrawn_at(written, zone)):
+        return moment
+    return updated if updated > published else None
+
+
+def _withdrawn_at(written: Written, zone: ZoneInfo) -> datetime | None:
+    """The date under `withdrawn`, which may hold a flag or a reason instead."""
+    is_text = isinstance(written.value, str)
+    if is_text and not _BEGINS_AS_DATE.match(line(written)) and not dates.instant(written.value, zone):
+        return None
+    return None if as_flag(written.value) is not None else _instant(written, zone)
 
 
 def _published(found: FrontMatter, place: _Place, status: Status, zone: ZoneInfo) -> datetime:
@@ -167,7 +204,7 @@ def _published(found: FrontMatter, place: _Place, status: Status, zone: ZoneInfo
     if moment := dates.instant(place.day, zone):
         return max(moment, BEGINNING)
     if status == "published":
-        raise FrontMatterError(1, f"no date; {_A_DATE} after date:")
+        raise FrontMatterError(1, f"no date; {_A_DATE} after date:", "date-missing")
     return BEGINNING
 
 
@@ -179,9 +216,9 @@ def _first_instant(found: FrontMatter, zone: ZoneInfo, *names: str) -> datetime 
 def _instant(written: Written, zone: ZoneInfo) -> datetime:
     moment = dates.instant(written.value, zone)
     if moment is None:
-        raise written.unfit(f"is not a date; {_A_DATE}")
+        raise written.unfit(f"is not a date; {_A_DATE}", "date-invalid")
     if moment < BEGINNING:
-        raise written.unfit("is before 1970; write a later date")
+        raise written.unfit("is before 1970; write a later date", "date-too-early")
     return moment
 
 
@@ -217,21 +254,36 @@ def _url(found: FrontMatter) -> str | None:
     return address(written) if written else None
 
 
+def _original(found: FrontMatter) -> str | None:
+    written = found.first("original", "originalurl", "externalurl", "sourceurl")
+    # Themes have flags of this name.
+    return web_address(written) if written and as_flag(written.value) is None else None
+
+
+def _comments(found: FrontMatter) -> str | None:
+    """The page of comments. Hugo and Jekyll know flags and settings of this name, which say nothing to feeds."""
+    for name in ("comments", "commentsurl", "commentslink"):
+        written = found.first(name)
+        if written and isinstance(written.value, str) and _BEGINS_AS_URL.match(written.value.strip()):
+            return address(written)
+    return None
+
+
 def _language(found: FrontMatter) -> str | None:
     written = found.first("language", "lang")
     if written is None:
         return None
     tag = line(written).replace("_", "-")
     if not _LANGUAGE.fullmatch(tag):
-        raise written.unfit("is not a language; write a tag such as en or nl-BE")
+        raise written.unfit("is not a language; write a tag such as en or nl-BE", "language-invalid")
     return tag
 
 
 def _line(found: FrontMatter, *names: str) -> str:
     written = found.first(*names)
-    return line(written) if written else ""
+    return plain_line(written) if written else ""
 
 
 def _text(found: FrontMatter, *names: str) -> str:
     written = found.first(*names)
-    return text(written) if written else ""
+    return plain_text(written) if written else ""

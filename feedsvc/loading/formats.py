@@ -16,6 +16,8 @@ from feedsvc.loading.values import shown
 
 _LOADER: Final[type[yaml.BaseLoader] | type[yaml.CBaseLoader]] = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 _DEEPEST: Final = 20
+_TOO_DEEP: Final = f"nested too deeply; write at most {_DEEPEST} levels"
+_YAML_WANTED: Final = "indent with spaces, and put a value that holds ': ' or ' #' in quotes"
 _NULLS: Final = frozenset({"", "~", "null"})
 _TOML_PLACE: Final = re.compile(r" \(at line (\d+), column \d+\)")
 
@@ -36,13 +38,15 @@ def read_yaml(source: str, start: int) -> dict[str, object]:
         if mark and error.context_mark and mark.line >= source.count("\n"):
             mark = error.context_mark
         line = start + min(mark.line if mark else 0, max(source.count("\n") - 1, 0))
-        raise FrontMatterError(line, f"not valid YAML: {error.problem or error.context}") from error
+        told = f"not valid YAML: {error.problem or error.context}; {_YAML_WANTED}"
+        raise FrontMatterError(line, told, "yaml-syntax") from error
     except yaml.YAMLError as error:
-        raise FrontMatterError(start, f"not valid YAML: {error}") from error
+        raise FrontMatterError(start, f"not valid YAML: {error}; {_YAML_WANTED}", "yaml-syntax") from error
     if tree is None:
         return {}
     if not isinstance(tree, dict):
-        raise FrontMatterError(start, f"front matter is {shown(tree)}; write lines such as 'title: …'")
+        told = f"front matter is {shown(tree)}; write lines such as 'title: …'"
+        raise FrontMatterError(start, told, "front-matter-not-keys")
     return tree
 
 
@@ -61,7 +65,8 @@ class _YamlTree:
             if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 if documents > 1:
-                    raise FrontMatterError(self._line(event), "a second YAML document; write one")
+                    told = "a second YAML document; write one"
+                    raise FrontMatterError(self._line(event), told, "yaml-documents")
             elif isinstance(event, yaml.NodeEvent):
                 tree = self._node(event, 0)
         return tree
@@ -70,7 +75,7 @@ class _YamlTree:
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event)
         if depth > _DEEPEST:
-            raise FrontMatterError(self._line(event), f"nested too deeply; at most {_DEEPEST} levels")
+            raise FrontMatterError(self._line(event), _TOO_DEEP, "nested-too-deeply")
         value: object
         if isinstance(event, yaml.ScalarEvent):
             value = None if event.implicit[0] and event.value in _NULLS else event.value
@@ -85,7 +90,8 @@ class _YamlTree:
     def _alias(self, event: yaml.AliasEvent) -> object:
         # An anchor is known once its value is whole, so that no value can hold itself.
         if event.anchor not in self._anchors:
-            raise FrontMatterError(self._line(event), f"*{event.anchor}: no &{event.anchor} ends before it")
+            told = f"*{event.anchor}: no &{event.anchor} ends before it; write the value itself"
+            raise FrontMatterError(self._line(event), told, "yaml-alias")
         return self._anchors[event.anchor]
 
     def _sequence(self, depth: int) -> list[object]:
@@ -99,9 +105,11 @@ class _YamlTree:
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             key = self._node(event, depth)
             if not isinstance(key, str):
-                raise FrontMatterError(self._line(event), f"{shown(key)} is not a key; write 'title: …'")
+                told = f"{shown(key)} is not a key; write 'title: …'"
+                raise FrontMatterError(self._line(event), told, "key-invalid")
             if key in made:
-                raise FrontMatterError(self._line(event), f"{key}: is written twice; keep one")
+                told = f"{key}: is written twice; keep one"
+                raise FrontMatterError(self._line(event), told, "duplicate-key")
             made[key] = self._node(next(self._events), depth)
         return made
 
@@ -117,9 +125,10 @@ def read_toml(source: str, start: int) -> dict[str, object]:
         place = _TOML_PLACE.search(str(error))
         line = start + (int(place[1]) - 1 if place else max(source.count("\n") - 1, 0))
         reason = _TOML_PLACE.sub("", str(error)).removesuffix(" (at end of document)")
-        raise FrontMatterError(line, f"not valid TOML: {reason}") from error
+        told = f'not valid TOML: {reason}; write lines such as title = "…"'
+        raise FrontMatterError(line, told, "toml-syntax") from error
     except RecursionError:
-        raise FrontMatterError(start, f"nested too deeply; at most {_DEEPEST} levels") from None
+        raise FrontMatterError(start, _TOO_DEEP, "nested-too-deeply") from None
 
 
 class _TwiceError(ValueError):
@@ -148,15 +157,18 @@ def read_json(text: str) -> tuple[dict[str, object], int]:
     except json.JSONDecodeError as error:
         if error.pos >= len(text.rstrip()):
             opened = text.count("\n", 0, begin) + 1
-            raise FrontMatterError(
-                opened, "'{' is opened and not closed; write '}' after the last key"
-            ) from None
-        raise FrontMatterError(error.lineno, f"not valid JSON: {error.msg}") from None
+            told = "'{' is opened and not closed; write '}' after the last key"
+            raise FrontMatterError(opened, told, "front-matter-unclosed") from None
+        told = f'not valid JSON: {error.msg}; write "key": "value", with commas between'
+        raise FrontMatterError(error.lineno, told, "json-syntax") from None
     except _TwiceError as error:
         found = [match.start() for match in re.finditer(re.escape(json.dumps(error.key)), text)]
-        raise FrontMatterError(text.count("\n", 0, found[-1] if found else 0) + 1, str(error)) from None
+        line = text.count("\n", 0, found[-1] if found else 0) + 1
+        raise FrontMatterError(line, str(error), "duplicate-key") from None
     except (RecursionError, ValueError):
-        raise FrontMatterError(1, "JSON is nested too deeply, or holds a number too long to read") from None
+        told = f"JSON is nested too deeply, or holds too long a number; write at most {_DEEPEST} levels"
+        raise FrontMatterError(1, told, "nested-too-deeply") from None
     if not isinstance(made, dict):
-        raise FrontMatterError(1, f'the file holds {shown(made)}; write an object: {{"title": …}}')
+        told = f'the file holds {shown(made)}; write an object: {{"title": …}}'
+        raise FrontMatterError(1, told, "front-matter-not-keys")
     return made, end

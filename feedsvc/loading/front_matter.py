@@ -81,7 +81,7 @@ def read(story: str, suffix: str) -> FrontMatter:
         return _made(pairs, story[:end], 1, story[end:], _lines(story, end) + 1, markup)
     found = _html_head(story) if markup == "html" else _header_block(story)
     if found is None:
-        raise FrontMatterError(1, f"no title and no date; {_WANTED}")
+        raise FrontMatterError(1, f"no title and no date; {_WANTED}", "front-matter-missing")
     return found
 
 
@@ -90,8 +90,10 @@ def _fenced(story: str, fence: re.Match[str], markup: Markup) -> FrontMatter:
     opened = _lines(story, fence.start(1)) + 1
     closing = _CLOSING[mark].search(story, fence.end())
     if closing is None:
-        wanted = f"write a line {mark!r} after the last key"
-        raise FrontMatterError(opened, f"front matter is opened with {mark!r} and not closed; {wanted}")
+        told = (
+            f"front matter is opened with {mark!r} and not closed; write a line {mark!r} after the last key"
+        )
+        raise FrontMatterError(opened, told, "front-matter-unclosed")
     source, start = story[fence.end() : closing.start()], opened + 1
     notes: list[Note] = []
     if mark == "---":
@@ -105,16 +107,18 @@ def _fenced(story: str, fence: re.Match[str], markup: Markup) -> FrontMatter:
 
 def _json_article(story: str) -> FrontMatter:
     if not story.strip():
-        raise FrontMatterError(1, 'the file is empty; write an object: {"title": …, "date": …, "body": …}')
+        told = 'the file is empty; write an object: {"title": …, "date": …, "body": …}'
+        raise FrontMatterError(1, told, "file-empty")
     pairs, end = read_json(story)
     if rest := story[end:].strip():
         line = _lines(story, story.index(rest, end)) + 1
-        raise FrontMatterError(line, "there is more after the closing '}'; a .json file is one object")
+        told = "there is more after the closing '}'; write one object in a .json file"
+        raise FrontMatterError(line, told, "json-trailing")
     made = _made(pairs, story, 1, "", 1, "markdown")
     try:
         return _with_json_body(made)
     except FieldError as error:
-        raise FrontMatterError(made.line_of(error.key), str(error)) from None
+        raise FrontMatterError(made.line_of(error.key), str(error), error.rule) from None
 
 
 def _with_json_body(made: FrontMatter) -> FrontMatter:
@@ -122,7 +126,7 @@ def _with_json_body(made: FrontMatter) -> FrontMatter:
     kind = made.first("markup")
     named = text(kind) if kind else "markdown"
     if kind and named not in markups:
-        raise kind.unfit("is not one of markdown, html, text")
+        raise kind.unfit("is not one of markdown, html, text; write one of them", "markup-unknown")
     for name, markup in {"body": markups[named], **_BODY_KEYS}.items():
         if found := made.first(name):
             return replace(made, body=text(found), body_line=made.line_of(found.key), markup=markup)
@@ -142,7 +146,7 @@ def _header_block(story: str) -> FrontMatter | None:
         elif header := _HEADER.match(line):
             key = header[1]
             if key in lines:
-                raise FrontMatterError(number, f"{key}: is written twice; keep one")
+                raise FrontMatterError(number, f"{key}: is written twice; keep one", "duplicate-key")
             lines[key] = [header[2].strip()]
         else:
             break
@@ -164,7 +168,8 @@ def _html_head(story: str) -> FrontMatter | None:
     head.close()
     body = story[begin.end() : end.start() if end else None]
     line = _lines(story, begin.end()) + 1
-    return _made(head.pairs, story[: begin.start()], 1, body, line, "html")
+    # The parser has resolved references already, and what is a tag in a head is not text.
+    return _made(head.pairs, story[: begin.start()], 1, body, line, "html", literal=True)
 
 
 class _Head(HTMLParser):
@@ -198,6 +203,7 @@ def _made(
     body_line: int,
     markup: Markup,
     notes: Sequence[Note] = (),
+    literal: bool = False,
 ) -> FrontMatter:
     found = list(notes)
     fields: dict[str, Written] = {}
@@ -205,7 +211,7 @@ def _made(
     escapes = "\\" in source or "&#" in source
     for key, value in pairs.items():
         clean = scrubbed(value, partial(_line_of, key, source, start), found, key) if escapes else value
-        fields.setdefault(normalised(key), Written(key, clean))
+        fields.setdefault(normalised(key), Written(key, clean, literal=literal))
     return FrontMatter(fields, source, start, body, body_line, markup, tuple(found))
 
 

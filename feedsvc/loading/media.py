@@ -7,7 +7,7 @@ import re
 from typing import Final
 from urllib.parse import urlsplit
 
-from feedsvc.loading.values import Parts, Written, flag, items, label, reference
+from feedsvc.loading.values import Parts, Written, flag, items, line, reference
 from feedsvc.model import Enclosure, Image
 
 _TYPES: Final = {
@@ -101,16 +101,16 @@ def _located(parts: Parts, *names: str) -> str | None:
         return reference(found, _WANTED)
     if parts.has(*names):
         return None
-    raise parts.missing(f"has no url; {_WANTED}")
+    raise parts.missing(f"has no url; {_WANTED}", "url-missing")
 
 
 def _media_type(parts: Parts, *names: str) -> str | None:
     found = parts.first(*names)
     if found is None:
         return None
-    named = label(found).lower()
+    named = line(found).lower()
     if not _MEDIA_TYPE.fullmatch(named):
-        raise found.unfit("is not a media type; write one such as image/jpeg")
+        raise found.unfit("is not a media type; write one such as image/jpeg", "media-type-invalid")
     return named
 
 

@@ -6,7 +6,7 @@ Pure: knows these keys' parts, and nothing of sections, feeds or files.
 import re
 from typing import Final
 
-from feedsvc.loading.values import Parts, Written, address, items, label, line
+from feedsvc.loading.values import Parts, Written, address, items, label, line, unescaped
 from feedsvc.model import Author, Term
 from feedsvc.slugs import slug
 
@@ -24,12 +24,14 @@ def authors(written: Written | None) -> tuple[Author, ...]:
         return ()
     if isinstance(written.value, str):
         line(written)  # a byline is one line of bearable length, or it is told
-        written = Written(written.key, _BETWEEN_NAMES.split(written.value))
+        written = unescaped(written)
+        written = written._replace(value=_BETWEEN_NAMES.split(str(written.value)))
     named: dict[str, Author] = {}
     for item in items(written):
         if not item.is_empty:
             author = _mapped(item) if isinstance(item.value, dict) else _named(item)
-            named.setdefault(author.slug, author)
+            if author.name:
+                named.setdefault(author.slug, author)
     return tuple(named.values())
 
 
@@ -47,10 +49,10 @@ def _mapped(item: Written) -> Author:
     parts = Parts(item)
     name = parts.first("name")
     if name is None:
-        raise parts.missing("has no name; write name: Jane Doe")
+        raise parts.missing("has no name; write name: Jane Doe", "name-missing")
     email = parts.first("email")
     if email and not _EMAIL.fullmatch(line(email)):
-        raise email.unfit("is not an e-mail address")
+        raise email.unfit("is not an e-mail address; write jane@example.org", "email-invalid")
     url = parts.first("url", "uri")
     return Author(
         label(name),
@@ -68,6 +70,7 @@ def source(written: Written | None) -> Term | None:
         parts = Parts(written)
         name = parts.first("name")
         if name is None:
-            raise parts.missing("has no name; write name: …")
+            raise parts.missing("has no name; write name: …", "name-missing")
         written = name
-    return Term(label(written), slug(label(written)))
+    named = label(written)
+    return Term(named, slug(named)) if named else None

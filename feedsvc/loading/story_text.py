@@ -14,6 +14,7 @@ import yaml
 
 from feedsvc.errors import PageRefused
 from feedsvc.loading.characters import XML_ILLEGAL
+from feedsvc.loading.plain import escaped
 from feedsvc.slugs import section_path, slug
 
 _MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
@@ -240,12 +241,12 @@ def to_story(page: Page) -> tuple[str, str]:
     story_id = _story_id(page)
     found = {
         "id": story_id,
-        "title": page.title,
+        "title": escaped(page.title),
         "date": page.published,
-        "dateline": page.dateline,
-        "section": page.section,
-        "tags": list(page.tags),
-        "source": page.source,
+        "dateline": escaped(page.dateline),
+        "section": escaped(page.section),
+        "tags": [escaped(tag) for tag in page.tags],
+        "source": escaped(page.source),
     }
     kept = {key: value for key, value in found.items() if value}
     front = yaml.safe_dump(kept, allow_unicode=True, sort_keys=False, width=float("inf"))

@@ -9,7 +9,8 @@ from datetime import date, datetime, time
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
-from feedsvc.loading.faults import FieldError
+from feedsvc.loading.faults import FieldError, Rule
+from feedsvc.loading.plain import plain
 
 MOST_ITEMS: Final = 500
 """How many items a list may have: YAML aliases let a small file hold a list of billions."""
@@ -24,15 +25,19 @@ _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
 class Written(NamedTuple):
-    """A value with the key it stands under. `part` names where within it, if it is a list or a mapping."""
+    """A value with the key it stands under. `part` names where within it, if it is a list or a mapping.
+
+    `literal` says that it is plain text already: what looks like a tag or a reference in it is none.
+    """
 
     key: str
     value: object
     part: str = ""
+    literal: bool = False
 
-    def unfit(self, wanted: str) -> FieldError:
-        """The error that shows this value and says what it should be, such as `is not true or false`."""
-        return FieldError(self.key, f"{self.key}{self.part}: {shown(self.value)} {wanted}")
+    def unfit(self, wanted: str, rule: Rule) -> FieldError:
+        """The error that shows this value and says what it should be, such as `is not a date; write …`."""
+        return FieldError(self.key, f"{self.key}{self.part}: {shown(self.value)} {wanted}", rule)
 
     @property
     def is_empty(self) -> bool:
@@ -72,9 +77,9 @@ def text(written: Written) -> str:
         case str():
             return written.value.replace("\r\n", "\n").replace("\r", "\n").strip()
         case bool():
-            raise written.unfit("is not text; put it in quotes")
+            raise written.unfit("is not text; put it in quotes", "text-invalid")
         case list() | dict() | None:
-            raise written.unfit("is not text; write text here")
+            raise written.unfit("is not text; write text here", "text-invalid")
         case datetime():
             return written.value.isoformat(sep=" ")
     return shown(written.value)
@@ -84,20 +89,41 @@ def line(written: Written, longest: int = _LONGEST_LINE) -> str:
     """Text of one line, runs of white space made one space. At most `longest` characters."""
     found = text(written)
     if len(found) > longest:
-        raise written.unfit(f"is too long; write at most {longest} characters")
+        raise written.unfit(f"is too long; write at most {longest} characters", "too-long")
     return " ".join(found.split())
 
 
+def plain_text(written: Written) -> str:
+    """Text of any number of lines for people to read: without tags, and with references resolved."""
+    found = text(written)
+    return found if written.literal else plain(found).strip()
+
+
+def plain_line(written: Written, longest: int = _LONGEST_LINE) -> str:
+    """One line for people to read: without tags, and with references resolved."""
+    found = line(written, longest)
+    return found if written.literal else " ".join(plain(found).split())
+
+
+def unescaped(written: Written) -> Written:
+    """The same value as plain text, for those who take it apart: `R&amp;D; news` has one semicolon."""
+    if written.literal or not isinstance(written.value, str):
+        return written
+    return written._replace(value=plain(written.value), literal=True)
+
+
 def label(written: Written) -> str:
-    """A name that makes a slug: one line, and short."""
-    return line(written, _LONGEST_LABEL)
+    """A name that makes a slug: one plain line, and short."""
+    return plain_line(written, _LONGEST_LABEL)
 
 
 def labels(written: Written) -> list[str]:
     """The items of a list, or of a string that commas, semicolons or lines part. None is empty."""
     if isinstance(written.value, str):
-        apart = re.split(r"[;\n]" if ";" in written.value else r"[,\n]", written.value)
-        written = Written(written.key, apart)
+        written = unescaped(written)
+        whole_text = str(written.value)
+        apart = re.split(r"[;\n]" if ";" in whole_text else r"[,\n]", whole_text)
+        written = written._replace(value=apart)
     found = items(written)
     return [made for item in found if not item.is_empty and (made := label(item))]
 
@@ -108,22 +134,23 @@ def items(written: Written) -> list[Written]:
     if not isinstance(value, list):
         return [written]
     if len(value) > MOST_ITEMS:
-        raise FieldError(
-            written.key, f"{written.key}: {len(value)} items are too many; write at most {MOST_ITEMS}"
-        )
-    return [Written(written.key, item, f"[{number}]") for number, item in enumerate(value, start=1)]
+        told = f"{written.key}: {len(value)} items are too many; write at most {MOST_ITEMS}"
+        raise FieldError(written.key, told, "too-many")
+    return [
+        Written(written.key, item, f"[{number}]", written.literal)
+        for number, item in enumerate(value, start=1)
+    ]
 
 
 class Parts:
     """The parts of a mapping, found by any of their names."""
 
     def __init__(self, written: Written) -> None:
-        if not isinstance(written.value, dict):
-            raise written.unfit("is not a mapping")
+        assert isinstance(written.value, dict)
         self._whole = written
         self._parts: dict[str, Written] = {}
         for key, value in written.value.items():
-            part = Written(written.key, value, f"{written.part}.{key}")
+            part = Written(written.key, value, f"{written.part}.{key}", written.literal)
             self._parts.setdefault(normalised(key), part)
 
     def has(self, *names: str) -> bool:
@@ -135,18 +162,18 @@ class Parts:
         return next(self._found(names), None)
 
     def line(self, *names: str) -> str:
-        """The first of these parts as one line of text; "" if there is none."""
+        """The first of these parts as one plain line; "" if there is none."""
         found = self.first(*names)
-        return line(found) if found else ""
+        return plain_line(found) if found else ""
 
     def whole(self, *names: str) -> int | None:
         """The first of these parts as a whole number; None if there is none."""
         found = self.first(*names)
         return whole(found) if found else None
 
-    def missing(self, wanted: str) -> FieldError:
+    def missing(self, wanted: str, rule: Rule) -> FieldError:
         """The error that says which part is missing, and what to write."""
-        return FieldError(self._whole.key, f"{self._whole.key}{self._whole.part}: {wanted}")
+        return FieldError(self._whole.key, f"{self._whole.key}{self._whole.part}: {wanted}", rule)
 
     def _found(self, names: tuple[str, ...]) -> Iterator[Written]:
         return (part for name in names if (part := self._parts.get(name)) and not part.is_empty)
@@ -166,7 +193,7 @@ def flag(written: Written) -> bool:
     """True or false."""
     found = as_flag(written.value)
     if found is None:
-        raise written.unfit("is not true or false")
+        raise written.unfit("is not true or false; write one of them", "flag-invalid")
     return found
 
 
@@ -177,18 +204,18 @@ def whole(written: Written) -> int:
         return int(value)
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**15:
         return value
-    raise written.unfit("is not a whole number")
+    raise written.unfit("is not a whole number; write digits only, such as 640", "number-invalid")
 
 
 def reference(written: Written, wanted: str) -> str:
     """A URL, absolute (http, https) or relative, kept as written. `wanted` ends the complaint."""
     found = line(written)
     if _SCHEME.match(found) and not _is_web(found):
-        raise written.unfit(f"is not a web address; {wanted}")
+        raise written.unfit(f"is not a web address; {wanted}", "url-invalid")
     try:
         _ = urlsplit(found).port
     except ValueError:
-        raise written.unfit(f"is not a web address; {wanted}") from None
+        raise written.unfit(f"is not a web address; {wanted}", "url-invalid") from None
     return found
 
 
@@ -197,8 +224,16 @@ def address(written: Written) -> str:
     wanted = "write https://… or a path such as /world/story"
     found = reference(written, wanted)
     if _NOT_IN_URL.search(found) or found.startswith("//"):
-        raise written.unfit(f"is not a web address; {wanted}")
+        raise written.unfit(f"is not a web address; {wanted}", "url-invalid")
     return found if _is_web(found) or found.startswith("/") else "/" + found
+
+
+def web_address(written: Written) -> str:
+    """An absolute URL (http, https) that stands alone."""
+    found = address(written)
+    if not _is_web(found):
+        raise written.unfit("is not a web address; write https://…", "url-invalid")
+    return found
 
 
 def _is_web(url: str) -> bool:

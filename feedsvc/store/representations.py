@@ -17,7 +17,11 @@ _REMOVALS = "removals"
 
 
 class Unpublished(NamedTuple):
-    """A representation as rendered: `content_at` is the newest instant its content tells of (aware UTC)."""
+    """A representation as rendered.
+
+    `content_at` is the newest instant its content tells of, and `valid_until` the first at which a story in it
+    expires (both aware UTC).
+    """
 
     key: str
     format: Format
@@ -26,6 +30,7 @@ class Unpublished(NamedTuple):
     digest: str
     max_age: int
     content_at: datetime
+    valid_until: datetime | None = None
 
 
 class _Before(NamedTuple):
@@ -35,6 +40,7 @@ class _Before(NamedTuple):
     digest: str
     changed_at: int
     max_age: int
+    valid_until: int | None
 
 
 class Listing(NamedTuple):
@@ -70,6 +76,7 @@ def publish(tx: Connection, candidates: Sequence[Unpublished], now: datetime) ->
                 "changed_at": to_micros(_changed_at(before.get((one.key, one.format)), one, now)),
                 "max_age": one.max_age,
                 "publication": number,
+                "valid_until": _micros(one.valid_until),
             }
             for one in changed
         ],
@@ -86,16 +93,18 @@ def _published(tx: Connection, keys: Iterable[str]) -> dict[tuple[str, str], _Be
         columns.digest,
         columns.changed_at,
         columns.max_age,
+        columns.valid_until,
     ).where(columns.feed_key.in_(sorted(keys)))
     return {(key, fmt): _Before(*values) for key, fmt, *values in tx.execute(query)}
 
 
 def _differs(before: _Before | None, one: Unpublished) -> bool:
-    return before is None or (before.digest, before.title, before.max_age) != (
-        one.digest,
-        one.title,
-        one.max_age,
-    )
+    now = (one.title, one.digest, one.max_age, _micros(one.valid_until))
+    return before is None or (before.title, before.digest, before.max_age, before.valid_until) != now
+
+
+def _micros(instant: datetime | None) -> int | None:
+    return to_micros(instant) if instant else None
 
 
 def _changed_at(before: _Before | None, one: Unpublished, now: datetime) -> datetime:
@@ -144,6 +153,7 @@ def get(connection: Connection, key: str, fmt: Format) -> Representation | None:
         digest=row.digest,
         changed_at=from_micros(row.changed_at),
         max_age=row.max_age,
+        valid_until=from_micros(row.valid_until) if row.valid_until is not None else None,
     )
 
 

@@ -70,6 +70,7 @@ representations = Table(
     Column("changed_at", BigInteger, nullable=False),
     Column("max_age", Integer, nullable=False),
     Column("publication", BigInteger, nullable=False),  # number of the commit that wrote or removed it
+    Column("valid_until", BigInteger),  # when the first of its stories expires
 )
 
 quarantine = Table(
@@ -133,6 +134,7 @@ MIGRATIONS: Sequence[Sequence[str]] = (
         " until BIGINT NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (feed_key, article_id)){clustered}",
         "CREATE INDEX tombstones_article_id ON tombstones (article_id)",
         "CREATE INDEX tombstones_until ON tombstones (until)",
+        "ALTER TABLE representations ADD COLUMN valid_until BIGINT",
         "ALTER TABLE quarantine ADD COLUMN rule TEXT NOT NULL DEFAULT 'story-unreadable'",
     ),
 )
