@@ -59,3 +59,9 @@ def next_fall(connection: Connection, after: datetime) -> datetime | None:
     query = select(func.min(tombstones.c.until)).where(tombstones.c.until > to_micros(after))
     micros = connection.execute(query).scalar()
     return from_micros(micros) if micros is not None else None
+
+
+def known(connection: Connection, article_id: str) -> bool:
+    """Whether the story ever left a tombstone: it was withdrawn after it could be seen."""
+    query = select(func.count()).where(tombstones.c.article_id == article_id)
+    return bool(connection.execute(query).scalar())
