@@ -3,104 +3,35 @@
 Knows no stage and no file: `config_file` reads one, and `config_values` makes of it what the stages take.
 """
 
-import difflib
-import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, get_args
-from urllib.parse import urlsplit
-from zoneinfo import available_timezones
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     model_validator,
 )
 
+from feedsvc.config_types import (
+    Authority,
+    Count,
+    Duration,
+    Language,
+    Mailbox,
+    MaxAge,
+    Origin,
+    Size,
+    StoreUrl,
+    TimeZone,
+    WebUrl,
+    Words,
+)
 from feedsvc.model import ContentMode, Format, Order
 from feedsvc.model import Field as RequiredField
 from feedsvc.profiles import BUILT_IN
-from feedsvc.slugs import slug
-
-_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
-_SIZES = {"": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3}
-
-
-def _scaled(value: object, units: Mapping[str, int], wanted: str) -> object:
-    """`5m` → 300 and `5MB` → 5000000, by `units`; a plain number stays."""
-    if isinstance(value, str):
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", value.strip())
-        if not found or found[2] not in units:
-            raise ValueError(wanted)
-        return round(float(found[1]) * units[found[2]])
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(wanted)
-    return value
-
-
-def _duration(value: object) -> object:
-    return _scaled(value, _UNITS, 'write a duration such as "30s", "5m", "2h" or "1d"')
-
-
-def _duration_or_auto(value: object) -> object:
-    return value if value == "auto" else _duration(value)
-
-
-def _size(value: object) -> object:
-    return _scaled(value, _SIZES, 'write a size such as "500KB" or "5MB"')
-
-
-def _origin(value: str) -> str:
-    parts = urlsplit(_web_url(value))
-    if parts.path not in {"", "/"} or parts.query or parts.fragment:
-        raise ValueError('write an origin, with no path, such as "https://news.example.org"')
-    return value.rstrip("/")
-
-
-def _web_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or not value.isascii():
-        raise ValueError('write an absolute URL such as "https://news.example.org"')
-    return value
-
-
-def _mailbox(value: str) -> str:
-    if value and not re.fullmatch(r"[^@\s()<>]+@[^@\s()<>]+( \([^()]+\))?", value):
-        raise ValueError('write an address and a name, "desk@example.org (The Desk)"')
-    return value
-
-
-def _timezone(value: str) -> str:
-    if value not in available_timezones():
-        near = difflib.get_close_matches(value, available_timezones(), 1)
-        raise ValueError(f'write an IANA time zone such as "{near[0] if near else "Europe/Brussels"}"')
-    return value
-
-
-def _authority(value: str) -> str:
-    if value and not re.fullmatch(r"[A-Za-z0-9.@_-]+,\d{4}(-\d\d(-\d\d)?)?", value):
-        raise ValueError('write a name you own and a date you owned it, "news.example.org,2026" (RFC 4151)')
-    return value
-
-
-def _language(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*", value):
-        raise ValueError('write a language tag such as "en" or "nl-BE" (RFC 5646)')
-    return value
-
-
-def _store_url(value: str) -> str:
-    if not value.startswith(("sqlite:///", "postgresql+psycopg://", "postgresql://")):
-        raise ValueError('write "sqlite:///var/feedsvc.db" or "postgresql+psycopg://user@host/name"')
-    return value.replace("postgresql://", "postgresql+psycopg://", 1)
-
-
-Duration = Annotated[int, BeforeValidator(_duration), Field(ge=0)]
-MaxAge = Annotated[int | Literal["auto"], BeforeValidator(_duration_or_auto)]
-Size = Annotated[int, BeforeValidator(_size), Field(ge=1)]
+from feedsvc.slugs import section_path, slug
 
 
 class _Table(BaseModel):
@@ -110,7 +41,7 @@ class _Table(BaseModel):
 class LogoTable(_Table):
     """A picture that stands for the feeds."""
 
-    url: Annotated[str, AfterValidator(_web_url)] = Field(description="Where it is: GIF, JPEG or PNG.")
+    url: WebUrl = Field(description="Where it is: GIF, JPEG or PNG.")
     width: int = Field(default=88, ge=1, le=144, description="Pixels; RSS takes 144 at most.")
     height: int = Field(default=31, ge=1, le=400, description="Pixels; RSS takes 400 at most.")
 
@@ -118,49 +49,47 @@ class LogoTable(_Table):
 class SiteTable(_Table):
     """The newsroom, as every feed names it."""
 
-    name: str = Field(
+    name: Words = Field(
         default="Untitled site", min_length=1, description="Name of the site; ends every feed's title."
     )
-    url: Annotated[str, AfterValidator(_origin)] = Field(
+    url: Origin = Field(
         default="http://127.0.0.1:8000",
         description="Public origin. Every self link and story page is under it, whatever host is asked.",
     )
-    language: Annotated[str, AfterValidator(_language)] = Field(
-        default="en", description="Language of the stories."
-    )
-    timezone: Annotated[str, AfterValidator(_timezone)] = Field(
+    language: Language = Field(default="en", description="Language of the stories.")
+    timezone: TimeZone = Field(
         default="UTC", description="Zone of dates written without one, and of the dates in feeds and pages."
     )
-    rights: str = Field(default="", description="Copyright line of every feed.")
-    description: str = Field(default="", description="What the site is about; the `all` feed's description.")
-    authority: Annotated[str, AfterValidator(_authority)] = Field(
+    rights: Words = Field(default="", description="Copyright line of every feed.")
+    description: Words = Field(
+        default="", description="What the site is about; the `all` feed's description."
+    )
+    authority: Authority = Field(
         default="",
         description="Authority of the tag: URIs that identify stories. Never change it once published. "
         "Default: the host of `url` and 2026.",
     )
-    editor: Annotated[str, AfterValidator(_mailbox)] = Field(
+    editor: Mailbox = Field(
         default="",
         description="Who answers for content, as `desk@example.org (The Desk)`: RSS's managingEditor.",
     )
-    webmaster: Annotated[str, AfterValidator(_mailbox)] = Field(
+    webmaster: Mailbox = Field(
         default="", description="Who answers for the service, in the same form: RSS's webMaster."
     )
     logo: LogoTable | None = Field(default=None, description="Picture that stands for the feeds.")
-    icon: Annotated[str, AfterValidator(_web_url)] | None = Field(
+    icon: WebUrl | None = Field(
         default=None, description="Square picture of 512 pixels: JSON Feed's icon, Atom's icon."
     )
-    favicon: Annotated[str, AfterValidator(_web_url)] | None = Field(
+    favicon: WebUrl | None = Field(
         default=None, description="Square picture of 64 pixels: JSON Feed's favicon."
     )
-    hub: Annotated[str, AfterValidator(_web_url)] | None = Field(
-        default=None, description="WebSub hub that every feed and response links to."
-    )
+    hub: WebUrl | None = Field(default=None, description="WebSub hub that every feed and response links to.")
 
 
 class StoreTable(_Table):
     """Where articles and published feeds are kept."""
 
-    url: Annotated[str, AfterValidator(_store_url)] = Field(
+    url: StoreUrl = Field(
         default="sqlite:///var/feedsvc.db",
         description="SQLite file (a relative path starts at this file's folder) or PostgreSQL database.",
     )
@@ -176,11 +105,11 @@ class LimitsTable(_Table):
 class FeedTable(_Table):
     """What may be set for one section, tag or author, over what [feeds] says."""
 
-    title: str = Field(
+    title: Words = Field(
         default="", description="Title of the feed. Default: made from its stories and the site."
     )
-    description: str = Field(default="", description="Description of the feed.")
-    items: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+    description: Words = Field(default="", description="Description of the feed.")
+    items: Annotated[Count, Field(ge=1, le=1000)] | None = Field(
         default=None, description="Most stories it shows."
     )
     content: ContentMode | None = Field(default=None, description="`full` text or `summary`.")
@@ -220,7 +149,7 @@ class CustomTable(FeedTable):
         default=TermsTable(), description="Stories that match any of these. Default: all."
     )
     exclude: TermsTable = Field(default=TermsTable(), description="Stories left out all the same.")
-    limit: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+    limit: Annotated[Count, Field(ge=1, le=1000)] | None = Field(
         default=None, description="The same as `items`."
     )
     profile: str = Field(
@@ -237,7 +166,7 @@ class CustomTable(FeedTable):
 class FeedsTable(_Table):
     """What holds for every feed unless its own table says otherwise."""
 
-    items: int = Field(default=50, ge=1, le=1000, description="Most stories a feed shows.")
+    items: Count = Field(default=50, ge=1, le=1000, description="Most stories a feed shows.")
     content: ContentMode = Field(default="full", description="`full` text or `summary`.")
     formats: list[Format] = Field(
         default=list(get_args(Format)), min_length=1, description="Formats feeds are published in."
@@ -285,8 +214,8 @@ class ProfileTable(_Table):
 class SourceTable(_Table):
     """An agency, by its slug."""
 
-    name: str = Field(default="", description="The agency's name as it is shown.")
-    url: Annotated[str, AfterValidator(_web_url)] | None = Field(
+    name: Words = Field(default="", description="The agency's name as it is shown.")
+    url: WebUrl | None = Field(
         default=None, description="The agency's site, or its feed: RSS's and Atom's source."
     )
 
@@ -349,7 +278,7 @@ class Config(_Table):
     http: HttpTable = HttpTable()
     limits: LimitsTable = LimitsTable()
     log: LogTable = LogTable()
-    path: Path = Field(default=Path("config.toml"), exclude=True)
+    _path: Path = PrivateAttr(default=Path("config.toml"))
 
     @model_validator(mode="after")
     def _names_are_right(self) -> "Config":
@@ -358,6 +287,12 @@ class Config(_Table):
                 raise ValueError(
                     f"custom.{name}: a custom feed's name is its slug; write [custom.{slug(name)}]"
                 )
+        for kind in ("sections", "tags", "authors", "sources"):
+            spelled: dict[str, str] = {}
+            for name in getattr(self, kind):
+                its_slug = section_path(name)[0] if kind == "sections" else slug(name)
+                if spelled.setdefault(its_slug, name) != name:
+                    raise ValueError(f"{kind}.{name}: is the same as {kind}.{spelled[its_slug]}; keep one")
         known = BUILT_IN.keys() | self.profiles.keys()
         used = {f"custom.{name}.profile": table.profile for name, table in self.custom.items()}
         used |= {f"profiles.{name}.like": table.like for name, table in self.profiles.items() if table.like}
@@ -366,14 +301,25 @@ class Config(_Table):
                 raise ValueError(f"{place}: {profile!r} is no profile; there are {', '.join(sorted(known))}")
         return self
 
+    def at(self, path: Path) -> "Config":
+        """The same configuration as read from the file at `path`, which relative paths start at."""
+        placed = self.model_copy()
+        placed._path = path
+        return placed
+
+    @property
+    def path(self) -> Path:
+        """The file it was read from."""
+        return self._path
+
     @property
     def content_root(self) -> Path:
         """The folder of stories."""
-        return self.path.parent / self.store.content
+        return self._path.parent / self.store.content
 
     @property
     def store_url(self) -> str:
         """The store's SQLAlchemy URL, its SQLite path absolute."""
         if not self.store.url.startswith("sqlite:///"):
             return self.store.url
-        return f"sqlite:///{(self.path.parent / self.store.url.removeprefix('sqlite:///')).absolute()}"
+        return f"sqlite:///{(self._path.parent / self.store.url.removeprefix('sqlite:///')).absolute()}"

@@ -6,7 +6,7 @@ Knows no setting by name: what there is, and what is accepted, `config` declares
 import difflib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -34,30 +34,47 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
         line = re.search(r"at line (\d+)", str(error))
         raise ConfigError(f"{path}:{line[1] if line else 1}: {error}") from error
     variables = _overlay(tables, environ)
+    unknown = _unknown_variables(environ)
     try:
         config = Config.model_validate(tables)
     except ValidationError as error:
         findings = [_finding(path, text, variables, details) for details in error.errors()]
-        raise ConfigError("\n".join(findings)) from error
-    return config.model_copy(update={"path": path})
+        raise ConfigError("\n".join(findings + unknown)) from error
+    if unknown:
+        raise ConfigError("\n".join(unknown))
+    return config.at(path)
 
 
 def _overlay(tables: dict[str, Any], environ: Mapping[str, str]) -> dict[tuple[str, ...], str]:
     """Put environment variables over `tables`; returns key path → variable, for error messages."""
     variables: dict[tuple[str, ...], str] = {}
+    for table, key, name in _settable():
+        if name in environ and isinstance(tables.setdefault(table, {}), dict):
+            value = environ[name]
+            tables[table][key] = [part.strip() for part in value.split(",")] if key == "formats" else value
+            variables[table, key] = name
+    return variables
+
+
+def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    """Variables that begin as those of a table do, and name no key of it."""
+    known = {name for _, _, name in _settable()}
+    tables = tuple(f"{ENVIRONMENT_PREFIX}{table}_".upper() for table, _, _ in _settable())
+    findings = []
+    for name in sorted(environ.keys() - known):
+        if name.startswith(tables):
+            near = difflib.get_close_matches(name, known, 1, cutoff=0.3)
+            findings.append(f"{name}: unknown variable; did you mean {near[0]}?")
+    return findings
+
+
+def _settable() -> Iterator[tuple[str, str, str]]:
+    """Every setting that a variable may give: table, key, and the variable's name."""
     for table, info in Config.model_fields.items():
         model = info.annotation
-        if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            continue
-        for key in model.model_fields:
-            name = f"{ENVIRONMENT_PREFIX}{table}_{key}".upper()
-            if name in environ:
-                value: Any = environ[name]
-                if key == "formats":
-                    value = [part.strip() for part in value.split(",")]
-                tables.setdefault(table, {})[key] = value
-                variables[table, key] = name
-    return variables
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            for key in model.model_fields:
+                yield table, key, f"{ENVIRONMENT_PREFIX}{table}_{key}".upper()
 
 
 def _finding(path: Path, text: str, variables: Mapping[tuple[str, ...], str], details: ErrorDetails) -> str:
@@ -85,7 +102,7 @@ def _known_keys(table: tuple[str, ...]) -> list[str]:
         if annotation is None:
             continue  # the name of a section, a tag or the like
         model = get_args(annotation)[-1] if get_args(annotation) else annotation
-    return [name for name in model.model_fields if name != "path"]
+    return list(model.model_fields)
 
 
 def _line_of(text: str, keys: tuple[str, ...]) -> int:

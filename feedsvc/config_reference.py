@@ -41,8 +41,6 @@ def markdown() -> str:
 def _sections() -> Iterator[str]:
     for name, info in Config.model_fields.items():
         annotation: Any = info.annotation
-        if name == "path":
-            continue
         model = get_args(annotation)[-1] if name in _NAMED else annotation
         title = f"{name}.{_NAMED[name]}" if name in _NAMED else name
         yield f"\n## `[{title}]`\n\n{_first_line(model)}\n\n"

@@ -9,6 +9,7 @@ from feedsvc.config import Config
 from feedsvc.config_file import load
 from feedsvc.errors import ConfigError
 from feedsvc.model import CustomFeed
+from feedsvc.profiles import BUILT_IN
 
 ROOT = Path(__file__).parents[1]
 
@@ -104,3 +105,43 @@ def test_configuration_in_the_readme_and_of_the_sample_site_is_accepted(tmp_path
     readme = (ROOT / "README.md").read_text("utf-8")
     loaded(tmp_path, readme.split("```toml\n")[1].split("```")[0])
     load(ROOT / "config.toml", {})
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ('site = "x"\n', "config.toml:1: site: 'x'"),
+        ("[feeds]\nmax_age = -5\n", "config.toml:2: feeds.max_age"),
+        ("[feeds]\nitems = true\n", "config.toml:2: feeds.items: True"),
+        ('path = "x"\n', "config.toml:1: path: unknown key"),
+        ('[site]\nurl = "https://x.org:99999"\n', "config.toml:2: site.url"),
+        ('[site]\nurl = "https://u:p@x.org"\n', "config.toml:2: site.url"),
+        ('[site]\nurl = "https://x.org/news"\n', "config.toml:2: site.url"),
+        ('[site]\nauthority = "x.org,2026-13-45"\n', "config.toml:2: site.authority"),
+        ('[site]\nname = "a\\u0001b"\n', "config.toml:2: site.name"),
+        ('[site]\neditor = "The Desk"\n', "config.toml:2: site.editor"),
+        ('[tags."Middle East"]\n[tags.middle-east]\n', "config.toml:1: tags.middle-east: is the same as"),
+        ("[custom.Top]\n", "config.toml:1: custom.Top"),
+        ('[custom.x]\nprofile = "nobody"\n', "config.toml:1: custom.x.profile: 'nobody' is no profile"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(tmp_path: Path, text: str, place: str) -> None:
+    found = findings(tmp_path, text, FEEDSVC_SITE_LANGUAGE="en")
+    assert any(finding.startswith(place) for finding in found), found
+
+
+def test_misspelled_variable_is_named(tmp_path: Path) -> None:
+    assert findings(tmp_path, "", FEEDSVC_SITE_NMAE="x") == [
+        "FEEDSVC_SITE_NMAE: unknown variable; did you mean FEEDSVC_SITE_NAME?"
+    ]
+
+
+def test_profile_is_the_built_in_one_with_what_is_set_over_it(tmp_path: Path) -> None:
+    text = (
+        '[profiles.msn]\ntitle_length = 9\n[profiles.ours]\nlike = "smartnews"\nrequired = ["image"]\n'
+        '[custom.a]\nprofile = "msn"\n[custom.b]\nprofile = "ours"\n'
+    )
+    by_key = config_values.rules(loaded(tmp_path, text)).by_key
+    msn, ours = by_key["custom/a"].profile, by_key["custom/b"].profile
+    assert (msn.name, msn.title_length, msn.required) == ("msn", 9, BUILT_IN["msn"].required)
+    assert (ours.name, ours.deletion, ours.required) == ("ours", "status", ("image",))

@@ -35,7 +35,7 @@ _DATED_NAME: Final = re.compile(r"(\d{4}-\d{1,2}-\d{1,2})-.", re.ASCII)
 _BLANK_START: Final = re.compile(r"(?:[ \t]*\n)+")
 _NOT_IN_ID: Final = re.compile(r'[\s\x00-\x1f\x7f-\x9f?#\\<>"]|(?:^|/)\.{1,2}(?:/|$)|^/|/$')
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*")
-_BEGINS_AS_DATE: Final = re.compile(r"\d{4}[-/]\d", re.ASCII)
+_LIKE_A_DATE: Final = re.compile(r"\d{4}[-/][\d\sTtZz:.,+/-]*", re.ASCII)
 _BEGINS_AS_URL: Final = re.compile(r"https?://|/", re.IGNORECASE)
 _LONGEST_ID: Final = 512
 _A_DATE: Final = "write 2026-02-11 or 2026-02-11T14:00:00+01:00"
@@ -189,10 +189,13 @@ def _withdrawn(found: FrontMatter, zone: ZoneInfo, published: datetime, updated:
 
 def _withdrawn_at(written: Written, zone: ZoneInfo) -> datetime | None:
     """The date under `withdrawn`, which may hold a flag or a reason instead."""
-    is_text = isinstance(written.value, str)
-    if is_text and not _BEGINS_AS_DATE.match(line(written)) and not dates.instant(written.value, zone):
+    if as_flag(written.value) is not None:
         return None
-    return None if as_flag(written.value) is not None else _instant(written, zone)
+    if moment := dates.instant(written.value, zone):
+        return max(moment, BEGINNING)
+    if isinstance(written.value, str) and not _LIKE_A_DATE.fullmatch(written.value.strip()):
+        return None
+    raise written.unfit(f"is not a date; {_A_DATE}", "date-invalid")
 
 
 def _published(found: FrontMatter, place: _Place, status: Status, zone: ZoneInfo) -> datetime:
@@ -261,7 +264,7 @@ def _original(found: FrontMatter) -> str | None:
 
 
 def _comments(found: FrontMatter) -> str | None:
-    """The page of comments. Hugo and Jekyll know flags and settings of this name, which say nothing to feeds."""
+    """The page of comments; what else themes keep under these names (flags, settings) is left alone."""
     for name in ("comments", "commentsurl", "commentslink"):
         written = found.first(name)
         if written and isinstance(written.value, str) and _BEGINS_AS_URL.match(written.value.strip()):

@@ -49,4 +49,4 @@ def _gap(tag: re.Match[str]) -> str:
 
 
 def _character(reference: re.Match[str]) -> str:
-    return html.unescape(reference[0])
+    return html.unescape(reference[0]).replace("\r", "\n")

@@ -230,9 +230,10 @@ def address(written: Written) -> str:
 
 def web_address(written: Written) -> str:
     """An absolute URL (http, https) that stands alone."""
-    found = address(written)
-    if not _is_web(found):
-        raise written.unfit("is not a web address; write https://…", "url-invalid")
+    wanted = "write https://…"
+    found = reference(written, wanted)
+    if not _is_web(found) or _NOT_IN_URL.search(found):
+        raise written.unfit(f"is not a web address; {wanted}", "url-invalid")
     return found
 
 

@@ -19,7 +19,7 @@ _REMOVALS = "removals"
 class Unpublished(NamedTuple):
     """A representation as rendered.
 
-    `content_at` is the newest instant its content tells of, and `valid_until` the first at which a story in it
+    `content_at` is the newest instant its content tells of, `valid_until` the first at which a story in it
     expires (both aware UTC).
     """
 

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Text,
     create_engine,
     event,
+    inspect,
     make_url,
     select,
     text,
@@ -148,19 +149,47 @@ _MIGRATION_LOCK = 0x66656564  # any number of our own; PostgreSQL's advisory loc
 class Store:
     """The database, migrated to what this feedsvc knows.
 
-    `url` is a SQLAlchemy URL of SQLite or PostgreSQL. Raises StoreError if it can't be opened or is newer.
+    `url` is a SQLAlchemy URL of SQLite or PostgreSQL. Without `create`, what isn't there is not made: who
+    only reads must not put an empty store in the place of one that was moved away. Raises StoreError if it
+    can't be opened or is newer.
     """
 
-    def __init__(self, url: str) -> None:
-        self._engine = create_engine(url, **_engine_options(url))
-        if self._engine.dialect.name == "sqlite":
-            event.listen(self._engine, "connect", _prepare_sqlite)
-            event.listen(self._engine, "begin", _begin_sqlite)
+    def __init__(self, url: str, *, create: bool = True) -> None:
+        self._create = create
+        self._shown = make_url(url).render_as_string(hide_password=True)
+        self._file = _file_of(url)
         try:
-            self._migrate()
-        except SQLAlchemyError as error:
-            shown = make_url(url).render_as_string(hide_password=True)
-            raise StoreError(f"store.url: {shown} cannot be opened: {error}") from error
+            if self._file and create:
+                self._file.parent.mkdir(parents=True, exist_ok=True)
+            self._engine = create_engine(self._file_url(url), **_engine_options(url))
+            if self._file:
+                event.listen(self._engine, "connect", _prepare_sqlite)
+                event.listen(self._engine, "begin", _begin_sqlite)
+            self.reopen()
+        except (OSError, SQLAlchemyError) as error:
+            raise StoreError(f"store.url: {self._shown} cannot be opened: {error}") from error
+
+    def _file_url(self, url: str) -> str:
+        return url if self._create or not self._file else f"sqlite:///file:{self._file}?mode=rw&uri=true"
+
+    def reopen(self) -> None:
+        """Let go of every connection and open the store anew, as after its file was replaced."""
+        self._engine.dispose()
+        self._migrate()
+        self._identity = self._file_identity()
+
+    def is_current(self) -> bool:
+        """Whether what is open is still what its file name means: not once that was deleted or replaced."""
+        return self._file_identity() == self._identity
+
+    def _file_identity(self) -> tuple[int, int] | None:
+        if self._file is None:
+            return None
+        try:
+            stat = self._file.stat()
+        except OSError:
+            return None
+        return stat.st_dev, stat.st_ino
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -181,7 +210,16 @@ class Store:
         """Let go of every connection."""
         self._engine.dispose()
 
+    def _schema(self) -> int:
+        """How many migrations have run: asked without the right to write, which a long load may hold."""
+        with self.read() as connection:
+            return int(read_meta(connection, "schema") or 0) if inspect(connection).has_table("meta") else 0
+
     def _migrate(self) -> None:
+        if self._schema() == len(MIGRATIONS):
+            return
+        if not self._create:
+            raise StoreError(f"store.url: {self._shown} has not been made yet; start the refresher first")
         words = _DIALECTS[self._engine.dialect.name]
         with self.write() as tx:
             if self._engine.dialect.name == "postgresql":
@@ -201,12 +239,22 @@ class Store:
                 write_meta(tx, "schema", str(len(MIGRATIONS)))
 
 
+def _file_of(url: str) -> Path | None:
+    parsed = make_url(url)
+    return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
+
+
 def _engine_options(url: str) -> dict[str, Any]:
-    if not url.startswith("sqlite"):
-        return {"pool_pre_ping": True, "connect_args": {"connect_timeout": 5}}
-    if (database := make_url(url).database) is not None:
-        Path(database).parent.mkdir(parents=True, exist_ok=True)
-    return {"connect_args": {"timeout": 30, "check_same_thread": False}}
+    if _file_of(url):
+        return {"connect_args": {"timeout": 30, "check_same_thread": False}}
+    # A server that has gone silent must not hold a thread for the quarter hour TCP would wait.
+    patience = {
+        "connect_timeout": 3,
+        "tcp_user_timeout": 5000,
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+    }
+    return {"pool_pre_ping": True, "pool_timeout": 5, "connect_args": patience}
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -58,7 +58,7 @@ def feed_of(*stories: Article, key: str = "all", content: str = "full") -> Feed:
 def rendered(feed: Feed) -> list[Published]:
     """A feed in every format, with no story left out."""
     made = render(feed, FragmentCache(10**6))
-    assert not any(one.failed for one in made.values())
+    assert [why for one in made.values() for _, why in one.failed] == []
     return [Published(fmt, urls.feed_url(feed.site, feed.key, fmt), made[fmt].body) for fmt in FORMATS]
 
 

@@ -1,0 +1,123 @@
+"""What a setting's value may be: durations, sizes, URLs and the like, each with the error it gives.
+
+Pure: knows no setting.
+"""
+
+import difflib
+import re
+import unicodedata
+from collections.abc import Mapping
+from datetime import date
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+_SIZES = {"": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3}
+
+
+def _scaled(value: object, units: Mapping[str, int], wanted: str) -> object:
+    """`5m` → 300 and `5MB` → 5000000, by `units`; a plain number stays."""
+    if isinstance(value, str):
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", value.strip())
+        if not found or found[2] not in units:
+            raise ValueError(wanted)
+        return round(float(found[1]) * units[found[2]])
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(wanted)
+    return value
+
+
+def _duration(value: object) -> object:
+    return _scaled(value, _UNITS, 'write a duration such as "30s", "5m", "2h" or "1d"')
+
+
+def _duration_or_auto(value: object) -> object:
+    return value if value == "auto" else _duration(value)
+
+
+def _size(value: object) -> object:
+    return _scaled(value, _SIZES, 'write a size such as "500KB" or "5MB"')
+
+
+def _whole(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("write a whole number")
+    return value
+
+
+def _printable(value: str) -> str:
+    # Among the control characters are those that XML can't hold, and none that a title could want.
+    if any(unicodedata.category(char) in {"Cc", "Cs"} for char in value):
+        raise ValueError("write plain text, without control characters")
+    return value
+
+
+def _origin(value: str) -> str:
+    parts = urlsplit(_web_url(value))
+    if parts.username or parts.path not in {"", "/"} or parts.query or parts.fragment:
+        raise ValueError('write an origin, with no path, such as "https://news.example.org"')
+    return value.rstrip("/")
+
+
+def _web_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        complete = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        complete = False
+    if not complete or not value.isascii() or not value.isprintable() or " " in value:
+        raise ValueError('write an absolute URL such as "https://news.example.org"')
+    return value
+
+
+def _mailbox(value: str) -> str:
+    if value and not re.fullmatch(r"[^@\s()<>]+@[^@\s()<>]+( \([^()]+\))?", value):
+        raise ValueError('write an address and a name, "desk@example.org (The Desk)"')
+    return value
+
+
+def _timezone(value: str) -> str:
+    if value not in available_timezones():
+        near = difflib.get_close_matches(value, available_timezones(), 1)
+        raise ValueError(f'write an IANA time zone such as "{near[0] if near else "Europe/Brussels"}"')
+    return value
+
+
+def _authority(value: str) -> str:
+    found = re.fullmatch(r"[A-Za-z0-9.@_-]+,(\d{4}(?:-\d\d(?:-\d\d)?)?)", value)
+    try:
+        complete = not value or bool(found and date.fromisoformat(f"{found[1]}-01-01"[:10]))
+    except ValueError:
+        complete = False
+    if not complete:
+        raise ValueError('write a name you own and a date you owned it, "news.example.org,2026" (RFC 4151)')
+    return value
+
+
+def _language(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*", value):
+        raise ValueError('write a language tag such as "en" or "nl-BE" (RFC 5646)')
+    return value
+
+
+def _store_url(value: str) -> str:
+    if not value.startswith(("sqlite:///", "postgresql+psycopg://", "postgresql://")):
+        raise ValueError('write "sqlite:///var/feedsvc.db" or "postgresql+psycopg://user@host/name"')
+    return value.replace("postgresql://", "postgresql+psycopg://", 1)
+
+
+Duration = Annotated[int, BeforeValidator(_duration), Field(ge=0)]
+MaxAge = Annotated[Annotated[int, Field(ge=0)] | Literal["auto"], BeforeValidator(_duration_or_auto)]
+Count = Annotated[int, BeforeValidator(_whole)]
+Words = Annotated[str, AfterValidator(_printable)]
+Size = Annotated[int, BeforeValidator(_size), Field(ge=1)]
+Origin = Annotated[str, AfterValidator(_origin)]
+WebUrl = Annotated[str, AfterValidator(_web_url)]
+TimeZone = Annotated[str, AfterValidator(_timezone)]
+Authority = Annotated[str, AfterValidator(_authority)]
+Language = Annotated[str, AfterValidator(_language)]
+StoreUrl = Annotated[str, AfterValidator(_store_url)]
+Mailbox = Annotated[str, AfterValidator(_mailbox)]
