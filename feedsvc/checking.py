@@ -20,7 +20,7 @@ from feedsvc.loading.content import LoadRules
 from feedsvc.model import Article, Feed, Format
 from feedsvc.refresh import Refresher
 from feedsvc.selection import PUBLIC, Rules
-from feedsvc.store import articles, representations
+from feedsvc.store import articles, dirty, representations
 from feedsvc.store.schema import Store
 
 
@@ -61,6 +61,15 @@ def check(
             for article, remark in _remarks(connection, rules):
                 findings.add(places.finding(connection, article, remark))
             findings |= set(_wrong_feeds(connection, rules))
+            findings |= {
+                Finding(
+                    f"/feeds/{key}",
+                    1,
+                    "feed-unbuildable",
+                    "it can't be built; run refresh, and report its log",
+                )
+                for key in dirty.marked(connection)
+            }
         store.close()
     return sorted(findings)
 
@@ -72,7 +81,7 @@ class _Places:
         self._root = root
 
     def shown(self, path: str) -> str:
-        return f"{self._root.name}/{path}"
+        return f"{self._root.resolve().name}/{path}"
 
     def finding(self, connection: Connection, article: Article, remark: Remark) -> Finding:
         path = min(articles.owners(connection, [article.id])[article.id])

@@ -8,7 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import wraps
 from importlib.metadata import version
 from pathlib import Path
@@ -19,10 +19,10 @@ from rich.console import Console
 
 from feedsvc import checking, config_file, config_reference, config_values
 from feedsvc.config import Config
-from feedsvc.errors import FeedsvcError, PageRefused
+from feedsvc.errors import ConfigError, FeedsvcError, PageRefused
 from feedsvc.loading.story_text import read_page, to_story
 from feedsvc.logs import set_up_logging
-from feedsvc.refresh import LoadReport, Refresher
+from feedsvc.refresh import Refresher
 from feedsvc.schedule import Schedule
 from feedsvc.store import articles, dirty, representations
 from feedsvc.store.schema import Store, read_meta
@@ -76,12 +76,12 @@ def main() -> None:
 @click.option("--workers", type=click.IntRange(1, 256), help="Web worker processes, over http.workers.")
 def serve(config: Config, host: str | None, port: int | None, workers: int | None) -> None:
     """Keep the feeds fresh and serve them: the refresher here, web workers beside it."""
-    server.check_address(host or config.http.host, port or config.http.port)
-    with _refresher(config) as refresher:
+    server.end_on_sigterm()
+    with _address(config, host, port) as address, _refresher(config) as refresher:
         schedule = _schedule(config, refresher)
         schedule.start()
         try:
-            _serve(config, host, port, workers)
+            _serve(config, address, port, workers)
         finally:
             schedule.stop()
 
@@ -93,31 +93,35 @@ def serve(config: Config, host: str | None, port: int | None, workers: int | Non
 @click.option("--workers", type=click.IntRange(1, 256), help="Web worker processes, over http.workers.")
 def web(config: Config, host: str | None, port: int | None, workers: int | None) -> None:
     """Serve only: the web half of `serve`, for a machine of its own."""
-    _serve(config, host, port, workers)
+    server.end_on_sigterm()
+    with _address(config, host, port) as address:
+        Store(config.store_url).close()  # makes it if it isn't there, and says so if it can't be reached
+        _serve(config, address, port, workers)
 
 
-def _serve(config: Config, host: str | None, port: int | None, workers: int | None) -> None:
-    address = (host or config.http.host, port or config.http.port)
+def _address(config: Config, host: str | None, port: int | None) -> AbstractContextManager[str]:
+    return server.holding(host or config.http.host, port or config.http.port)
+
+
+def _serve(config: Config, address: str, port: int | None, workers: int | None) -> None:
+    port = port or config.http.port
     if sys.stderr.isatty():
-        click.echo(f"feedsvc serves http://{address[0]}:{address[1]}/ (Ctrl-C ends it)", err=True)
-    server.serve(
-        config.path,
-        host=address[0],
-        port=address[1],
-        workers=workers or config.http.workers,
-        threads=config.http.threads,
-    )
+        click.echo(f"feedsvc serves http://{address}:{port}/ (Ctrl-C ends it)", err=True)
+    server.serve(config, address=address, port=port, workers=workers or config.http.workers)
 
 
 @main.command()
 @_with_config
 def worker(config: Config) -> None:
     """Refresh only: the other half of `serve`. Any number may share a PostgreSQL store."""
+    server.end_on_sigterm()
     with _refresher(config) as refresher:
         schedule = _schedule(config, refresher)
         schedule.start()
-        server.wait_for_signal()
-        schedule.stop()
+        try:
+            server.wait_for_signal()
+        finally:
+            schedule.stop()
 
 
 def _schedule(config: Config, refresher: Refresher) -> Schedule:
@@ -133,20 +137,25 @@ def _schedule(config: Config, refresher: Refresher) -> Schedule:
 @_with_config
 @click.option("--json", "as_json", is_flag=True, help="Write the figures as one JSON object.")
 def refresh(config: Config, as_json: bool) -> None:
-    """Load what changed, publish every dirty feed, and exit. 1 if a story was set aside."""
+    """Load what changed, publish every dirty feed, and exit: 1 if a story waits or a feed is still dirty."""
+    if not config.content_root.is_dir():
+        raise ConfigError(f"store.content: {config.content_root} is no folder; name the folder of stories")
     with _refresher(config) as refresher, _progress("reading stories") as on_read:
         report = refresher.scan(on_read=on_read)
         published = refresher.refresh()
+        quarantined, dirty_feeds = refresher.left_over()
     figures = {
         "read": report.read,
         "changed": report.changed,
         "removed": report.removed,
-        "quarantined": len(report.rejected),
+        "quarantined": len(quarantined),
         "published": published,
+        "dirty": dirty_feeds,
     }
-    _print_rejected(report)
+    for one in quarantined:
+        click.echo(f"{one.path}:{one.line}: {one.reason}", err=True)
     click.echo(json.dumps(figures) if as_json else _sentence(figures))
-    sys.exit(1 if report.rejected else 0)
+    sys.exit(1 if quarantined or dirty_feeds else 0)
 
 
 @main.command()
@@ -205,39 +214,44 @@ def import_() -> None:
     "files", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False)
 )
 @click.option("--into", type=click.Path(path_type=Path, file_okay=False), help="Default: store.content.")
+@click.option("--force", is_flag=True, help="Write over a story that was edited since it was imported.")
 @_with_config
-def page(config: Config, files: tuple[Path, ...], into: Path | None) -> None:
+def page(config: Config, files: tuple[Path, ...], into: Path | None, force: bool) -> None:
     """Make stories of pages that were saved as text; exit 1 if one was refused."""
     folder = into or config.content_root
     refused = 0
     for file in files:
         try:
             read = read_page(file.read_text("utf-8"))
-        except (PageRefused, UnicodeDecodeError) as error:
+        except UnicodeDecodeError as error:
+            click.echo(f"{file}: refused: byte {error.start} is not UTF-8; save it as UTF-8", err=True)
+            refused += 1
+            continue
+        except PageRefused as error:
             click.echo(f"{file}: refused: {error}", err=True)
             refused += 1
             continue
         path, text = to_story(read)
         target = folder / path
         missing = f" (not found: {', '.join(read.missing)})" if read.missing else ""
-        click.echo(f"{target}: {_write(target, text)}{missing}")
+        undated = "" if read.published else "; it is set aside until you write date: in it"
+        click.echo(f"{target}: {_write(target, text, force)}{missing}{undated}")
     sys.exit(1 if refused else 0)
 
 
-def _write(target: Path, text: str) -> str:
+def _write(target: Path, text: str, force: bool) -> str:
     """Write a story in one step, so that nobody reads half of it; says what was done."""
     new = text.encode()
     if target.exists():
         if target.read_bytes() == new:
             return "unchanged"
-        done = "written anew"
-    else:
-        done = "written"
+        if not force:
+            return "kept as it is, for it differs from what the page gives; --force writes over it"
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_name(f".{target.name}.tmp")
     draft.write_bytes(new)
     draft.replace(target)
-    return done
+    return "written"
 
 
 @main.command("settings")
@@ -268,11 +282,6 @@ def _progress(label: str) -> Iterator[Callable[[int], None]]:
         return
     with console.status(label) as shown:
         yield lambda read: shown.update(f"{label}: {read:,}")
-
-
-def _print_rejected(report: LoadReport) -> None:
-    for one in report.rejected:
-        click.echo(str(one), err=True)
 
 
 def _sentence(figures: dict[str, int]) -> str:

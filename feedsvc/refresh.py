@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from feedsvc import __version__, selection
 from feedsvc.loading import content
 from feedsvc.loading.content import FoundFile, LoadRules
-from feedsvc.model import Article, Change, Feed, Loaded, Note, Rejected
+from feedsvc.model import Article, Change, Feed, Loaded, Note, Quarantined, Rejected
 from feedsvc.render import render
 from feedsvc.render.fragments import FragmentCache
 from feedsvc.selection import PUBLIC, Rules
@@ -31,6 +31,7 @@ log = structlog.get_logger(__name__)
 
 _FILES_A_BATCH = 200
 _FEEDS_A_BATCH = 50
+_BYTES_A_BATCH = 32_000_000
 _STAYS = "; the last good version of the story stays published"
 
 
@@ -162,6 +163,8 @@ class Refresher:
                 files += self._changed(content.walk(self._root, path), seen, every=named)
                 gone += sorted(seen)
         for start in range(0, len(files), _FILES_A_BATCH):
+            if self._stopped.is_set():
+                return report
             self._load(files[start : start + _FILES_A_BATCH], report)
         self._remove(gone, report)
         _tell_of(report)
@@ -304,6 +307,11 @@ class Refresher:
 
     def refresh(self) -> int:
         """Mark what time has flipped, publish every dirty feed; returns how many representations changed."""
+        if not self._store.is_current():
+            log.error("store_replaced")  # somebody moved its file away: what it held is made anew
+            self._store.reopen()
+            self.prepare()
+            self.scan()
         self._mark_flips()
         changed = self._publish_dirty()
         if changed:
@@ -311,6 +319,11 @@ class Refresher:
         with self._store.write() as tx:
             write_meta(tx, "refreshed_at", self._clock().isoformat())
         return changed
+
+    def left_over(self) -> tuple[list[Quarantined], int]:
+        """The stories in quarantine, and how many feeds are still dirty, as one that can't be built is."""
+        with self._store.read() as connection:
+            return articles.quarantined(connection), dirty.backlog(connection)[0]
 
     def next_flip(self) -> datetime | None:
         """When a feed changes by time alone next: by an embargo, an expiry, a tombstone (aware UTC)."""
@@ -337,16 +350,20 @@ class Refresher:
                     break
                 now = self._clock()
                 candidates: list[Unpublished] = []
+                built: list[str] = []
                 for key in keys:
+                    if sum(len(one.body) for one in candidates) > _BYTES_A_BATCH:
+                        break  # the rest stays dirty, and is claimed again
                     try:
                         candidates += self._representations(tx, key, now)
+                        built.append(key)
                     except SQLAlchemyError:
                         raise  # the whole batch stays dirty, and is tried again
                     except Exception:  # a feed that can't be built stays dirty; the others go out
                         log.exception("feed_not_built", key=key)
                         failed.add(key)
                 published = representations.publish(tx, candidates, now)
-                dirty.release(tx, [key for key in keys if key not in failed])
+                dirty.release(tx, built)
             changed += len(published)
             for one in published:
                 log.debug("feed_published", key=one.key, format=one.format, bytes=len(one.body))

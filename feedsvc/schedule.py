@@ -18,7 +18,8 @@ log = structlog.get_logger(__name__)
 
 _DEBOUNCE_MS = 200  # the longest that a stream of events is gathered
 _STEP_MS = 20  # the quiet after which it is handed over
-_IDLE_MS = 5_000  # how often the watcher looks whether it still watches the right folder
+_IDLE_MS = 1_000  # how often the watcher looks whether it still watches the right folder
+_AGAIN = 1.0  # seconds until a watch that failed is tried again; it begins with a look at everything
 _RETRY = timedelta(seconds=1)  # until files whose loading failed are tried again
 _HORIZON = timedelta(days=1)  # flips farther off are left to a later refresh to schedule
 
@@ -117,9 +118,9 @@ class Schedule:
         while not self._stopping.is_set():
             try:
                 self._watch_folder(self._watched, _identity(self._watched))
-            except Exception as error:  # no folder, or no more inotify watches: the rescans go on
+            except Exception as error:  # no folder, a name that isn't UTF-8, no more inotify watches
                 log.warning("watch_failed", path=str(self._watched), error=str(error))
-                self._stopping.wait(_IDLE_MS / 1000)
+                self._stopping.wait(_AGAIN)
 
     def _watch_folder(self, folder: Path, identity: tuple[int, int]) -> None:
         events = watch(

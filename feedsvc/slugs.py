@@ -12,9 +12,9 @@ from functools import lru_cache
 def slug(label: str) -> str:
     """The slug of `label`: lower case, letters, marks and digits of any script, parts joined by `-`.
 
-    Marks belong to letters: in many scripts a vowel is one, and words differ by nothing else. Slug libraries
-    take them for separators. A label without a letter or digit (an emoji, say) is named by its code points, so
-    that a slug is never empty unless the label is.
+    Marks belong to letters: in many scripts a vowel is one, and words differ by nothing else; slug libraries
+    take them for separators. A label without a letter or digit (an emoji, say) is named by its code points,
+    so that a slug is never empty unless the label is.
     """
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", label).lower())
     kept = "".join(

@@ -1,12 +1,15 @@
 import os
+import re
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from structlog.testing import capture_logs
 
-from feedsvc.loading import fields
+from feedsvc.loading import content, fields
 from feedsvc.loading.content import FoundFile, LoadRules, load, parse, story_path, walk
+from feedsvc.loading.faults import Rule
 from feedsvc.model import Loaded, Rejected
 
 STORY = "---\ntitle: T\ndate: 2026-02-11\n---\nText."
@@ -279,7 +282,10 @@ def test_a_story_that_trips_the_loader_harms_only_itself(monkeypatch: pytest.Mon
     with capture_logs() as logs:
         made = parse("a.md", STORY.encode(), RULES)
     assert made == Rejected(
-        "a.md", 1, "internal error, ZeroDivisionError: bynought; please report it with the file"
+        "a.md",
+        1,
+        "internal error, ZeroDivisionError: bynought; please report it with the file",
+        rule="internal-error",
     )
     assert [(entry["event"], entry["log_level"]) for entry in logs] == [("story_crashed", "error")]
 
@@ -288,3 +294,93 @@ def test_a_rejected_story_reads_like_a_compilers_message() -> None:
     made = parse("world/talks.md", b"---\ntitle: T\n\npublished: yesterday\n---\nText", RULES)
     wanted = "write 2026-02-11 or 2026-02-11T14:00:00+01:00"
     assert str(made) == f"world/talks.md:4: published: 'yesterday' is not a date; {wanted}"
+
+
+# Rules
+
+
+def keys(*lines: str) -> str:
+    return "\n".join(["---", "date: 2026-02-11", *lines, "---", "Text."])
+
+
+FAULTS: dict[str, tuple[str, str | bytes]] = {
+    "cdata-end": ("a.md", keys("title: ']]>'")),
+    "character-removed": ("a.md", keys("title: A\x0b")),
+    "date-invalid": ("a.md", keys("embargo: soon")),
+    "date-missing": ("a.md", "---\ntitle: T\n---\n"),
+    "date-too-early": ("a.md", keys("updated: 1900-01-01")),
+    "duplicate-key": ("a.md", keys("title: A", "title: B")),
+    "email-invalid": ("a.md", keys("author: {name: Jane, email: jane}")),
+    "encoding": ("a.md", b"---\ntitle: \xe9\n---\n"),
+    "file-empty": ("a.json", ""),
+    "flag-invalid": ("a.md", keys("draft: perhaps")),
+    "front-matter-missing": ("a.md", "Text."),
+    "front-matter-not-keys": ("a.md", "---\n- a\n---\n"),
+    "front-matter-unclosed": ("a.md", "---\ntitle: T\n"),
+    "id-invalid": ("a.md", keys("id: a b")),
+    "id-missing": (" .md", keys("title: T")),
+    "json-syntax": ("a.json", '{"title": }'),
+    "json-trailing": ("a.json", "{} x"),
+    "key-invalid": ("a.md", keys("? [a]", ": b")),
+    "language-invalid": ("a.md", keys("language: English!")),
+    "markup-unknown": ("a.json", '{"markup": "rtf"}'),
+    "media-type-invalid": ("a.md", keys("image: {url: a, type: photo}")),
+    "name-missing": ("a.md", keys("author: {email: jane@example.org}")),
+    "nested-too-deeply": ("a.md", keys("a: " + "[" * 30)),
+    "number-invalid": ("a.md", keys("image: {url: a, width: wide}")),
+    "status-unknown": ("a.md", keys("status: lost")),
+    "text-invalid": ("a.md", keys("title: [a]")),
+    "title-and-body-missing": ("a.md", "---\ndate: 2026-02-11\n---\n"),
+    "toml-syntax": ("a.md", "+++\ntitle\n+++\n"),
+    "too-long": ("a.md", keys(f"section: {'x' * 400}")),
+    "too-many": ("a.md", keys(f"tags: [{'a,' * 600}]")),
+    "url-invalid": ("a.md", keys("url: javascript:x")),
+    "url-missing": ("a.md", keys("image: {alt: A}")),
+    "yaml-alias": ("a.md", keys("title: *a")),
+    "yaml-documents": ("a.md", "---\ntitle: A\n--- # B\n---\n"),
+    "yaml-syntax": ("a.md", keys("title: a: b")),
+}
+FAULTS_OF_FILES = {
+    "file-not-regular",
+    "file-too-large",
+    "internal-error",
+    "link-broken",
+    "link-outside",
+    "name-not-utf8",
+    "unreadable",
+}
+
+
+@pytest.mark.parametrize("rule", FAULTS)
+def test_every_fault_has_a_rule_and_says_what_to_write(rule: str) -> None:
+    path, text = FAULTS[rule]
+    made = parse(path, text if isinstance(text, bytes) else text.encode(), RULES)
+    told = (
+        [(made.rule, made.reason)] if isinstance(made, Rejected) else [(n.rule, n.reason) for n in made.notes]
+    )
+    assert [found for found, _ in told] == [rule]
+    assert re.search("; (?:a story may have|begin|indent|it is|keep|put|save|write) ", told[0][1])
+
+
+def test_faults_of_files_have_rules_too(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, "outside.md")
+    write(root, "large.md", "folder.md/a.md")
+    (root / "nowhere.md").symlink_to(root / "gone.md")
+    (root / "outside.md").symlink_to(tmp_path / "outside.md")
+    os.mkfifo(root / "pipe.md")
+    rules = LoadRules(max_file_bytes=1)
+    made = [
+        load(root, name, rules) for name in ("large.md", "nowhere.md", "outside.md", "pipe.md", "caf\\xe9.md")
+    ]
+    monkeypatch.setattr(content, "decoded", lambda _: 1 / 0)
+    made += [parse("a.md", b"", rules), load(root, "folder.md", rules)]
+    assert {found.rule for found in made if isinstance(found, Rejected)} == FAULTS_OF_FILES
+
+
+def test_every_rule_is_met_by_a_fault_and_told_with_its_remedy_in_the_documentation() -> None:
+    told = (Path(__file__).parent.parent / "docs" / "stories.md").read_text("utf-8")
+    table = told.partition("### Rules")[2].partition("\n## ")[0]
+    documented = re.findall(r"^\| `([a-z0-9-]+)` \| [^|]{10,} \| [^|]{10,} \|$", table, re.MULTILINE)
+    of_the_refresher = {"id-duplicate", "story-unrenderable"}
+    assert {*FAULTS, *FAULTS_OF_FILES} == set(get_args(Rule))
+    assert documented == sorted({*get_args(Rule), *of_the_refresher})

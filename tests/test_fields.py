@@ -1,3 +1,5 @@
+import json
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
@@ -7,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from feedsvc.loading.characters import XML_ILLEGAL
 from feedsvc.loading.content import LoadRules, parse
 from feedsvc.loading.dates import instant
+from feedsvc.loading.plain import escaped, plain
 from feedsvc.model import BEGINNING, Article, Author, Enclosure, Image, Loaded, Rejected, Term, versioned
 
 RULES = LoadRules(timezone="Europe/Brussels")
@@ -259,6 +263,41 @@ def test_the_reason_of_a_withdrawal_is_kept() -> None:
     assert article("reason: A theme's own.").withdrawal == ""
 
 
+@pytest.mark.parametrize(
+    ("keys", "at_hour", "told"),
+    [
+        (["withdrawn: 2026-11-20T10:00"], "2026-11-20T09:00", ""),
+        (
+            ["withdrawn: 2026-11-20T10:00", "reason: Wrong.", "updated: 2026-11-21"],
+            "2026-11-20T09:00",
+            "Wrong.",
+        ),
+        (["withdrawn: Fri, 20 Nov 2026 10:00:00 GMT"], "2026-11-20T10:00", ""),
+        (["withdrawn: true", "updated: 2026-11-20T10:00Z"], "2026-11-20T10:00", ""),
+        (["status: withdrawn", "updated: 2026-11-20T10:00Z"], "2026-11-20T10:00", ""),
+        (["withdrawn: It was wrong.", "updated: 2026-11-20T10:00Z"], "2026-11-20T10:00", "It was wrong."),
+        (["withdrawn: 2026 was the wrong year"], None, "2026 was the wrong year"),
+        (["status: withdrawn"], None, ""),
+    ],
+)
+def test_a_withdrawal_has_the_date_its_author_wrote_or_that_of_the_last_change(
+    keys: list[str], at_hour: str | None, told: str
+) -> None:
+    made = article(*keys)
+    assert (made.status, made.withdrawal) == ("withdrawn", told)
+    assert made.withdrawn == (at(f"{at_hour}:00+00:00") if at_hour else None)
+
+
+def test_toml_dates_withdraw_too() -> None:
+    made = toml("date = 2026-02-11\nwithdrawn = 2026-11-20T10:00:00Z")
+    assert (made.status, made.withdrawn) == ("withdrawn", at("2026-11-20T10:00:00+00:00"))
+
+
+def test_a_story_that_is_not_withdrawn_has_no_date_of_it() -> None:
+    made = article("withdrawn: false", "updated: 2026-11-20")
+    assert (made.status, made.withdrawn) == ("published", None)
+
+
 # Filing
 
 
@@ -344,6 +383,13 @@ def test_authors_are_read_from_bylines_and_mappings(written: str, expected: list
     assert list(article(written).authors) == expected
 
 
+def test_contributors_are_read_as_authors_are() -> None:
+    made = article("author: Jane", "contributors: Ed Poe <ed@example.org> and Al")
+    assert made.authors == (JANE,)
+    assert made.contributors == (Author("Ed Poe", "ed-poe", email="ed@example.org"), Author("Al", "al"))
+    assert [one.name for one in article("contributor: {name: Al}").contributors] == ["Al"]
+
+
 def test_source_is_a_name_or_a_mapping_with_one() -> None:
     assert article("source: Northwire").source == Term("Northwire", "northwire")
     assert article("credit: {name: Northwire, url: x}").source == Term("Northwire", "northwire")
@@ -425,6 +471,106 @@ def test_urls_are_absolute_or_paths(written: str, url: str | None) -> None:
     assert article(written).url == url
 
 
+def test_the_original_of_agency_copy_is_an_absolute_url() -> None:
+    for key in ("original", "original_url", "external_url", "sourceURL"):
+        assert article(f"{key}: https://wire.example/1").original == "https://wire.example/1"
+    assert article("original: true").original is None
+
+
+@pytest.mark.parametrize(
+    ("keys", "comments"),
+    [
+        (["comments: https://example.org/a#comments"], "https://example.org/a#comments"),
+        (["comments: /a/comments"], "/a/comments"),
+        (["comments: true", "comments_url: /a"], "/a"),
+        (["comments_link: HTTP://example.org/a"], "HTTP://example.org/a"),
+        (["comments: true"], None),
+        (["comments: no"], None),
+        (["comments: {provider: giscus}"], None),
+        (["comments: [a]"], None),
+        (["comments: closed"], None),
+    ],
+)
+def test_comments_are_a_page_or_a_setting_that_feeds_need_not_know(keys: list[str], comments: str) -> None:
+    assert article(*keys).comments == comments
+
+
+# Plain text
+
+
+@pytest.mark.parametrize(
+    ("written", "plain_title"),
+    [
+        ("<em>Night</em> boats", "Night boats"),
+        ("H<sub>2</sub>O", "H2O"),
+        ("Boats<br/>at night", "Boats at night"),
+        ("<span class=x data-a='b'>Boats</span>", "Boats"),
+        ("<script>x()</script>Boats <!-- draft -->", "Boats"),
+        ("AT&amp;T", "AT&T"),
+        ("AT&amp;amp;T", "AT&amp;T"),
+        ("AT&T", "AT&T"),
+        ("It&#8217;s &#x201C;on&rdquo;", "It’s “on”"),
+        ("&lt;em&gt; explained", "<em> explained"),
+        ("a < b and b > c", "a < b and b > c"),
+        ("a <b and c> d", "a <b and c> d"),
+        ("<3 <jane@example.org> <unknown>", "<3 <jane@example.org> <unknown>"),
+        ("?a=1&copy=2&unknown;", "?a=1&copy=2&unknown;"),
+        ("*Night* `boats` _sail_", "*Night* `boats` _sail_"),
+        ("a&nbsp;&#10; b&#x0B;&#xFFFE;", "a b"),
+    ],
+)
+def test_titles_are_plain_text_unescaped_once(written: str, plain_title: str) -> None:
+    made = parse("a.json", json.dumps({"title": written, "date": "2026-02-11", "body": "x"}).encode(), RULES)
+    assert isinstance(made, Loaded)
+    assert made.article.title == plain_title
+    headed = parse("a.md", f"---\ndate: 2026-02-11\n---\n# {written}\n".encode(), RULES)
+    assert isinstance(headed, Loaded)
+    assert headed.article.title == plain_title
+
+
+def test_every_text_that_people_read_is_plain() -> None:
+    made = article(
+        *("dateline: <b>R&amp;D</b>", "summary: '<p>R&amp;D</p> <p>x</p>'", "correction: <i>R&amp;D</i>"),
+        *("rights: '&copy; R&amp;D'", "section: <i>R&amp;D</i>/<b>x</b>", "source: R&amp;D"),
+        *("tags: R&amp;D; <b>x</b>", "author: M&uuml;ller &amp; Co, <b>Jane</b>", "categories: [R&amp;D]"),
+        "images: [{url: '/a&amp;b', alt: <b>R&amp;D</b>, caption: R&amp;D, credit: R&amp;D}]",
+    )
+    assert (made.dateline, made.correction, made.rights) == ("R&D", "R&D", "© R&D")
+    assert made.summary.split() == ["R&D", "x"]
+    assert (made.section, made.section_labels) == ("r-d/x", ("R&D", "X"))
+    assert made.source == Term("R&D", "r-d")
+    assert [tag.label for tag in made.tags] == ["R&D", "x"]
+    assert [one.name for one in made.authors] == ["Müller & Co", "Jane"]
+    image = made.images[0]
+    assert (image.url, image.alt, image.caption, image.credit) == ("/a&amp;b", "R&D", "R&D", "R&D")
+
+
+def test_a_name_of_tags_alone_is_none() -> None:
+    made = article("author: [<b></b>, Jane]", "source: <br>", "tags: [<i></i>]")
+    assert (made.authors, made.source, made.tags) == ((JANE,), None, ())
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text() | st.text(alphabet="<>/&;#xabi=' \"amp12"))
+def test_what_is_escaped_is_read_as_it_was(text: str) -> None:
+    assert plain(escaped(text)) == text
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 0x110000).map(lambda code: f"&#{code};&#x{code:x};"))
+def test_no_reference_brings_in_what_xml_forbids(text: str) -> None:
+    assert not XML_ILLEGAL.search(plain(text))
+
+
+@pytest.mark.parametrize(
+    "piece", ["<a ", '<a x="', "<!--", "&#", "<script>", "<b" + " " * 50, "<i a='<i a=\""]
+)
+def test_a_long_odd_summary_takes_no_long_time(piece: str) -> None:
+    started = time.perf_counter()
+    plain(piece * 100_000)
+    assert time.perf_counter() - started < 2
+
+
 # What is refused
 
 
@@ -438,6 +584,10 @@ def test_urls_are_absolute_or_paths(written: str, url: str | None) -> None:
         ("url: http://[", "is not a web address"),
         ("url: 'https:///a'", "is not a web address"),
         ("image: data:image/png;base64,x", "is not a web address"),
+        ("original: /a", "original: '/a' is not a web address; write https://…"),
+        ("external_url: ftp://example.org/a", "is not a web address"),
+        ("comments: http://[", "is not a web address"),
+        ("withdrawn: 2026-13-45", "withdrawn: '2026-13-45' is not a date; write 2026-02-11"),
         ("images: [{alt: x}]", "images[1]: has no url"),
         ("images: [{url: a, width: wide}]", "images[1].width: 'wide' is not a whole number"),
         ("images: [{url: a, type: jpeg}]", "images[1].type: 'jpeg' is not a media type"),

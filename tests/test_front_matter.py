@@ -65,12 +65,15 @@ def test_html_takes_front_matter_too() -> None:
 def test_pelican_html_is_read() -> None:
     made = article(
         '<!doctype html>\n<html lang="nl"><head>\n<title>A &amp; B</title>\n'
+        '<meta name="summary" content="&lt;em&gt; is &amp;amp;c.">'
         '<meta name="date" content="2026-02-11 10:00"><meta name="tags" content="x, y">\n'
         '<meta name="authors" content="Jane Doe"><meta name="viewport" content="width=1">\n'
         "</head>\n<body class='a'>\n<p>Text</p>\n</body></html>",
         "a.htm",
     )
-    assert made.title == "A & B"
+    assert (made.title, made.summary) == ("A & B", "<em> is &amp;c."), (
+        "the head's own escapes are resolved once"
+    )
     assert made.language == "nl"
     assert [tag.label for tag in made.tags] == ["x", "y"]
     assert [author.name for author in made.authors] == ["Jane Doe"]
@@ -198,7 +201,7 @@ def test_what_yaml_forbids_beyond_that_is_removed_from_front_matter_only() -> No
     text = "---\ntitle: A\x7fB\ndate: 2026-02-11\n---\nC\x7fD"
     made = article(text)
     assert (made.title, made.body) == ("AB", "C\x7fD")
-    assert notes(text) == (Note(2, "U+007F is not allowed in YAML; it is removed"),)
+    assert notes(text) == (Note(2, "U+007F is not allowed in YAML; it is removed", "character-removed"),)
 
 
 def test_an_end_of_cdata_in_a_json_body_is_noted_at_its_key() -> None:

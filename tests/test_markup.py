@@ -170,7 +170,7 @@ def link(url: str, text: str) -> str:
     [
         ('<iframe src="//a.example.net/b?c=1&amp;d=2"></iframe>', "https://a.example.net/b?c=1&amp;d=2", ""),
         ('<IFRAME title=" A &lt;b&gt; &amp; C " SRC="map">x</IFRAME>', f"{PLACE}/map", "A &lt;b&gt; &amp; C"),
-        ('<iframe src="about:blank" data-src="//www.example.net/v"></iframe>', "https://www.example.net/v", ""),
+        ('<iframe src="about:blank" data-src="//www.example.net"></iframe>', "https://www.example.net", ""),
         ('<iframe data-lazy-src="/v"></iframe>', "https://news.example.org/v", ""),
         ('<iframe src="https://example.net/v" title="V" />', "https://example.net/v", "V"),
         ('<embed src="player.swf" type="x">', f"{PLACE}/player.swf", ""),

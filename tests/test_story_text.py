@@ -290,3 +290,13 @@ def test_any_text_is_a_page_that_loads_or_is_refused(text: str) -> None:
     if found.published:
         assert isinstance(loaded, Loaded)
         assert loaded.article.id == path.removesuffix(".md")
+
+
+def test_what_looks_like_markup_in_a_page_comes_through_as_printed() -> None:
+    tags = "Tags: R&amp;D | a < b |"
+    printed = page("Why <em> is not <i>", "PORT ELLERY, March 4, 2025", "Text.", tags)
+    path, text = to_story(read_page(printed))
+    loaded = parse(path, text.encode(), LoadRules())
+    assert isinstance(loaded, Loaded)
+    assert loaded.article.title == "Why <em> is not <i>"
+    assert [tag.label for tag in loaded.article.tags] == ["R&amp;D", "a < b"]

@@ -137,7 +137,7 @@ def _title_and_body(found: FrontMatter) -> tuple[str, str]:
     title = _line(found, "title")
     if not title and found.markup == "markdown" and body.startswith(("# ", "#\t")):
         heading, _, rest = body.partition("\n")
-        title, body = plain(_heading_text(heading)), rest.lstrip("\n")
+        title, body = " ".join(plain(_heading_text(heading)).split()), rest.lstrip("\n")
     if not title and not body:
         told = "no title and no body; write title: … and the story below the front matter"
         raise FrontMatterError(1, told, "title-and-body-missing")

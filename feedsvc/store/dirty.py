@@ -34,6 +34,11 @@ def release(tx: Connection, keys: Sequence[str]) -> None:
     tx.execute(delete(dirty).where(dirty.c.feed_key.in_(keys)))
 
 
+def marked(connection: Connection) -> list[str]:
+    """Every dirty feed, by key."""
+    return list(connection.execute(select(dirty.c.feed_key).order_by(dirty.c.feed_key)).scalars())
+
+
 def backlog(connection: Connection) -> tuple[int, datetime | None]:
     """How many feeds are dirty, and since when the longest."""
     number, oldest = connection.execute(select(func.count(), func.min(dirty.c.marked_at))).one()

@@ -1,6 +1,6 @@
 """The web: Flask behind a WSGI short cut, reading what the refresher published.
 
-Knows nothing of loading, rendering or refreshing. `create_app` is the factory that Granian's workers call.
+Knows nothing of loading, rendering or refreshing.
 """
 
 import os
@@ -18,6 +18,7 @@ from feedsvc.store.schema import Store
 from feedsvc.web import feeds, ops, pages
 from feedsvc.web.feeds import FeedCache, FeedCounters, ShortCut
 from feedsvc.web.follower import Follower
+from feedsvc.web.handover import handed_over
 from feedsvc.web.tally import Tally
 
 _FRESH_INTERVALS = 3  # a refresher that missed this many intervals is not well
@@ -26,18 +27,28 @@ _FRESH_INTERVALS = 3  # a refresher that missed this many intervals is not well
 def create_app(config: Config | None = None) -> Flask:
     """The Flask application, its `wsgi_app` wrapped by the short cut.
 
-    Without `config`, the file that FEEDSVC_CONFIG names (else `config.toml` here) is read; that is how the
-    workers are started. Raises ConfigError or StoreError.
+    Without `config`, the file that FEEDSVC_CONFIG names (else `config.toml` here) is read. Raises ConfigError
+    or StoreError.
     """
     if config is None:
-        path = Path(os.environ.get("FEEDSVC_CONFIG", "config.toml"))
-        config = config_file.load(path, os.environ)
+        config = config_file.load(Path(os.environ.get("FEEDSVC_CONFIG", "config.toml")), os.environ)
         set_up_logging(config.log.level, config.log.format)
-    store = Store(config.store_url)
+    return _application(config, Store(config.store_url))
+
+
+def create_worker_app() -> Flask:
+    """The application of one of `feedsvc serve`'s workers, with what it was handed: Granian calls it."""
+    config, folder, parent = handed_over()
+    set_up_logging(config.log.level, config.log.format)
+    return _application(config, Store(config.store_url, create=False), folder, parent)
+
+
+def _application(
+    config: Config, store: Store, folder: Path | None = None, parent: int | None = None
+) -> Flask:
     rules = config_values.rules(config)
     counters = FeedCounters()
-    shared = os.environ.get("FEEDSVC_COUNTS")
-    tally = Tally(counters.snapshot, Path(shared) if shared else None)
+    tally = Tally(counters.snapshot, folder)
 
     def load(key: str, fmt: Format) -> Representation | None:
         with store.read() as connection:
@@ -57,8 +68,7 @@ def create_app(config: Config | None = None) -> Flask:
     app.register_blueprint(ops.blueprint(store, tally.total, fresh_within, _now))
     pages.register_errors(app)
     app.wsgi_app = ShortCut(app.wsgi_app, cache, counters)  # type: ignore[method-assign] # Flask's documented way
-    parent = os.environ.get("FEEDSVC_PARENT")
-    follower = Follower(store, cache.forget, cache.forget_all, tally.keep, int(parent) if parent else None)
+    follower = Follower(store, cache.forget, cache.forget_all, tally.keep, parent)
     follower.start()
     app.extensions["feedsvc"] = follower
     return app

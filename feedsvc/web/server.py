@@ -7,8 +7,12 @@ import multiprocessing
 import os
 import signal
 import socket
+import sys
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
@@ -17,54 +21,68 @@ from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
+from feedsvc.config import Config
 from feedsvc.errors import ConfigError
+from feedsvc.web.handover import RUN_FOLDER, hand_over
 
 log = structlog.get_logger(__name__)
 
+_IDLE_MS = 75_000  # longer than proxies keep connections open, so that it is they who close them
 _KILL_AFTER = 3  # seconds that a worker has to answer its open requests; the whole service stops within 5
 _RESTART_PAUSE = 1.0  # seconds between a crash loop and the next try
 
 
-def check_address(host: str, port: int) -> None:
-    """Raise ConfigError if nobody can listen there. Workers share the port, so that two services could."""
+@contextmanager
+def holding(host: str, port: int) -> Iterator[str]:
+    """Hold an address for the workers, who share it; gives its numeric form. ConfigError if it is taken.
+
+    Sockets that share a port would let two services have it, each with a part of the requests. So it is asked
+    for alone first, and then held with a socket that never listens.
+    """
     try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, port))
-            probe.listen()
+        family, _, _, _, place = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, socket.SOCK_STREAM) as alone:
+            alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            alone.bind(place)
+            alone.listen()
+        held = socket.socket(family, socket.SOCK_STREAM)
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind(place)
     except OSError as error:
         raise ConfigError(f"http: cannot listen at {host}:{port}: {error.strerror or error}") from error
+    with held:
+        yield str(place[0])
 
 
-def serve(config_path: Path, *, host: str, port: int, workers: int, threads: int) -> None:
+def serve(config: Config, *, address: str, port: int, workers: int) -> None:
     """Serve until SIGTERM or SIGINT; then let open requests be answered, and return.
 
-    `threads` answer in each worker. Raises ConfigError if the address is taken.
+    `address` is numeric. The workers get `config` as it is, whatever its file says by the time they start.
     """
-    check_address(host, port)
-    os.environ["FEEDSVC_CONFIG"] = str(config_path.absolute())
-    os.environ["FEEDSVC_PARENT"] = str(os.getpid())
     # A fork would copy the refresher's threads' locks as they happen to stand.
     multiprocessing.set_start_method("spawn", force=True)
-    with tempfile.TemporaryDirectory(prefix="feedsvc-counts-") as counts:
-        os.environ["FEEDSVC_COUNTS"] = counts
-        while not _serve_once(host, port, workers, threads):
+    with tempfile.TemporaryDirectory(prefix="feedsvc-") as folder:
+        os.environ[RUN_FOLDER] = folder
+        hand_over(config, Path(folder))
+        while not _serve_once(config, address, port, workers):
             log.error("workers_restart")
             time.sleep(_RESTART_PAUSE)
 
 
-def _serve_once(host: str, port: int, workers: int, threads: int) -> bool:
+def _serve_once(config: Config, address: str, port: int, workers: int) -> bool:
     """Serve until told to stop (True), or until Granian gives up on workers that keep dying (False)."""
     server = Granian(
-        "feedsvc.web:create_app",
-        address=host,
+        "feedsvc.web:create_worker_app",
+        address=address,
         port=port,
         interface=Interfaces.WSGI,
         workers=workers,
-        blocking_threads=threads,
+        blocking_threads=config.http.threads,
         http=HTTPModes.http1,
-        http1_settings=HTTP1Settings(header_read_timeout=10_000),
+        http1_settings=HTTP1Settings(header_read_timeout=_IDLE_MS),
         factory=True,
         log_level=LogLevels.warning,
         respawn_failed_workers=True,
@@ -79,7 +97,19 @@ def _serve_once(host: str, port: int, workers: int, threads: int) -> bool:
     return bool(server.interrupt_signal)
 
 
+def end_on_sigterm() -> None:
+    """Have SIGTERM end the process as Ctrl-C does, through every `finally`; while it serves, Granian does."""
+    signal.signal(signal.SIGTERM, _raise_exit)
+
+
 def wait_for_signal() -> None:
     """Return when SIGTERM or SIGINT comes."""
-    received = signal.sigwait({signal.SIGTERM, signal.SIGINT})
-    log.info("stopping", signal=signal.Signals(received).name)
+    ending = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ending.set())
+    ending.wait()
+    log.info("stopping")
+
+
+def _raise_exit(_number: int, _frame: object) -> None:
+    sys.exit(0)
