@@ -19,9 +19,10 @@ from lxml import etree
 
 from feedsvc.model import Article, Feed
 from feedsvc.render.story import Story, story
-from tests.stories import articles
+from tests.stories import articles, write_story
+from tests.validation import findings
 from tests.validation.atom import ATOM, grammar
-from tests.validation.feeds import SITE, feed_of, rendered
+from tests.validation.feeds import SITE, Published, feed_of, published, rendered
 from tests.validation.xml import NAMESPACES
 
 feeds = st.builds(
@@ -197,3 +198,50 @@ def test_all_feeds_show_a_story_with_the_same_identifier(one: Article) -> None:
     seen = {said.id for key in keys for said in said_by_rss(bodies(feed_of(one, key=key))["rss"])}
     assert len(seen) == len(feed_of(one).articles)
     assert all(story(SITE, one).id == identifier for identifier in seen)
+
+
+ODD_BODIES = [
+    "<p>Tom &amp; Jo</p><iframe src='https://video.example.org/1'></iframe>",
+    "<img src='//cdn.example.org/a.gif'><img data-src='b.jpg'><img src='data:image/gif;base64,AA'>",
+    "<p onclick='x'>\ufffd \ufdd0 \U0001fffe</p><script>x</script><style>p {}</style>",
+    "<audio controls src='/a.mp3'></audio><bdo dir='rtl'>x</bdo><object data='x'></object>",
+    "1 < 2 && 3 > 2; &amp;lt; &nosuch; &#65; ]]> <![CDATA[x]]> <!-- y --> <?php z ?>",
+    "<table><tr><td><p>x<p>y</table><ul><li>a<li>b</ul><a href='/x'><a href='y'>z</a></a>",
+    "| a | b |\n|---|:-:|\n| 1 | 2 |\n\nNote[^1]\n\n[^1]: here\n\n```html\n<b>\n```",
+    "",
+]
+ODD_TITLES = [
+    "<b>Bold</b> &amp; <i>slanted</i>",
+    "AT&amp;T &lt; its rivals",
+    "Caf\ufffd \ufdd0 x",
+    "&#65;&eacute; &copy 2026",
+    "long " * 100,
+    "مرحبا \u202e abc 👩‍🚒 e\u0301",
+    "]]> <!-- x --> <![CDATA[y]]>",
+    "Plain",
+]
+
+
+@pytest.fixture(scope="module")
+def odd_feeds(tmp_path_factory: pytest.TempPathFactory) -> tuple[Published, ...]:
+    folder = tmp_path_factory.mktemp("odd")
+    for number, (title, body) in enumerate(zip(ODD_TITLES, ODD_BODIES, strict=True)):
+        date = f"2026-01-0{number + 1}T10:00:00Z"
+        for ending in ("html", "md"):
+            file = f"{ending}/{number}.{ending}"
+            changed = date.replace("10:00", "10:00" if ending == "md" else "11:00")
+            words = json.dumps(title, ensure_ascii=False)
+            write_story(folder, file, body, title=words, summary=words, date=date, lastmod=changed)
+    return published(folder)
+
+
+@pytest.mark.parametrize("fmt", ["rss", "atom", "json"])
+def test_odd_story_files_break_no_rule(odd_feeds: tuple[Published, ...], fmt: str) -> None:
+    seen = {
+        (finding, one.url)
+        for one in odd_feeds
+        if one.format == fmt
+        for finding in findings(fmt, one.body, one.url, datetime.now(UTC))
+    }
+    assert seen == set()
+    assert any(b"AT" in one.body for one in odd_feeds)

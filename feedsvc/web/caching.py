@@ -5,11 +5,11 @@ Pure: knows no framework, no store and no clock. Field values and the time come 
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from email.utils import formatdate
-from math import floor
-from typing import Final, Literal
+from math import floor, inf
+from typing import Final, Literal, NamedTuple
 
 from feedsvc.model import CONTENT_TYPES, Format, Representation, Site
 from feedsvc.urls import feed_url
@@ -163,12 +163,46 @@ def _nearest_century(digits: int, month: int, day: int, seconds: int, now: float
     return _instant(year, month, day, seconds)
 
 
-def cache_control(max_age: int, stale_while_revalidate: int, stale_if_error: int) -> str:
-    """The Cache-Control of a feed; all three in seconds (RFC 9111 §5.2.2, RFC 5861)."""
-    return (
-        f"public, max-age={max_age}, stale-while-revalidate={stale_while_revalidate}, "
-        f"stale-if-error={stale_if_error}"
-    )
+class Freshness(NamedTuple):
+    """How long caches may keep a feed, in seconds, and show it after that while they ask or get errors.
+
+    `valid_until` (seconds since the epoch) is when a story in it expires: no cache may show it any more.
+    """
+
+    max_age: int
+    stale_while_revalidate: int
+    stale_if_error: int
+    valid_until: float = inf
+
+    @property
+    def unlimited_until(self) -> float:
+        """The last instant (seconds since the epoch) at which no limit reaches beyond `valid_until`."""
+        return self.valid_until - self.max_age - max(self.stale_while_revalidate, self.stale_if_error)
+
+    def seconds_left(self, now: float) -> int:
+        """Whole seconds from `now` (since the epoch) to an expiry there is; negative when it has passed."""
+        return floor(self.valid_until - now)
+
+
+def cache_control(freshness: Freshness, now: float) -> str:
+    """The Cache-Control of a feed sent at `now`, seconds since the epoch (RFC 9111 §5.2.2, RFC 5861).
+
+    Ahead of an expiry each limit is cut, so that nothing is kept or shown beyond it, and one of which nothing
+    is left is left out. Without any, a cache must not show the feed stale even if it is cut off (§4.2.4).
+    """
+    max_age, on_revalidation, on_error, _ = freshness
+    if now <= freshness.unlimited_until:
+        return (
+            f"public, max-age={max_age}, stale-while-revalidate={on_revalidation}, stale-if-error={on_error}"
+        )
+    left = max(freshness.seconds_left(now), 0)
+    max_age = min(max_age, left)
+    limits = {
+        "stale-while-revalidate": min(on_revalidation, left - max_age),
+        "stale-if-error": min(on_error, left - max_age),
+    }
+    stale = [f"{name}={limit}" for name, limit in limits.items() if limit] or ["must-revalidate"]
+    return ", ".join(["public", f"max-age={max_age}", *stale])
 
 
 def link(site: Site, key: str, fmt: Format) -> str:
@@ -182,7 +216,8 @@ class Variant:
     """One representation under one content-coding, ready to be sent.
 
     `changed_at` is in whole seconds since the epoch, and `last_modified` the same as an HTTP date. `etag` is
-    strong and has its quotes.
+    strong and has its quotes. The header fields hold for an answer sent at `ready_until` (seconds since the
+    epoch) at the latest; after that see `nearer_expiry`.
     """
 
     coding: Coding
@@ -192,6 +227,8 @@ class Variant:
     last_modified: str
     headers_200: Headers
     headers_304: Headers
+    freshness: Freshness
+    ready_until: float
 
 
 def ready_variant(
@@ -203,6 +240,8 @@ def ready_variant(
 ) -> Variant:
     """`representation` under `coding`, with the header fields of its 200 and its 304; limits in seconds.
 
+    They are those of long before a story expires, if one ever does.
+
     The 304 repeats what RFC 9110 §15.4.5 asks for, and no Content-* field.
     """
     body = encoded(representation.body, coding)
@@ -210,9 +249,13 @@ def ready_variant(
     etag = f'"{representation.digest}{suffix}"'
     changed_at = floor(representation.changed_at.timestamp())
     last_modified = http_date(changed_at)
+    expiry = representation.valid_until
+    freshness = Freshness(
+        representation.max_age, stale_while_revalidate, stale_if_error, expiry.timestamp() if expiry else inf
+    )
     shared: Headers = (
         ("ETag", etag),
-        ("Cache-Control", cache_control(representation.max_age, stale_while_revalidate, stale_if_error)),
+        ("Cache-Control", cache_control(freshness, -inf)),
         ("Vary", "Accept-Encoding"),
         ("Link", link(site, representation.key, representation.format)),
     )
@@ -224,7 +267,36 @@ def ready_variant(
     )
     if coding != "identity":
         content += (("Content-Encoding", coding),)
-    return Variant(coding, body, etag, changed_at, last_modified, content + shared, shared)
+    return Variant(
+        coding,
+        body,
+        etag,
+        changed_at,
+        last_modified,
+        content + shared,
+        shared,
+        freshness,
+        freshness.unlimited_until,
+    )
+
+
+def nearer_expiry(variant: Variant, now: float) -> Variant:
+    """The variant as it is sent at `now` (seconds since the epoch), after its `ready_until`.
+
+    It holds for all the second: what it says follows from the whole seconds that are left.
+    """
+    freshness = variant.freshness
+    field = cache_control(freshness, now)
+
+    def limited(headers: Headers) -> Headers:
+        return tuple((name, field if name == "Cache-Control" else value) for name, value in headers)
+
+    return replace(
+        variant,
+        headers_200=limited(variant.headers_200),
+        headers_304=limited(variant.headers_304),
+        ready_until=freshness.valid_until - freshness.seconds_left(now),
+    )
 
 
 _AHEAD = 5
@@ -250,8 +322,8 @@ def opened_as_page(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     """The header fields of an RSS or Atom feed for a browser that opens it as a page, in place of `headers`.
 
     Chromium applies a style sheet to application/xml, and shows a feed's own media type as source text,
-    whatever other fields say. The bytes are the same, and so is the strong ETag (RFC 9110 §8.8.1). The answer is private, so
-    that no shared cache gives it to a feed reader; and nothing runs in it.
+    whatever other fields say. The bytes are the same, and so is the strong ETag (RFC 9110 §8.8.1). The answer
+    is private, so that no shared cache gives it to a feed reader; and nothing runs in it.
     """
     as_page = [(name, _AS_PAGE[name](field) if name in _AS_PAGE else field) for name, field in headers]
     return [*as_page, ("Content-Security-Policy", "default-src 'none'; style-src http: https:")]
@@ -317,13 +389,20 @@ def _refusal(status: str, text: str, *more: tuple[str, str]) -> Refusal:
 
 
 REFUSALS: Final[dict[int, Refusal]] = {
-    405: _refusal("405 Method Not Allowed", "A feed can be read with GET and HEAD.", ("Allow", "GET, HEAD")),
+    400: _refusal("400 Bad Request", "An HTTP/1.1 request names the host it asks, and names it once."),
+    405: _refusal(
+        "405 Method Not Allowed", "This address can be read with GET and HEAD.", ("Allow", "GET, HEAD")
+    ),
     406: _refusal(
         "406 Not Acceptable",
         f"This feed can be had as {', '.join(CODINGS)}; the request's Accept-Encoding refuses them all.",
         ("Vary", "Accept-Encoding"),
     ),
     412: _refusal("412 Precondition Failed", "The feed is not the version that the request asks for."),
-    503: _refusal("503 Service Unavailable", "The feed cannot be read just now.", ("Retry-After", "5")),
+    503: _refusal(
+        "503 Service Unavailable",
+        "This cannot be had just now; please try again in a few seconds.",
+        ("Retry-After", "5"),
+    ),
 }
-"""What is answered by status when no feed is."""
+"""What is answered by status when neither a feed nor a page is."""

@@ -48,7 +48,7 @@ def holding(host: str, port: int) -> Iterator[str]:
             alone.bind(place)
             alone.listen()
         held = socket.socket(family, socket.SOCK_STREAM)
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Not SO_REUSEADDR: with it on both, Linux lets two sockets that don't listen have one address.
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         held.bind(place)
     except OSError as error:

@@ -75,18 +75,23 @@ def hostile() -> st.SearchStrategy[list[Article]]:
 
 @cache
 def sample_content() -> tuple[Published, ...]:
-    """Every feed of the sample content by its own configuration, published through a store."""
+    """Every feed of the sample content, by its own configuration."""
+    return published(ROOT / "content")
+
+
+def published(content: Path) -> tuple[Published, ...]:
+    """Every feed of a folder of stories by the sample's configuration, published through a store."""
     settings = config_file.load(ROOT / "config.toml", {})
     rules = config_values.rules(settings)
     with TemporaryDirectory(prefix="feedsvc-rules-") as folder:
         store = Store(f"sqlite:///{folder}/feedsvc.db")
-        refresher = Refresher(store, ROOT / "content", config_values.load_rules(settings), rules)
+        refresher = Refresher(store, content, config_values.load_rules(settings), rules)
         refresher.prepare()
         refresher.scan()
         refresher.refresh()
-        published = tuple(_published(store, rules.site))
+        made = tuple(_published(store, rules.site))
         store.close()
-    return published
+    return made
 
 
 def _published(store: Store, site: Site) -> Iterator[Published]:

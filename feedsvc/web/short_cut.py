@@ -1,0 +1,221 @@
+"""The WSGI short cut before Flask: it answers feeds from memory, and lets only so many wait for the store.
+
+Knows neither the store nor any rule of HTTP: feeds come from the cache, the rules from `caching`.
+
+    path ──▶ entry in memory ──▶ variant of the coding ──▶ 200, 304, 405, 406, 412
+                │ none, forgotten, expired    │ none yet
+                ▼                             ▼
+             a slot ──▶ load(key, format)  encode once
+                │            │ None ──▶ Flask: 404
+                │            │ raises ──▶ the forgotten entry, else 503
+                │ none free ──▶ the forgotten entry, else 503
+"""
+
+import threading
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from feedsvc.model import FORMATS, Format
+from feedsvc.web.caching import (
+    REFUSALS,
+    choose_coding,
+    conditional_status,
+    headers_at,
+    nearer_expiry,
+    opened_as_page,
+)
+from feedsvc.web.encoding import Coding
+from feedsvc.web.feed_cache import Entry, FeedCache, FeedUnavailableError, Place, place_of
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+_SLOT_SECONDS = 0.25
+"""How long a request waits for a slot."""
+_ALIVE = "/healthz"
+"""What Flask answers without the store."""
+_CODINGS_KEPT = 1_024
+_CODING_FIELD_KEPT = 256
+"""The longest Accept-Encoding, in characters, whose outcome is remembered."""
+
+
+class FeedCounters:
+    """How many requests for feeds were answered, by format and status.
+
+    Plain integers: threads may lose one in a great many, and a request pays for two look-ups only.
+    """
+
+    def __init__(self) -> None:
+        self.by_format: dict[Format, dict[int, int]] = {
+            fmt: dict.fromkeys((200, 304, 404, *REFUSALS), 0) for fmt in FORMATS
+        }
+
+    def snapshot(self) -> dict[tuple[Format, int], int]:
+        """The counts by (format, status); zeros included, so that a series never appears out of nowhere."""
+        return {
+            (fmt, status): count for fmt, counts in self.by_format.items() for status, count in counts.items()
+        }
+
+
+class Slots:
+    """Who may wait for the store: `number` requests at a time, so that one that is silent leaves a thread."""
+
+    def __init__(self, number: int) -> None:
+        self._free = threading.Semaphore(number)
+        self._waited_in_vain = False
+
+    def take(self) -> bool:
+        """Take a slot, to be given back; False if none comes free in time."""
+        if self._free.acquire(blocking=False):
+            return True
+        # Once one request has waited for nothing the next ones don't: feeds in memory stand behind them.
+        if self._waited_in_vain:
+            return False
+        self._waited_in_vain = not self._free.acquire(timeout=_SLOT_SECONDS)
+        return not self._waited_in_vain
+
+    def give_back(self) -> None:
+        """Give a slot back that was taken."""
+        self._waited_in_vain = False
+        self._free.release()
+
+
+class ShortCut:
+    """The WSGI application around Flask's: it answers feeds from memory and hands on everything else.
+
+    Args:
+        app: what answers other paths, and feeds that there are none of.
+        cache: where feeds come from.
+        counters: what each answer is counted in.
+        slow: how many requests may wait for the store at a time. With one less than the server has threads,
+            a store that neither answers nor fails keeps no feed in memory from being served.
+    """
+
+    def __init__(
+        self,
+        app: "WSGIApplication",
+        cache: FeedCache,
+        counters: FeedCounters,
+        *,
+        slow: int = 1,
+    ) -> None:
+        self._app = app
+        self._cache = cache
+        self._peek = cache.peek
+        self._counts = counters.by_format
+        self._slots = Slots(slow)
+        self._clock = cache.calendar
+        self._codings: dict[str | None, Coding | None] = {}
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        host = environ.get("HTTP_HOST")
+        if not host or "," in host:
+            return self._on_odd_host(host, environ, start_response)
+        entry = self._peek(environ.get("PATH_INFO", ""))
+        if entry is None or not entry.fresh:
+            return self._on_miss(environ, start_response)
+        return self._answer(entry, environ, start_response)
+
+    def _on_odd_host(
+        self, host: str | None, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        # RFC 9112 §3.2. Servers join the lines of a field with commas; HTTP/1.0 has no Host.
+        place = place_of(environ.get("PATH_INFO", ""))
+        if host or environ.get("SERVER_PROTOCOL") == "HTTP/1.1":
+            return self._refuse(400, place.format if place else None, environ, start_response)
+        return self._on_miss(environ, start_response)
+
+    def _on_miss(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        place = place_of(environ.get("PATH_INFO", ""))
+        if place is None:
+            return self._by_flask(environ, start_response)
+        if environ["REQUEST_METHOD"] not in {"GET", "HEAD"}:
+            return self._refuse(405, place.format, environ, start_response)
+        try:
+            entry = self._cache.at_hand(place) or self._found(place)
+        except FeedUnavailableError:
+            return self._refuse(503, place.format, environ, start_response)
+        if entry is None:
+            self._counts[place.format][404] += 1
+            return self._app(environ, start_response)
+        return self._answer(entry, environ, start_response)
+
+    def _found(self, place: Place) -> Entry | None:
+        if not self._slots.take():
+            held = self._cache.at_hand(place, even_forgotten=True)
+            if held is None:
+                raise FeedUnavailableError(f"{place.path}: too many requests wait for the store")
+            return held
+        try:
+            return self._cache.find(place)
+        finally:
+            self._slots.give_back()
+
+    def _by_flask(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if environ.get("PATH_INFO") == _ALIVE:
+            return self._app(environ, start_response)
+        if not self._slots.take():
+            return self._refuse(503, None, environ, start_response)
+        try:
+            return self._app(environ, start_response)
+        finally:
+            self._slots.give_back()
+
+    def _answer(
+        self, entry: Entry, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        entry.used = True
+        method = environ["REQUEST_METHOD"]
+        if method != "GET" and method != "HEAD":
+            return self._refuse(405, entry.format, environ, start_response)
+        accept_encoding = environ.get("HTTP_ACCEPT_ENCODING")
+        try:
+            coding = self._codings[accept_encoding]
+        except KeyError:
+            coding = self._remembered(accept_encoding)
+        if coding is None:
+            return self._refuse(406, entry.format, environ, start_response)
+        variant = entry.variants.get(coding) or self._cache.variant(entry, coding)
+        now = self._clock()
+        if now > variant.ready_until:
+            if now > entry.shown_until:
+                return self._on_miss(environ, start_response)
+            variant = entry.variants[coding] = nearer_expiry(variant, now)
+        status = conditional_status(
+            variant,
+            now,
+            environ.get("HTTP_IF_MATCH"),
+            environ.get("HTTP_IF_UNMODIFIED_SINCE"),
+            environ.get("HTTP_IF_NONE_MATCH"),
+            environ.get("HTTP_IF_MODIFIED_SINCE"),
+        )
+        if status == 412:
+            return self._refuse(412, entry.format, environ, start_response)
+        self._counts[entry.format][status] += 1
+        headers = [*variant.headers_304] if status == 304 else headers_at(variant, now)
+        # What a browser sends when somebody follows a link or enters an address, and no feed reader does:
+        # https://www.w3.org/TR/fetch-metadata/#sec-fetch-dest-header
+        if environ.get("HTTP_SEC_FETCH_DEST") == "document" and entry.format != "json":
+            headers = opened_as_page(headers)
+        if status == 304:
+            start_response("304 Not Modified", headers)
+            return []
+        start_response("200 OK", headers)
+        return [variant.body] if method == "GET" else []
+
+    def _remembered(self, accept_encoding: str | None) -> Coding | None:
+        coding = choose_coding(accept_encoding)
+        if len(accept_encoding or "") <= _CODING_FIELD_KEPT:
+            if len(self._codings) >= _CODINGS_KEPT:
+                self._codings.clear()
+            self._codings[accept_encoding] = coding
+        return coding
+
+    def _refuse(
+        self, status: int, fmt: Format | None, environ: "WSGIEnvironment", start_response: "StartResponse"
+    ) -> Iterable[bytes]:
+        refusal = REFUSALS[status]
+        if fmt:
+            self._counts[fmt][status] += 1
+        start_response(refusal.status, [*refusal.headers])
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [refusal.body]
