@@ -2,29 +2,31 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 from flask import Flask, Response, request
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from werkzeug.test import Client, TestResponse
+from werkzeug.test import Client
 
-from feedsvc.model import Format, Representation, Site
-from feedsvc.web import caching, feeds
+from feedsvc.web import caching, feed_cache
 from feedsvc.web.caching import Variant, ready_variant
 from feedsvc.web.encoding import Coding
-from feedsvc.web.feeds import (
-    Entry,
-    FeedCache,
-    FeedCounters,
-    FeedUnavailableError,
-    Place,
-    ShortCut,
-    blueprint,
-    place_of,
+from feedsvc.web.feed_cache import Entry, FeedCache, FeedUnavailableError, place_of
+from tests.shelves import (
+    BODY,
+    CHANGED,
+    SITE,
+    Service,
+    Shelf,
+    feed,
+    found_in,
+    made_cache,
+    made_service,
+    place,
 )
 
 if TYPE_CHECKING:
@@ -32,104 +34,10 @@ if TYPE_CHECKING:
 
 often = settings(max_examples=200, deadline=None)
 
-SITE = Site(
-    name="The Daily Example", url="https://news.example.org", language="en", authority="a.example,2026"
-)
-CHANGED = datetime(2026, 2, 11, 14, 0, 5, tzinfo=UTC)
-BODY = b"<rss><channel><title>Harbour reopens</title></channel></rss>" * 60
-
-
-def feed(key: str = "all", fmt: Format = "rss", body: bytes = BODY, digest: str = "d1") -> Representation:
-    return Representation(key, fmt, key.title(), body, digest, CHANGED, 300)
-
-
-@dataclass
-class Shelf:
-    """A store of representations that can be broken, and counts what it is asked."""
-
-    feeds: dict[tuple[str, Format], Representation] = field(default_factory=dict)
-    broken: bool = False
-    asked: list[tuple[str, Format]] = field(default_factory=list)
-    during_load: Callable[[], None] | None = None
-
-    def put(self, *published: Representation) -> None:
-        for one in published:
-            self.feeds[one.key, one.format] = one
-
-    def load(self, key: str, fmt: Format) -> Representation | None:
-        self.asked.append((key, fmt))
-        found = self.feeds.get((key, fmt))
-        if self.during_load:
-            self.during_load()
-        if self.broken:
-            raise OSError("the store is gone")
-        return found
-
-
-@dataclass
-class Hands:
-    """A clock moved by hand, in seconds."""
-
-    at: float = 1_000.0
-
-    def __call__(self) -> float:
-        return self.at
-
-
-@dataclass
-class Service:
-    """The short cut around a real Flask application, and everything a test wants to reach into."""
-
-    shelf: Shelf
-    cache: FeedCache
-    counters: FeedCounters
-    clock: Hands
-    short_cut: ShortCut
-    client: Client
-
-    def get(self, path: str, method: str = "GET", **headers: str) -> TestResponse:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return self.client.open(path, method=method, headers=named)
-
-
-def made_cache(shelf: Shelf, max_bytes: int = 10_000_000, clock: Hands | None = None) -> FeedCache:
-    return FeedCache(
-        shelf.load,
-        max_bytes=max_bytes,
-        site=SITE,
-        stale_while_revalidate=60,
-        stale_if_error=86_400,
-        clock=clock or Hands(),
-    )
-
-
-def made_service(*published: Representation, max_bytes: int = 10_000_000) -> Service:
-    shelf = Shelf()
-    shelf.put(*published)
-    clock, counters = Hands(), FeedCounters()
-    cache = made_cache(shelf, max_bytes, clock)
-    flask = Flask("around")
-    flask.register_blueprint(blueprint())
-    flask.add_url_rule("/page", view_func=lambda: "a page")
-    short_cut = ShortCut(flask.wsgi_app, cache, counters, clock=lambda: CHANGED.timestamp() + 3600)
-    return Service(shelf, cache, counters, clock, short_cut, Client(short_cut))
-
 
 @pytest.fixture
 def service() -> Service:
     return made_service(feed(), feed("tags/сирия", "atom"), feed("sections/world/asia", "json"))
-
-
-def place(key: str = "all", fmt: Format = "rss") -> Place:
-    found = place_of(f"/feeds/{key}.{fmt}".encode().decode("latin-1"))
-    assert found is not None
-    return found
-
-
-def found_in(cache: FeedCache, wanted: Place) -> Entry:
-    entry = cache.find(wanted)
-    assert entry is not None
-    return entry
 
 
 # Paths
@@ -561,7 +469,7 @@ def test_slow_reload_holds_nobody_up_who_can_do_without() -> None:
 
 
 def test_cache_stays_whole_under_readers_and_a_follower(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(feeds, "_PATIENCE_SECONDS", 20)  # a busy machine must not look like a slow store
+    monkeypatch.setattr(feed_cache, "_PATIENCE_SECONDS", 20)  # a busy machine must not look like a slow store
     shelf = Shelf()
     keys = [f"tags/t{number}" for number in range(12)]
     shelf.put(*(feed(key) for key in keys))

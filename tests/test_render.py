@@ -290,6 +290,21 @@ def test_channel_says_who_answers_for_it_and_shows_its_logo() -> None:
     )
 
 
+def test_summary_that_looks_like_html_is_shown_as_it_was_written() -> None:
+    body = body_of(feed_of(article(summary="5 < 6 & <script>x</script>")), "rss")
+    described = etree.fromstring(body)[0].findtext("item/description")
+    assert described == "5 &lt; 6 &amp; &lt;script&gt;x&lt;/script&gt;"
+
+
+def test_atom_entry_says_its_language_where_it_is_another() -> None:
+    feed = feed_of(article("a", language="nl"), article("b"))
+    entries = etree.fromstring(body_of(feed, "atom")).findall(f"{ATOM}entry")
+    assert [dict(entry.attrib) for entry in entries] == [
+        {"{http://www.w3.org/XML/1998/namespace}lang": "nl"},
+        {},
+    ]
+
+
 def test_summary_feeds_hold_no_body() -> None:
     feed = feed_of(article(summary="In short.", body="The secret full text."), content="summary")
     for fmt in FORMATS:

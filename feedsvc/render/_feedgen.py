@@ -79,7 +79,9 @@ class _EntryElements(_Elements, BaseEntryExtension):  # type: ignore[misc] # fee
 
 
 class Entry(feedgen.entry.FeedEntry):  # type: ignore[misc] # feedgen has no types
-    """One RSS item or Atom entry."""
+    """One RSS item or Atom entry; `language` becomes the Atom entry's xml:lang."""
+
+    language: str | None = None
 
     def atom_entry(self, extensions: bool = True) -> etree._Element:
         """The entry element, its links with all their attributes and its texts with their type."""
@@ -89,6 +91,8 @@ class Entry(feedgen.entry.FeedEntry):  # type: ignore[misc] # feedgen has no typ
             for name in _LINK_ATTRIBUTES:
                 if link.get(name):
                     element.set(name, link[name])
+        if self.language:
+            entry.set("{http://www.w3.org/XML/1998/namespace}lang", self.language)
         return _typed(entry)
 
 

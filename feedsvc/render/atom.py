@@ -65,6 +65,7 @@ def generator(feed: Feed) -> Generator:
 def add_entry(document: Generator, feed: Feed, story: Story) -> Entry:
     """Add the entry of one story to a feed."""
     entry = document.new_entry()
+    entry.language = None if story.language == feed.site.language else story.language
     entry.id(story.id)
     entry.title(story.title or story.summary or _EMPTY_TITLE)
     entry.updated(story.modified)

@@ -3,6 +3,7 @@
 Pure: Feed and Story in, bytes out.
 """
 
+import html
 from collections.abc import Mapping
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -76,7 +77,8 @@ def add_item(channel: Generator, feed: Feed, story: Story) -> Entry:
     if story.title:
         item.title(story.title)
     item.link(href=story.url)
-    item.description(story.summary)
+    # Readers take a description for HTML, whatever it looks like; a summary is plain text.
+    item.description(html.escape(story.summary, quote=False))
     if feed.content == "full" and story.html:
         item.content(story.html)
     by_url = profile.guid == "url"

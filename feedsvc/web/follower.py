@@ -24,8 +24,8 @@ class Follower:
     """Tells a cache which representations changed.
 
     `forget` takes those that changed, `forget_all` is for when it isn't known which; `on_beat` is called
-    after each look. With `parent`, a process id, the worker ends when that process is gone: nobody would
-    stop or replace it any more.
+    after each look, and a failure of its own is logged and changes nothing. With `parent`, a process id, the
+    worker ends when that process is gone: nobody would stop or replace it any more.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Follower:
         self._seen = now
 
     def _follow(self) -> None:
-        failing = False
+        failing = beat_failing = False
         while not self._stopping.wait(_PAUSE if failing else _INTERVAL):
             if self._parent is not None and os.getppid() != self._parent:
                 log.warning("parent_gone", parent=self._parent)
@@ -76,10 +76,20 @@ class Follower:
                 return
             try:
                 self.look()
-                self._on_beat()
             except Exception as error:  # the store is gone: what is in memory goes on being served
                 if not failing:
                     log.warning("store_unreachable", error=repr(error))
                 failing = True
             else:
                 failing = False
+                beat_failing = self._beat(beat_failing)
+
+    def _beat(self, was_failing: bool) -> bool:
+        """Call `on_beat`; returns whether it failed, which is logged when it begins to."""
+        try:
+            self._on_beat()
+        except Exception as error:
+            if not was_failing:
+                log.warning("beat_failed", error=repr(error))
+            return True
+        return False

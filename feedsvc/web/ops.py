@@ -31,8 +31,8 @@ def blueprint(
 ) -> Blueprint:
     """The endpoints for operators: GET and HEAD only, and never cached.
 
-    `counters` gives how many requests for feeds this process answered, by (format, status). It is ready if
-    something was published and the refresher ran within `fresh_within`. `clock` returns aware UTC.
+    `counters` gives how many requests for feeds all workers together answered, by (format, status). It is
+    ready if something was published and the refresher ran within `fresh_within`. `clock` returns aware UTC.
     """
     registry = CollectorRegistry()
     registry.register(_Numbers(store, counters, clock))
@@ -98,7 +98,11 @@ class _Numbers(Collector):
         self._clock = clock
 
     def collect(self) -> Iterator[Metric]:
-        yield InfoMetricFamily("feedsvc", "The feedsvc that answers.", {"version": __version__})
+        yield InfoMetricFamily(
+            "feedsvc",
+            "The feedsvc that answers; the numbers of the process are those of one worker.",
+            {"version": __version__},
+        )
         yield self._requests()
         gauges: list[Metric] = []
         try:
@@ -112,7 +116,7 @@ class _Numbers(Collector):
     def _requests(self) -> CounterMetricFamily:
         requests = CounterMetricFamily(
             "feedsvc_feed_requests",
-            "Requests for feeds that this process answered.",
+            "Requests for feeds, answered by all workers together.",
             labels=["format", "status"],
         )
         for (fmt, status), count in sorted(self._counters().items()):

@@ -25,7 +25,7 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 from feedsvc import selection
 from feedsvc.model import Article, FeedSettings, Site
 from feedsvc.selection import PUBLIC, Rules
-from feedsvc.store import articles
+from feedsvc.store import articles, tombstones
 from feedsvc.store.schema import Store
 from feedsvc.urls import page_path, page_url, story_path
 from feedsvc.web import opml, sitemap
@@ -77,6 +77,7 @@ def blueprint(store: Store, rules: Rules, clock: Callable[[], datetime]) -> Blue
     """
     pages = _Pages(store, rules, clock)
     routes = Blueprint("pages", __name__)
+    routes.before_app_request(_refuse_other_cases)
     routes.record(lambda state: state.app.extensions.update({_EXTENSION: pages.templates}))
     views: dict[str, tuple[str, Callable[..., WerkzeugResponse]]] = {
         "home": ("/", pages.home),
@@ -196,7 +197,7 @@ class _Pages:
             article = found.get(story_id) or found.get(normalised)
             shown = self._shown([article] if article else [], 1, now)
             if not shown:
-                return _refused(article, story_id, now)
+                return _refused(connection, article, story_id, now)
             article = shown[0]
             directory = self._directory.at(connection)
             key = f"sections/{article.section}" if article.section else "all"
@@ -287,6 +288,13 @@ def _templates(site: Site) -> Environment:
     return env
 
 
+def _refuse_other_cases() -> None:
+    """Methods are case-sensitive (RFC 9110 §9.1), which Werkzeug does not go by: `get` is not GET."""
+    method = request.environ["REQUEST_METHOD"]
+    if method != method.upper():
+        raise MethodNotAllowed(["GET", "HEAD"])
+
+
 def _normalised(name: str) -> str:
     """A part of the path as it may stand in a feed key or an id: NFC, as slugs are."""
     # No slug has a control character, and PostgreSQL raises on NUL.
@@ -295,12 +303,14 @@ def _normalised(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def _refused(article: Article | None, story_id: str, now: datetime) -> WerkzeugResponse:
+def _refused(
+    connection: Connection, article: Article | None, story_id: str, now: datetime
+) -> WerkzeugResponse:
     """The answer instead of a story that may not be seen: 410 if it once could be, else 404.
 
     Nothing that was not public before may be told from it, least of all that there is such a story.
     """
-    if article is None or article.status == "draft" or now < article.visible_from:
+    if article is None or now < article.visible_from or not _was_seen(connection, article):
         if story_id.endswith("/"):
             return _moved(story_path(story_id.rstrip("/")))
         abort(404)
@@ -308,6 +318,16 @@ def _refused(article: Article | None, story_id: str, now: datetime) -> WerkzeugR
     if article.status == "withdrawn":
         reason = f"This story was withdrawn. {article.withdrawal}".strip()
     return abort(410, description=reason)
+
+
+def _was_seen(connection: Connection, article: Article) -> bool:
+    """Whether anybody could see a story that is due, and may not be seen now."""
+    if article.status == "withdrawn":
+        # A story that was never let out leaves no tombstone.
+        return tombstones.known(connection, article.id)
+    return article.status == "published" and (
+        article.expires is None or article.visible_from < article.expires
+    )
 
 
 def _unavailable(error: Exception) -> HTTPException:

@@ -4,6 +4,7 @@ Pure: no store, no clock, no request. Whether a story may be seen at all was dec
 """
 
 import html
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -97,7 +98,10 @@ class Teaser:
 
 @dataclass(frozen=True, slots=True)
 class StoryPage:
-    """A story as its own page shows it. `body` is safe HTML; `linked_data` is schema.org's NewsArticle."""
+    """A story as its own page shows it. `linked_data` is schema.org's NewsArticle.
+
+    `body` is safe HTML that fits below the page's own h1.
+    """
 
     title: str
     url: str
@@ -163,7 +167,7 @@ def story_page(site: Site, article: Article, section: PageLink | None) -> StoryP
         dateline=article.dateline,
         correction=article.correction,
         lead=pictures[0] if pictures else None,
-        body=body,
+        body=_within_page(body),
         pictures=pictures[1:],
         attachments=_attachments(article, url),
         tags=tuple(PageLink(tag.label, urls.page_path(f"tags/{tag.slug}")) for tag in article.tags),
@@ -171,6 +175,29 @@ def story_page(site: Site, article: Article, section: PageLink | None) -> StoryP
         preview=preview,
         linked_data=_linked_data(site, article, url, description, preview),
     )
+
+
+_TAG = re.compile(r'<(/?)([a-z][a-z0-9]*)((?: [^\s"=<>]+="[^"]*")*)>')
+"""A tag as the sanitiser writes it. Each is matched, so that none is found inside an attribute's value."""
+
+
+def _within_page(body: str) -> str:
+    """Safe HTML (what `to_html` returns) as a part of the page, whose only h1 is the headline.
+
+    The headings of a body that has an h1 all go down by one, so that their order stays. A picture that comes
+    without alt is taken for decoration: else screen readers would read its URL out.
+    """
+    has_h1 = "<h1" in body
+
+    def fitting(tag: re.Match[str]) -> str:
+        slash, name, attributes = tag.groups()
+        if name == "img" and ' alt="' not in attributes:
+            return f'<img{attributes} alt="">'
+        if has_h1 and len(name) == 2 and name[0] == "h" and name[1] in "12345":
+            return f"<{slash}h{int(name[1]) + 1}{attributes}>"
+        return tag[0]
+
+    return _TAG.sub(fitting, body) if has_h1 or "<img" in body else body
 
 
 def headline(article: Article, url: str) -> str:

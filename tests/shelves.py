@@ -1,0 +1,114 @@
+"""A shelf of feeds in place of the store, clocks moved by hand, and the short cut around them, for tests."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from flask import Flask
+from werkzeug.test import Client, TestResponse
+
+from feedsvc.model import Format, Representation, Site
+from feedsvc.web.feed_cache import Entry, FeedCache, Place, place_of
+from feedsvc.web.feeds import blueprint
+from feedsvc.web.short_cut import FeedCounters, ShortCut
+
+SITE = Site(
+    name="The Daily Example", url="https://news.example.org", language="en", authority="a.example,2026"
+)
+CHANGED = datetime(2026, 2, 11, 14, 0, 5, tzinfo=UTC)
+BODY = b"<rss><channel><title>Harbour reopens</title></channel></rss>" * 60
+
+
+def feed(key: str = "all", fmt: Format = "rss", body: bytes = BODY, digest: str = "d1") -> Representation:
+    return Representation(key, fmt, key.title(), body, digest, CHANGED, 300)
+
+
+@dataclass
+class Shelf:
+    """A store of representations that can be broken, and counts what it is asked."""
+
+    feeds: dict[tuple[str, Format], Representation] = field(default_factory=dict)
+    broken: bool = False
+    asked: list[tuple[str, Format]] = field(default_factory=list)
+    during_load: Callable[[], None] | None = None
+
+    def put(self, *published: Representation) -> None:
+        for one in published:
+            self.feeds[one.key, one.format] = one
+
+    def load(self, key: str, fmt: Format) -> Representation | None:
+        self.asked.append((key, fmt))
+        found = self.feeds.get((key, fmt))
+        if self.during_load:
+            self.during_load()
+        if self.broken:
+            raise OSError("the store is gone")
+        return found
+
+
+@dataclass
+class Hands:
+    """A clock moved by hand, in seconds."""
+
+    at: float = 1_000.0
+
+    def __call__(self) -> float:
+        return self.at
+
+
+@dataclass
+class Service:
+    """The short cut around a real Flask application, and everything a test wants to reach into."""
+
+    shelf: Shelf
+    cache: FeedCache
+    counters: FeedCounters
+    clock: Hands
+    calendar: Hands
+    short_cut: ShortCut
+    client: Client
+
+    def get(self, path: str, method: str = "GET", **headers: str) -> TestResponse:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.client.open(path, method=method, headers=named)
+
+
+def made_cache(
+    shelf: Shelf, max_bytes: int = 10_000_000, clock: Hands | None = None, calendar: Hands | None = None
+) -> FeedCache:
+    """A cache over the shelf."""
+    return FeedCache(
+        shelf.load,
+        max_bytes=max_bytes,
+        site=SITE,
+        stale_while_revalidate=60,
+        stale_if_error=86_400,
+        clock=clock or Hands(),
+        calendar=calendar or Hands(CHANGED.timestamp() + 3600),
+    )
+
+
+def made_service(*published: Representation, max_bytes: int = 10_000_000, slow: int = 3) -> Service:
+    """A service with these feeds on its shelf, an hour after they changed."""
+    shelf = Shelf()
+    shelf.put(*published)
+    clock, calendar, counters = Hands(), Hands(CHANGED.timestamp() + 3600), FeedCounters()
+    cache = made_cache(shelf, max_bytes, clock, calendar)
+    flask = Flask("around")
+    flask.register_blueprint(blueprint())
+    flask.add_url_rule("/page", view_func=lambda: "a page")
+    flask.add_url_rule("/healthz", view_func=lambda: "ok")
+    short_cut = ShortCut(flask.wsgi_app, cache, counters, slow=slow)
+    return Service(shelf, cache, counters, clock, calendar, short_cut, Client(short_cut))
+
+
+def place(key: str = "all", fmt: Format = "rss") -> Place:
+    found = place_of(f"/feeds/{key}.{fmt}".encode().decode("latin-1"))
+    assert found is not None
+    return found
+
+
+def found_in(cache: FeedCache, wanted: Place) -> Entry:
+    entry = cache.find(wanted)
+    assert entry is not None
+    return entry
