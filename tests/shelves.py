@@ -96,8 +96,8 @@ def made_service(*published: Representation, max_bytes: int = 10_000_000, slow: 
     cache = made_cache(shelf, max_bytes, clock, calendar)
     flask = Flask("around")
     flask.register_blueprint(blueprint())
-    flask.add_url_rule("/page", view_func=lambda: "a page")
-    flask.add_url_rule("/healthz", view_func=lambda: "ok")
+    flask.add_url_rule("/page", "page", lambda: "a page")
+    flask.add_url_rule("/healthz", "healthz", lambda: "ok")
     short_cut = ShortCut(flask.wsgi_app, cache, counters, slow=slow)
     return Service(shelf, cache, counters, clock, calendar, short_cut, Client(short_cut))
 

@@ -1,7 +1,9 @@
 import gzip
+import re
 import zlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from math import floor, inf
 
 import brotli  # type: ignore[import-untyped]
 import pytest
@@ -14,6 +16,7 @@ from feedsvc.model import Format, Representation, Site
 from feedsvc.web.caching import (
     CODINGS,
     REFUSALS,
+    Freshness,
     Variant,
     cache_control,
     choose_coding,
@@ -23,6 +26,7 @@ from feedsvc.web.caching import (
     http_date,
     matches_strongly,
     matches_weakly,
+    nearer_expiry,
     parse_http_date,
     ready_variant,
 )
@@ -438,10 +442,65 @@ def test_every_coding_has_its_own_tag() -> None:
 
 
 def test_cache_control_takes_seconds() -> None:
-    assert cache_control(60, 30, 0) == "public, max-age=60, stale-while-revalidate=30, stale-if-error=0"
+    always = Freshness(60, 30, 0)
+    assert cache_control(always, NOW) == "public, max-age=60, stale-while-revalidate=30, stale-if-error=0"
 
 
-@pytest.mark.parametrize("code", [405, 406, 412, 503])
+@pytest.mark.parametrize(
+    ("left", "expected"),
+    [
+        (86_700, "max-age=300, stale-while-revalidate=60, stale-if-error=86400"),
+        (86_699.9, "max-age=300, stale-while-revalidate=60, stale-if-error=86399"),
+        (360, "max-age=300, stale-while-revalidate=60, stale-if-error=60"),
+        (301.5, "max-age=300, stale-while-revalidate=1, stale-if-error=1"),
+        (300, "max-age=300, must-revalidate"),
+        (20.9, "max-age=20, must-revalidate"),
+        (0.4, "max-age=0, must-revalidate"),
+        (-3, "max-age=0, must-revalidate"),
+    ],
+)
+def test_limits_are_cut_or_left_out_ahead_of_an_expiry(left: float, expected: str) -> None:
+    assert cache_control(Freshness(300, 60, 86_400, NOW + left), NOW) == f"public, {expected}"
+
+
+seconds = st.integers(0, 100_000)
+
+
+@often
+@given(seconds, seconds, seconds, st.floats(-10, 300_000))
+def test_no_cache_may_show_a_story_after_it_has_expired(
+    max_age: int, on_revalidation: int, on_error: int, left: float
+) -> None:
+    freshness = Freshness(max_age, on_revalidation, on_error, NOW + left)
+    limits = dict(re.findall(r"([a-z-]+)=(\d+)", cache_control(freshness, NOW)))
+    fresh = int(limits.pop("max-age"))
+    until = fresh + max(map(int, limits.values()), default=0)
+    assert until <= max(freshness.valid_until - NOW, 0)
+    wanted = max_age + max(on_revalidation, on_error)
+    assert until == min(wanted, max(floor(freshness.valid_until - NOW), 0))
+
+
+@often
+@given(st.lists(st.floats(0, 90_000), min_size=1, max_size=5).map(sorted))
+def test_variant_near_an_expiry_says_at_each_instant_what_holds_then(instants: list[float]) -> None:
+    expiry = datetime.fromtimestamp(NOW, UTC) + timedelta(seconds=88_000)
+    variant = first = variant_of(replace(FEED, valid_until=expiry), "gzip")
+    for late in instants:
+        now = NOW + late
+        if now > variant.ready_until:
+            variant = nearer_expiry(variant, now)
+        expected = cache_control(Freshness(300, 60, 86_400, expiry.timestamp()), now)
+        assert dict(headers_at(variant, now))["Cache-Control"] == expected
+        assert dict(variant.headers_304)["Cache-Control"] == expected
+    assert [name for name, _ in variant.headers_200] == [name for name, _ in first.headers_200]
+    assert (variant.etag, variant.body) == (first.etag, first.body)
+
+
+def test_feed_in_which_nothing_expires_is_ready_for_ever() -> None:
+    assert PLAIN.ready_until == inf
+
+
+@pytest.mark.parametrize("code", [400, 405, 406, 412, 503])
 def test_refusal_is_small_plain_text_of_the_length_it_says(code: int) -> None:
     refusal = REFUSALS[code]
     headers = dict(refusal.headers)

@@ -137,6 +137,12 @@ def test_metrics_tell_what_the_store_holds_and_what_was_answered(
     assert told["process_resident_memory_bytes"] > 0
 
 
+def test_metrics_say_that_requests_are_those_of_all_workers(client: FlaskClient) -> None:
+    assert "# HELP feedsvc_feed_requests_total Requests for feeds, answered by all workers together." in (
+        client.get("/metrics").text
+    )
+
+
 def test_metrics_of_a_new_store_are_all_there(client: FlaskClient) -> None:
     told = numbers(client)
     assert (told["feedsvc_dirty_oldest_seconds"], told["feedsvc_last_refresh_timestamp_seconds"]) == (0, 0)

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import html
 from sqlalchemy import text
-from werkzeug.test import TestResponse
+from werkzeug.test import TestResponse, create_environ, run_wsgi_app
 
 from feedsvc import selection, urls
 from feedsvc.model import (
@@ -31,7 +31,7 @@ from feedsvc.model import (
     versioned,
 )
 from feedsvc.selection import PUBLIC, Rules
-from feedsvc.store import articles, representations
+from feedsvc.store import articles, representations, tombstones
 from feedsvc.store.articles import Application
 from feedsvc.store.representations import Unpublished
 from feedsvc.store.schema import Store
@@ -72,6 +72,9 @@ class Newsroom:
         ]
         with self.store.write() as tx:
             articles.apply(tx, changes, self.clock())
+            for story in stories:
+                if mark := selection.tombstone(story, self.clock()):
+                    tombstones.bury(tx, mark, selection.keys_of(story), selection.TOMBSTONE_STANDS)
 
     def publish(self, *keys: str, formats: tuple[Format, ...] = FORMATS) -> None:
         """Publish feeds under the titles they have; their bytes do not matter to pages."""
@@ -179,6 +182,13 @@ def test_embargoed_story_is_on_no_page_before_its_hour_and_on_its_pages_from_the
         {"published": NOON + timedelta(microseconds=1)},
         {"status": "withdrawn", "embargo": NOON + timedelta(days=1), "withdrawal": f"{SECRET} was wrong"},
         {"embargo": NOON + timedelta(days=2), "expires": NOON - timedelta(days=1)},
+        {"embargo": NOON - timedelta(minutes=1), "expires": NOON - timedelta(days=1)},
+        {
+            "status": "withdrawn",
+            "embargo": NOON - timedelta(minutes=1),
+            "withdrawn": NOON - timedelta(minutes=2),
+            "withdrawal": f"{SECRET} was wrong",
+        },
     ],
 )
 def test_story_that_was_never_visible_is_answered_like_one_that_there_is_not(
@@ -276,7 +286,7 @@ def test_hostile_words_are_shown_and_never_run(newsroom: Newsroom) -> None:
         assert {script.get("type") for script in page.iter("script")} <= {"application/ld+json"}, path
         assert not page.xpath("//@*[starts-with(name(), 'on')]"), path
         for url in page.xpath("//@href | //@src"):
-            assert re.match(r"https?://[^/]|/(?!/)|#main$", url), (path, url)
+            assert re.match(r"https?://[^/]|/(?!/)|#feedsvc-main$", url), (path, url)
     page = newsroom.page("/stories/a")
     assert shown(page, "//h1") == words
     assert json.loads(page.xpath("//script")[0].text)["headline"] == words
@@ -563,6 +573,52 @@ def test_story_without_a_title_is_called_by_its_first_words(
     assert shown(newsroom.page("/sections/world"), "//h2") == called
 
 
+def test_ids_of_a_body_are_not_those_of_its_page(newsroom: Newsroom) -> None:
+    names = ("main", "feeds", "more-title", "all", "sections")
+    newsroom.put(
+        article("a", section="World", body=" ".join(f'<i id="{name}">x</i>' for name in names)),
+        article("b", section="World"),
+    )
+    newsroom.publish("all", "sections/world")
+    page = newsroom.page("/stories/a")
+    ids = [str(found) for found in page.xpath("//@id")]
+    assert set(names) <= set(ids)
+    assert len(ids) == len(set(ids))
+    for pointer in page.xpath("//*[starts-with(@href, '#')]/@href | //@aria-labelledby"):
+        assert not page.xpath("//div[@class='body']//*[@id=$id]", id=pointer.removeprefix("#")), pointer
+
+
+def test_headline_is_the_only_h1_and_the_headings_of_a_body_keep_their_order(newsroom: Newsroom) -> None:
+    newsroom.put(
+        article("with", body="# One\n\n## Two\n\n<h6 id='s' title='<h1>'>Six</h6>\n\n<hr>\n\n1 <h1 2"),
+        article("without", body="## Two\n\n### Three"),
+    )
+
+    def headings(path: str) -> list[tuple[str, str]]:
+        found = newsroom.page(path).xpath("//article//*[self::h1 or self::h2 or self::h3 or self::h6]")
+        return [(heading.tag, heading.text_content()) for heading in found]
+
+    assert headings("/stories/with") == [
+        ("h1", "Harbour talks resume"), ("h2", "One"), ("h3", "Two"), ("h6", "Six"),
+    ]  # fmt: skip
+    (six,) = newsroom.page("/stories/with").xpath("//h6")
+    assert dict(six.attrib) == {"id": "s", "title": "<h1>"}
+    assert headings("/stories/without") == [
+        ("h1", "Harbour talks resume"), ("h2", "Two"), ("h3", "Three"),
+    ]  # fmt: skip
+
+
+def test_picture_of_which_nothing_is_said_is_decoration(newsroom: Newsroom) -> None:
+    newsroom.put(
+        article(
+            "a", body='<img src="/a.png"><img src="/b.png" title=" alt=&quot;"><img src="/c.png" alt="C">'
+        )
+    )
+    pictures = newsroom.page("/stories/a").xpath("//div[@class='body']//img")
+    assert [picture.attrib["alt"] for picture in pictures] == ["", "", "C"]
+    assert pictures[1].attrib["title"] == ' alt="'
+
+
 def test_more_stories_of_the_section_are_others_that_may_be_seen(newsroom: Newsroom) -> None:
     inside = [article(f"in{n}", section="World/Asia", published=NOON - timedelta(hours=n)) for n in range(9)]
     newsroom.put(
@@ -572,7 +628,7 @@ def test_more_stories_of_the_section_are_others_that_may_be_seen(newsroom: Newsr
         article("elsewhere", section="Sport"),
     )
     page = newsroom.page("/stories/in2")
-    assert shown(page, "//h2[@id='more-title']") == "More Asia stories"
+    assert shown(page, "//h2[@id='feedsvc-more']") == "More Asia stories"
     assert headlines(page) == [page_url(f"stories/in{n}") for n in (0, 1, 3, 4, 5)]
     assert not headlines(newsroom.page("/stories/elsewhere"))
 
@@ -669,6 +725,15 @@ def test_pages_can_only_be_read(small: Newsroom, method: str) -> None:
     for path in (*EVERY, "/tags/unheard", "/stories/unheard"):
         answer = small.get(path, method)
         assert (answer.status_code, answer.headers["Allow"]) == (405, "GET, HEAD"), path
+
+
+@pytest.mark.parametrize("method", ["get", "Head", "post"])
+def test_method_in_another_case_is_another_method(small: Newsroom, method: str) -> None:
+    # Werkzeug's client would write it in capitals.
+    for path in (*EVERY, "/stories/unheard"):
+        environ = create_environ(path) | {"REQUEST_METHOD": method}
+        _, status, headers = run_wsgi_app(small.client.application, environ)
+        assert (status[:3], headers["Allow"]) == ("405", "GET, HEAD"), path
 
 
 @pytest.mark.parametrize(

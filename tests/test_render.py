@@ -93,7 +93,7 @@ def in_one_piece(feed: Feed, fmt: Format) -> bytes:
     document = module.generator(feed)
     for one in told:
         (module.add_item if fmt == "rss" else module.add_entry)(document, feed, one)
-    made: bytes = document.rss_str() if fmt == "rss" else document.atom_str()
+    made: bytes = module.plainly(document.rss_str() if fmt == "rss" else document.atom_str())
     return made
 
 

@@ -8,26 +8,32 @@ from zoneinfo import ZoneInfo
 
 from feedsvc import HOMEPAGE, __version__, urls
 from feedsvc.model import BEGINNING, CONTENT_TYPES, Author, Feed
-from feedsvc.render._feedgen import NAMESPACES, Entry, Generator, present, sub_element
+from feedsvc.render._feedgen import NAMESPACES, Entry, Generator, present, sub_element, with_references
 from feedsvc.render._feedgen import fragment as cut_fragment
 from feedsvc.render._feedgen import shell as cut_shell
 from feedsvc.render.fragments import Shell
-from feedsvc.render.story import Story
+from feedsvc.render.story import UNTITLED, Story
 
 _END = b"</feed>"
-_EMPTY_TITLE = "Untitled"  # RFC 4287 §4.1.2: an entry has exactly one title, and §4.2.14 wants it readable
+# What holds plain text. A text that looks like a reference would be taken for HTML by many a parser.
+_PLAIN = ("title", "subtitle", "summary", "rights", "name")
 
 
 def shell(feed: Feed) -> Shell:
     """The feed without its entries, with its tombstones."""
-    return cut_shell(generator(feed).atom_str(), _END)
+    return cut_shell(plainly(generator(feed).atom_str()), _END)
 
 
 def fragment(feed: Feed, story: Story) -> bytes:
     """The entry of one story, as it stands in any feed."""
     single = _bare()
     add_entry(single, feed, story)
-    return cut_fragment(single.atom_str(), _bare_shell())
+    return plainly(cut_fragment(single.atom_str(), _bare_shell()))
+
+
+def plainly(document: bytes) -> bytes:
+    """A document, or an entry of one, whose plain texts nobody can take for HTML."""
+    return with_references(document, _PLAIN)
 
 
 def generator(feed: Feed) -> Generator:
@@ -67,7 +73,7 @@ def add_entry(document: Generator, feed: Feed, story: Story) -> Entry:
     entry = document.new_entry()
     entry.language = None if story.language == feed.site.language else story.language
     entry.id(story.id)
-    entry.title(story.title or story.summary or _EMPTY_TITLE)
+    entry.title(story.title or story.summary or UNTITLED)
     entry.updated(story.modified)
     entry.published(story.published)
     entry.link(href=story.url, rel="alternate", type="text/html", hreflang=story.language)

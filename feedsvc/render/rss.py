@@ -10,13 +10,37 @@ from zoneinfo import ZoneInfo
 
 from feedsvc import HOMEPAGE, __version__, urls
 from feedsvc.model import BEGINNING, CONTENT_TYPES, Feed, Image, Profile, Tombstone
-from feedsvc.render._feedgen import NAMESPACES, RSS_PREFIXES, Entry, Generator, present, sub_element
+from feedsvc.render._feedgen import (
+    NAMESPACES,
+    RSS_PREFIXES,
+    Entry,
+    Generator,
+    present,
+    sub_element,
+    with_references,
+)
 from feedsvc.render._feedgen import fragment as cut_fragment
 from feedsvc.render._feedgen import shell as cut_shell
 from feedsvc.render.fragments import Shell
-from feedsvc.render.story import Story
+from feedsvc.render.story import UNTITLED, Story
 
 _END = b"</channel>"
+# What holds plain text; beside these the channel's description does, an item's is HTML.
+_PLAIN = (
+    "title",
+    "category",
+    "copyright",
+    "source",
+    "managingEditor",
+    "webMaster",
+    "dc:creator",
+    "dc:contributor",
+    "dc:source",
+    "dc:rights",
+    "media:title",
+    "media:description",
+    "media:credit",
+)
 _SPECIFICATION = "https://www.rssboard.org/rss-specification"
 _WITHDRAWN = "Withdrawn"
 _PERIODS = (("hourly", 3600), ("daily", 86_400), ("weekly", 604_800))
@@ -28,14 +52,20 @@ def shell(feed: Feed) -> Shell:
     if feed.profile.deletion == "status":
         for tombstone in feed.tombstones:
             _add_withdrawn(document, feed, tombstone)
-    return cut_shell(document.rss_str(), _END)
+    return cut_shell(plainly(document.rss_str()), _END)
 
 
 def fragment(feed: Feed, story: Story) -> bytes:
     """The item of one story, as it stands in any channel of the profile."""
     single = _bare(feed.profile)
     add_item(single, feed, story)
-    return cut_fragment(single.rss_str(), _bare_shell(feed.profile))
+    return plainly(cut_fragment(single.rss_str(), _bare_shell(feed.profile)))
+
+
+def plainly(document: bytes) -> bytes:
+    """A document, or an item of one, with its plain texts as the RSS profile wants them."""
+    channel, item, rest = document.partition(b"<item>")
+    return with_references(channel, (*_PLAIN, "description")) + item + with_references(rest, _PLAIN)
 
 
 def generator(feed: Feed) -> Generator:
@@ -74,8 +104,8 @@ def add_item(channel: Generator, feed: Feed, story: Story) -> Entry:
     """Add the item of one story to a channel."""
     profile = feed.profile
     item = channel.new_entry()
-    if story.title:
-        item.title(story.title)
+    if story.title or not story.summary:  # an item needs either
+        item.title(story.title or UNTITLED)
     item.link(href=story.url)
     # Readers take a description for HTML, whatever it looks like; a summary is plain text.
     item.description(html.escape(story.summary, quote=False))
@@ -105,9 +135,7 @@ def add_item(channel: Generator, feed: Feed, story: Story) -> Entry:
 
 
 def _add_people(item: Entry, story: Story) -> None:
-    # RSS's author is an e-mail address, and there is one at most; dc:creator takes every name.
-    for author in [author for author in story.authors if author.email][:1]:
-        item.author(name=author.name, email=author.email)
+    # RSS's own author is one e-mail address; dc:creator takes every name. Validators refuse both together.
     for author in story.authors:
         item.elements.add("dc:creator", author.name)
     for contributor in story.contributors:

@@ -16,6 +16,8 @@ from feedsvc.model import Article, Author, Enclosure, Image, Site
 from feedsvc.slugs import humanized
 
 _SUMMARY_LENGTH = 300
+UNTITLED = "Untitled"
+"""What a story without a title is called where a format must have one (RFC 4287 §4.1.2)."""
 _SENTENCE_END = re.compile(r"(?<=[.!?…。！？])[\"'”’»)]*\s+")
 
 

@@ -1,0 +1,69 @@
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from structlog.testing import capture_logs
+
+from feedsvc.store import representations
+from feedsvc.store.representations import Unpublished
+from feedsvc.store.schema import Store
+from feedsvc.web.follower import Follower
+from tests.stories import NOON
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = Store(f"sqlite:///{tmp_path / 'feedsvc.db'}")
+    yield opened
+    opened.close()
+
+
+class Heart:
+    """What is done on each beat: it can fail, and tells when it has beaten so many times."""
+
+    def __init__(self, times: int) -> None:
+        self.failing = True
+        self.beaten = threading.Event()
+        self._left = times
+
+    def beat(self) -> None:
+        self._left -= 1
+        if self._left <= 0:
+            self.beaten.set()
+        if self.failing:
+            raise OSError("the disk is full")
+
+
+def test_failing_beat_is_no_failure_of_the_store_and_is_logged_once(store: Store) -> None:
+    heart, forgotten = Heart(times=4), list[str]()
+    forgot = threading.Event()
+
+    def forget(changed: object) -> None:
+        forgotten.extend(key for key, _ in changed)  # type: ignore[attr-defined]
+        forgot.set()
+
+    with capture_logs() as logged:
+        follower = Follower(store, forget, lambda: None, heart.beat)
+        follower.look()
+        follower.start()
+        assert heart.beaten.wait(5)
+        with store.write() as tx:
+            representations.publish(tx, [Unpublished("all", "rss", "T", b"<rss/>", "d", 300, NOON)], NOON)
+        assert forgot.wait(5)
+        follower.stop()
+    assert forgotten == ["all"]
+    assert [entry["event"] for entry in logged] == ["beat_failed"]
+
+
+def test_store_that_is_gone_is_logged_once_and_beats_stop(store: Store) -> None:
+    heart = Heart(times=1)
+    with store.write() as tx:
+        tx.execute(text("DROP TABLE meta"))
+    with capture_logs() as logged:
+        follower = Follower(store, lambda _: None, lambda: None, heart.beat)
+        follower.start()
+        assert not heart.beaten.wait(1.5)
+        follower.stop()
+    assert [entry["event"] for entry in logged] == ["store_unreachable"]
