@@ -24,6 +24,18 @@ from feedsvc.store import articles, dirty, representations
 from feedsvc.store.schema import Store
 
 
+# Other names of fields, for finding the line one is written in.
+_ALSO = {
+    "author": ("byline", "creator"),
+    "enclosure": ("audio", "podcast"),
+    "expires": ("expiry_?date",),
+    "image": ("cover", "hero", "featured_image", "thumbnail"),
+    "language": ("lang",),
+    "updated": ("lastmod", "modified"),
+    "url": ("permalink", "canonical(?:_url)?", "link"),
+}
+
+
 class Finding(NamedTuple):
     """Something to mend: the story file or feed, the line (1 for a feed), the rule, and what to do."""
 
@@ -42,7 +54,7 @@ def check(
     """Load every story and build every feed, as a refresh would; returns what is wrong, by place and line."""
     if not root.is_dir():
         wanted = "make it, or have store.content name the folder of stories"
-        return [Finding(str(root), 1, "content-missing", f"there is no such folder; {wanted}")]
+        return [Finding(str(root), 1, "folder-missing", f"there is no such folder; {wanted}")]
     with tempfile.TemporaryDirectory(prefix="feedsvc-check-") as folder:
         store = Store(f"sqlite:///{folder}/check.db")
         refresher = Refresher(store, root, load_rules, rules)
@@ -90,7 +102,10 @@ class _Places:
     def _line(self, path: str, field: str) -> int:
         """The line the field is written in, as far as a look at the text can tell; else the first."""
         text = (self._root / path).read_text("utf-8", "replace")
-        found = re.search(rf"^[ \t]*[\"']?{field}s?[\"']?[ \t]*[:=]", text, re.IGNORECASE | re.MULTILINE)
+        names = "|".join((f"{field}s?", *_ALSO.get(field, ())))
+        found = re.search(
+            rf"^[ \t\[]*[\"']?(?:{names})[\"'\]]*[ \t]*(?:[:=]|$)", text, re.IGNORECASE | re.MULTILINE
+        )
         return text.count("\n", 0, found.start()) + 1 if field and found else 1
 
 

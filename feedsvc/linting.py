@@ -73,12 +73,12 @@ def _media(article: Article, told: Story, _now: datetime) -> Iterator[Remark]:
             yield Remark("enclosure-type", "enclosure", f"enclosure: {one.url!r} has no type; {wanted}")
     lost = sum(image.may_syndicate for image in article.images) - len(told.images)
     if lost or len(article.enclosures) > len(told.enclosures):
-        yield Remark("media-url", "images", "a picture or file is not on the web; write an http or https URL")
+        yield Remark("media-url", "image", "a picture or file is not on the web; write an http or https URL")
     for image in article.images:
         if not image.alt and not image.caption:
             wanted = "write alt: and what it shows"
             yield Remark(
-                "image-alt", "images", f"images: {image.url!r} has neither alt nor caption; {wanted}"
+                "image-alt", "image", f"images: {image.url!r} has neither alt nor caption; {wanted}"
             )
 
 
@@ -134,7 +134,7 @@ def lint_profile(feed: Feed) -> Iterator[tuple[Article, Remark]]:
                 wanted = f"{profile.name} takes {profile.image_width} and more; write width: or take another"
                 yield (
                     article,
-                    Remark("profile-image-width", "images", f"images: {image.url} {seen}; {wanted}"),
+                    Remark("profile-image-width", "image", f"images: {image.url} {seen}; {wanted}"),
                 )
 
 

@@ -1,8 +1,10 @@
+import logging
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
@@ -18,6 +20,14 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened = Store(f"sqlite:///{tmp_path / 'feedsvc.db'}")
     yield opened
     opened.close()
+
+
+@pytest.fixture(autouse=True)
+def _warnings_are_logged() -> Iterator[None]:
+    before = structlog.get_config()["wrapper_class"]
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    yield
+    structlog.configure(wrapper_class=before)
 
 
 class Heart:
@@ -64,6 +74,6 @@ def test_store_that_is_gone_is_logged_once_and_beats_stop(store: Store) -> None:
     with capture_logs() as logged:
         follower = Follower(store, lambda _: None, lambda: None, heart.beat)
         follower.start()
-        assert not heart.beaten.wait(1.5)
+        assert not heart.beaten.wait(1.3)  # two looks
         follower.stop()
     assert [entry["event"] for entry in logged] == ["store_unreachable"]
