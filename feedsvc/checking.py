@@ -23,7 +23,6 @@ from feedsvc.selection import PUBLIC, Rules
 from feedsvc.store import articles, dirty, representations
 from feedsvc.store.schema import Store
 
-
 # Other names of fields, for finding the line one is written in.
 _ALSO = {
     "author": ("byline", "creator"),

@@ -77,9 +77,7 @@ def _media(article: Article, told: Story, _now: datetime) -> Iterator[Remark]:
     for image in article.images:
         if not image.alt and not image.caption:
             wanted = "write alt: and what it shows"
-            yield Remark(
-                "image-alt", "image", f"images: {image.url!r} has neither alt nor caption; {wanted}"
-            )
+            yield Remark("image-alt", "image", f"images: {image.url!r} has neither alt nor caption; {wanted}")
 
 
 def _notes(article: Article, _told: Story, _now: datetime) -> Iterator[Remark]:

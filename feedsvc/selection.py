@@ -61,9 +61,8 @@ def tombstone(article: Article, seen: datetime) -> Tombstone | None:
     return Tombstone(article.id, at.replace(microsecond=0), article.withdrawal)
 
 
-def rank(article: Article, key: str, customs: Mapping[str, CustomFeed]) -> datetime:
-    """The instant by which a feed orders the story, newest first."""
-    custom = customs.get(key)
+def rank(article: Article, custom: CustomFeed | None) -> datetime:
+    """The instant by which a feed orders the story, newest first; `custom` is how an editor defined it."""
     return article.modified if custom and custom.order == "updated" else article.visible_from
 
 
@@ -117,6 +116,10 @@ class Rules:
     default: FeedSettings = field(default_factory=FeedSettings)
     by_key: Mapping[str, FeedSettings] = field(default_factory=dict)
     customs: tuple[CustomFeed, ...] = ()
+
+    def custom(self, key: str) -> CustomFeed | None:
+        """The definition of a feed that an editor defined."""
+        return next((custom for custom in self.customs if key == f"custom/{custom.name}"), None)
 
     def settings(self, key: str) -> FeedSettings:
         """What is set for one feed."""

@@ -6,8 +6,9 @@ from pathlib import Path
 import feedsvc
 
 ROOT = Path(feedsvc.__file__).parent
-LEAVES = {"feedsvc", "errors", "model", "slugs", "urls"}
+LEAVES = {"feedsvc", "characters", "errors", "model", "slugs", "urls"}
 ALLOWED = {
+    "characters": set(),
     "errors": set(),
     "model": set(),
     "slugs": set(),
@@ -19,7 +20,8 @@ ALLOWED = {
     "config_values": LEAVES | {"config", "profiles", "loading", "selection"},
     "config_reference": {"config", "config_file"},
     "logs": set(),
-    "markup": LEAVES,
+    "embeds": set(),
+    "markup": LEAVES | {"embeds"},
     "loading": LEAVES,
     "store": LEAVES,
     "selection": LEAVES,
@@ -72,4 +74,4 @@ def test_every_module_says_what_it_does_and_none_is_long() -> None:
     for file in ROOT.rglob("*.py"):
         text = file.read_text("utf-8")
         assert ast.get_docstring(ast.parse(text)), file
-        assert len(text.splitlines()) <= 480, f"{file} is long: is it one thing?"
+        assert len(text.splitlines()) <= 440, f"{file} is long: is it one thing?"

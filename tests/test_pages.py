@@ -62,7 +62,7 @@ class Newsroom:
                 article_id=story.id,
                 new=story,
                 ranks={
-                    key: selection.rank(story, key, {})
+                    key: selection.rank(story, None)
                     for key in selection.keys_of(story)
                     if story.status == "published"
                 },

@@ -122,12 +122,18 @@ def test_no_more_wait_at_a_time_than_there_are_slots(monkeypatch: pytest.MonkeyP
     assert [slots.take() for _ in range(2)] == [True, False]
 
 
-def test_who_waits_gets_the_slot_that_comes_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(short_cut, "_SLOT_SECONDS", 10)
+def test_who_waits_gets_the_slot_that_comes_free_also_after_others_waited_in_vain(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     slots = Slots(1)
-    assert slots.take()
-    threading.Timer(0.05, slots.give_back).start()
-    assert slots.take()
+    for _ in range(2):
+        monkeypatch.setattr(short_cut, "_SLOT_SECONDS", 10)
+        assert slots.take()
+        threading.Timer(0.05, slots.give_back).start()
+        assert slots.take()
+        monkeypatch.setattr(short_cut, "_SLOT_SECONDS", 0.01)
+        assert not slots.take()
+        slots.give_back()
 
 
 # Stories that expire

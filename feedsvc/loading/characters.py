@@ -5,25 +5,26 @@ Pure: knows encodings and characters, neither keys nor formats.
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
+from feedsvc.characters import ILLEGAL, NEXT_LINE, without_illegal
 from feedsvc.loading.faults import FrontMatterError
 from feedsvc.model import Note
 
-XML_ILLEGAL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-"""What the Char production of XML 1.0 leaves out: https://www.w3.org/TR/xml/#charsets"""
-
 YAML_ILLEGAL: Final = re.compile("[\x7f-\x84\x86-\x9f\ufeff]")
-"""What YAML's c-printable leaves out beyond that: https://yaml.org/spec/1.2.2/#51-character-set"""
+"""What YAML's c-printable leaves out beside what XML does: https://yaml.org/spec/1.2.2/#51-character-set"""
 
-_CONTROLS: Final = bytes(sorted({*range(0x20)} - {0x09, 0x0A, 0x0D}))
-_NONCHARACTERS: Final = (b"\xef\xbf\xbe", b"\xef\xbf\xbf")
+_CONTROLS: Final = bytes(sorted({*range(0x20), 0x7F} - {0x09, 0x0A, 0x0D}))
+_LEADS: Final = (b"\xc2", b"\xef\xb7", b"\xef\xbf", b"\xbf\xbe", b"\xbf\xbf")
+"""Bytes without which no illegal character beyond ASCII is written in UTF-8."""
+
 _MOST_NOTES: Final = 5
 _DEEPEST: Final = 20
 
 
 def decoded(raw: bytes) -> tuple[str, list[Note]]:
-    """The text of a file: UTF-8 with or without a byte order mark, `\\n` line ends, nothing XML forbids.
+    """The text of a file: UTF-8 with or without a byte order mark, `\\n` line ends, nothing illegal.
 
     Raises FrontMatterError, with the line, if `raw` is not UTF-8.
     """
@@ -38,8 +39,9 @@ def decoded(raw: bytes) -> tuple[str, list[Note]]:
     text = _one_line_end(text)
     notes: list[Note] = []
     # Looking at the bytes takes a tenth of what a regular expression takes, and nearly every file is clean.
-    if len(raw.translate(None, _CONTROLS)) != len(raw) or any(mark in raw for mark in _NONCHARACTERS):
-        text = without(XML_ILLEGAL, text, 1, notes, "XML")
+    if len(raw.translate(None, _CONTROLS)) != len(raw) or any(lead in raw for lead in _LEADS):
+        _note_all(ILLEGAL, text, 1, notes, "feeds")
+        text = without_illegal(text)
     return text, notes
 
 
@@ -52,15 +54,18 @@ def without(illegal: re.Pattern[str], text: str, start: int, notes: list[Note], 
 
     `text` begins at line `start` of its file; `standard` names who forbids the characters.
     """
-    seen: set[str] = set()
-    line, position = start, 0
-    for found in illegal.finditer(text):
-        line += text.count("\n", position, found.start())
-        position = found.start()
-        if found[0] not in seen:
-            seen.add(found[0])
-            _note(notes, line, found[0], standard)
-    return illegal.sub("", text) if seen else text
+    return illegal.sub("", text) if _note_all(illegal, text, start, notes, standard) else text
+
+
+def _note_all(illegal: re.Pattern[str], text: str, start: int, notes: list[Note], standard: str) -> bool:
+    places = {char: text.index(char) for char in set(illegal.findall(text))}
+    for char, place in sorted(places.items(), key=lambda pair: pair[1]):
+        _note(notes, partial(_line_at, text, place, start), char, standard)
+    return bool(places)
+
+
+def _line_at(text: str, place: int, start: int) -> int:
+    return start + text.count("\n", 0, place)
 
 
 def scrubbed(value: object, line_of: Callable[[], int], notes: list[Note], key: str) -> object:
@@ -76,9 +81,9 @@ def scrubbed(value: object, line_of: Callable[[], int], notes: list[Note], key: 
             told = f"{key}: is nested too deeply; write at most {_DEEPEST} levels"
             raise FrontMatterError(line_of(), told, "nested-too-deeply")
         if isinstance(node, str):
-            for char in dict.fromkeys(XML_ILLEGAL.findall(node)):
-                _note(notes, line_of(), char, "XML")
-            return XML_ILLEGAL.sub("", node)
+            for char in dict.fromkeys(ILLEGAL.findall(node)):
+                _note(notes, line_of, char, "feeds")
+            return without_illegal(node)
         if not isinstance(node, list | dict):
             return node
         if id(node) not in known:
@@ -92,8 +97,9 @@ def scrubbed(value: object, line_of: Callable[[], int], notes: list[Note], key: 
     return scrub(value, 0)
 
 
-def _note(notes: list[Note], line: int, char: str, standard: str) -> None:
-    told = f"U+{ord(char):04X} is not allowed in {standard}; it is removed"
-    note = Note(line, told, "character-removed")
-    if len(notes) < _MOST_NOTES and note not in notes:
-        notes.append(note)
+def _note(notes: list[Note], line_of: Callable[[], int], char: str, standard: str) -> None:
+    done = "a space takes its place" if char == NEXT_LINE else "it is removed"
+    told = f"U+{ord(char):04X} is not allowed in {standard}; {done}"
+    # To find a line takes a walk through the file: never for a note that would not be kept.
+    if len(notes) < _MOST_NOTES and not any(note.reason == told for note in notes):
+        notes.append(Note(line_of(), told, "character-removed"))

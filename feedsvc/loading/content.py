@@ -14,8 +14,9 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
+from feedsvc.characters import without_illegal
 from feedsvc.loading import fields, front_matter
-from feedsvc.loading.characters import XML_ILLEGAL, decoded
+from feedsvc.loading.characters import decoded
 from feedsvc.loading.faults import FieldError, FrontMatterError
 from feedsvc.loading.front_matter import FrontMatter
 from feedsvc.model import Article, Loaded, Note, Rejected
@@ -280,4 +281,4 @@ def _cdata_ends(path: str, article: Article, found: FrontMatter) -> Iterator[Not
 
 
 def _rejected(path: str, error: FrontMatterError) -> Rejected:
-    return Rejected(path, error.line, XML_ILLEGAL.sub("", str(error)), rule=error.rule)
+    return Rejected(path, error.line, without_illegal(str(error)), rule=error.rule)

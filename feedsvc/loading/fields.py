@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from feedsvc.characters import without_illegal
 from feedsvc.loading import dates, media, people
-from feedsvc.loading.characters import XML_ILLEGAL
 from feedsvc.loading.faults import FrontMatterError
 from feedsvc.loading.front_matter import FrontMatter
 from feedsvc.loading.plain import plain
@@ -232,7 +232,7 @@ def _section(found: FrontMatter, place: _Place) -> tuple[str, tuple[str, ...]]:
         return section_path(categories[0])
     # Jekyll's _posts and _drafts hold stories, but are no section.
     folders = [folder for folder in place.folders if slug(folder) and not folder.startswith("_")]
-    readable = (XML_ILLEGAL.sub("", humanized(folder)) or slug(folder) for folder in folders)
+    readable = (without_illegal(humanized(folder)) or slug(folder) for folder in folders)
     return "/".join(slug(folder) for folder in folders), tuple(readable)
 
 

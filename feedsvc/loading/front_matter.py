@@ -32,6 +32,7 @@ _BODY_KEYS: Final[dict[str, Markup]] = {
     "contentmarkdown": "markdown",
     "contenttext": "text",
 }
+_MOST_KEYS: Final = 1_000
 _LONGEST_HEAD: Final = 65_536
 _WANTED: Final = "begin the file with lines '---', 'title: …', 'date: 2026-02-11', '---'"
 
@@ -205,6 +206,9 @@ def _made(
     notes: Sequence[Note] = (),
     literal: bool = False,
 ) -> FrontMatter:
+    if len(pairs) > _MOST_KEYS:
+        told = f"{len(pairs):,} keys are too many; write at most {_MOST_KEYS:,}"
+        raise FrontMatterError(start, told, "too-many")
     found = list(notes)
     fields: dict[str, Written] = {}
     # Only an escape can bring back what was taken out of the file's own text.

@@ -8,6 +8,8 @@ import html
 import re
 from typing import Final
 
+from feedsvc.characters import without_illegal
+
 _INLINE: Final = (
     "abbr|acronym|a|bdi|bdo|big|b|cite|code|del|dfn|em|font|ins|i|kbd|mark|q|samp|small|span|strike|strong"
     "|sub|sup|s|time|tt|u|var|wbr"
@@ -49,4 +51,4 @@ def _gap(tag: re.Match[str]) -> str:
 
 
 def _character(reference: re.Match[str]) -> str:
-    return html.unescape(reference[0]).replace("\r", "\n")
+    return without_illegal(html.unescape(reference[0])).replace("\r", "\n")

@@ -12,8 +12,8 @@ from typing import Final
 
 import yaml
 
+from feedsvc.characters import without_illegal
 from feedsvc.errors import PageRefused
-from feedsvc.loading.characters import XML_ILLEGAL
 from feedsvc.loading.plain import escaped
 from feedsvc.slugs import section_path, slug
 
@@ -85,7 +85,7 @@ def read_page(text: str) -> Page:
     paragraphs with upper-case sub-headings and agency credits; `Tags: A | B |`; `More SECTION Stories`;
     furniture. Raises PageRefused if there is no headline or no body.
     """
-    lines = [" ".join(line.split()) for line in re.split(r"\r\n|\r|\n", XML_ILLEGAL.sub("", text))]
+    lines = [" ".join(line.split()) for line in re.split(r"\r\n|\r|\n", without_illegal(text))]
     story, furniture = _parted([line.removeprefix("\ufeff") for line in lines])
     title, rest = _headline(story)
     dateline, published, rest = _dateline(rest)

@@ -1,9 +1,8 @@
-"""The refresher: the only module that sequences the stages, from files to representations.
+"""Files → articles: what changed in the folder of stories, brought into the store.
 
-Knows neither APScheduler nor HTTP: it is told when to work, and when it is done the store holds the result.
+Knows nothing of how feeds are built: it marks those dirty that a change touches, in one transaction with it.
 """
 
-import hashlib
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,30 +12,20 @@ from pathlib import Path
 
 import structlog
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
-from feedsvc import __version__, selection
+from feedsvc import selection
 from feedsvc.loading import content
 from feedsvc.loading.content import FoundFile, LoadRules
-from feedsvc.model import Article, Change, Feed, Loaded, Note, Quarantined, Rejected
-from feedsvc.render import render
-from feedsvc.render.fragments import FragmentCache
-from feedsvc.selection import PUBLIC, Rules
-from feedsvc.store import articles, dirty, representations, tombstones
+from feedsvc.model import Article, Change, Loaded, Note, Rejected
+from feedsvc.selection import Rules
+from feedsvc.store import articles, tombstones
 from feedsvc.store.articles import Application, Source
-from feedsvc.store.representations import Unpublished
-from feedsvc.store.schema import Store, read_meta, write_meta
+from feedsvc.store.schema import Store
 
 log = structlog.get_logger(__name__)
 
 _FILES_A_BATCH = 200
-_FEEDS_A_BATCH = 50
-_BYTES_A_BATCH = 32_000_000
 _STAYS = "; the last good version of the story stays published"
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 @dataclass(slots=True)
@@ -50,11 +39,10 @@ class LoadReport:
     notes: list[tuple[str, Note]] = field(default_factory=list)
 
 
-class Refresher:
-    """Brings files into the store, and dirty feeds out of it as representations.
+class Intake:
+    """Looks through the folder `root` and applies what it finds. `clock` returns aware UTC.
 
-    `root` is the folder of stories, `clock` returns aware UTC, `fragment_bytes` bounds the fragments kept.
-    Whatever dies on the way, a change that was loaded stays marked until every feed it touches is published.
+    Once `stopped` is set, the work under way ends after its present transaction.
     """
 
     def __init__(
@@ -63,69 +51,25 @@ class Refresher:
         root: Path,
         load_rules: LoadRules,
         rules: Rules,
-        *,
-        clock: Callable[[], datetime] = _now,
-        fragment_bytes: int = 64_000_000,
+        clock: Callable[[], datetime],
+        stopped: threading.Event,
     ) -> None:
         self._store = store
         self._root = root
         self._load_rules = load_rules
         self._rules = rules
-        self._customs = {f"custom/{custom.name}": custom for custom in rules.customs}
         self._clock = clock
-        self._fragments = FragmentCache(fragment_bytes)
-        self._stopped = threading.Event()
+        self._stopped = stopped
 
-    def stop(self) -> None:
-        """Have the work under way end after its present transaction; for any thread."""
-        self._stopped.set()
-
-    # -- when the configuration changed ------------------------------------------------------------------
-
-    def prepare(self) -> None:
-        """Bring the store in line with the configuration and the version it was not written by.
-
-        Feeds that are configured no more are withdrawn, memberships of custom feeds made anew, and every
-        feed is marked dirty; equal bytes will still be left as they are.
-        """
-        loading, memberships, publishing = (
-            _digest(__version__, self._load_rules),
-            _digest(self._rules.customs),
-            _digest(__version__, self._rules),
-        )
-        with self._store.write() as tx:
-            if read_meta(tx, "loaded_by") != loading:
-                articles.reread_all(tx)
-                write_meta(tx, "loaded_by", loading)
-            if read_meta(tx, "memberships_by") != memberships:
-                self._apply_again(tx)
-                write_meta(tx, "memberships_by", memberships)
-            if read_meta(tx, "published_by") != publishing:
-                self._withdraw_unconfigured(tx)
-                published = {listing.key for listing in representations.listings(tx)}
-                dirty.mark(tx, published | {"all"} | set(self._rules.by_key), self._clock())
-                write_meta(tx, "published_by", publishing)
-
-    def _apply_again(self, tx: Connection) -> None:
+    def apply_again(self, tx: Connection) -> None:
+        """Make the memberships of every article anew, as when custom feeds are defined otherwise."""
         every = articles.each(tx)
         while some := list(islice(every, _FILES_A_BATCH)):
             changes = (Change(article, article) for article in some)
             articles.apply(tx, [self._application(change) for change in changes], self._clock())
 
-    def _withdraw_unconfigured(self, tx: Connection) -> None:
-        gone = [
-            (listing.key, fmt)
-            for listing in representations.listings(tx)
-            for fmt in listing.formats
-            if fmt not in self._rules.settings(listing.key).formats
-            or (listing.key.startswith("custom/") and listing.key not in self._customs)
-        ]
-        representations.withdraw(tx, gone)
-
-    # -- files → articles --------------------------------------------------------------------------------
-
-    def scan(self, under: str = "", on_read: Callable[[int], None] | None = None) -> LoadReport:
-        """Look through the folder of stories, or what is under one path of it, and load what changed.
+    def scan(self, on_read: Callable[[int], None] | None = None) -> LoadReport:
+        """Look through the whole folder of stories and load what changed.
 
         A file whose size and time are as they were is not read. `on_read` is told how many files were read.
         """
@@ -135,8 +79,8 @@ class Refresher:
             log.error("content_folder_missing", path=str(self._root))
             return report
         with self._store.read() as connection:
-            seen = articles.sources(connection, under)
-        changed = self._changed(content.walk(self._root, under), seen)
+            seen = articles.sources(connection)
+        changed = self._changed(content.walk(self._root), seen)
         while some := list(islice(changed, _FILES_A_BATCH)):
             self._load(some, report)
             if on_read:
@@ -276,7 +220,9 @@ class Refresher:
         return Application(
             article_id=article.id,
             new=change.new,
-            ranks={key: selection.rank(article, key, self._customs) for key in keys} if published else {},
+            ranks={key: selection.rank(article, self._rules.custom(key)) for key in keys}
+            if published
+            else {},
             dirty=selection.affected(change, self._rules.customs),
         )
 
@@ -302,106 +248,6 @@ class Refresher:
         tombstones.exhume(tx, list(gone))
         articles.apply(tx, [self._application(change) for change in changes], self._clock())
         return len(changes)
-
-    # -- articles → representations ----------------------------------------------------------------------
-
-    def refresh(self) -> int:
-        """Mark what time has flipped, publish every dirty feed; returns how many representations changed."""
-        if not self._store.is_current():
-            log.error("store_replaced")  # somebody moved its file away: what it held is made anew
-            self._store.reopen()
-            self.prepare()
-            self.scan()
-        self._mark_flips()
-        changed = self._publish_dirty()
-        if changed:
-            log.info("refreshed", representations=changed)
-        with self._store.write() as tx:
-            write_meta(tx, "refreshed_at", self._clock().isoformat())
-        return changed
-
-    def left_over(self) -> tuple[list[Quarantined], int]:
-        """The stories in quarantine, and how many feeds are still dirty, as one that can't be built is."""
-        with self._store.read() as connection:
-            return articles.quarantined(connection), dirty.backlog(connection)[0]
-
-    def next_flip(self) -> datetime | None:
-        """When a feed changes by time alone next: by an embargo, an expiry, a tombstone (aware UTC)."""
-        with self._store.read() as connection:
-            after = dirty.flips_until(connection) or self._clock()
-            flips = (articles.next_flip(connection, after), tombstones.next_fall(connection, after))
-            return min((flip for flip in flips if flip), default=None)
-
-    def _mark_flips(self) -> None:
-        """Turn every flip since the last run into dirty feeds; if the clock was set back, those, too."""
-        with self._store.write() as tx:
-            now = self._clock()
-            until = dirty.flips_until(tx) or now
-            span = min(until, now), max(until, now)
-            dirty.mark(tx, articles.flipped(tx, *span) | tombstones.falling(tx, *span), now)
-            dirty.set_flips_until(tx, now)
-
-    def _publish_dirty(self) -> int:
-        changed, failed = 0, set[str]()
-        while not self._stopped.is_set():
-            with self._store.write() as tx:
-                keys = dirty.claim(tx, _FEEDS_A_BATCH, failed)
-                if not keys:
-                    break
-                now = self._clock()
-                candidates: list[Unpublished] = []
-                built: list[str] = []
-                for key in keys:
-                    if sum(len(one.body) for one in candidates) > _BYTES_A_BATCH:
-                        break  # the rest stays dirty, and is claimed again
-                    try:
-                        candidates += self._representations(tx, key, now)
-                        built.append(key)
-                    except SQLAlchemyError:
-                        raise  # the whole batch stays dirty, and is tried again
-                    except Exception:  # a feed that can't be built stays dirty; the others go out
-                        log.exception("feed_not_built", key=key)
-                        failed.add(key)
-                published = representations.publish(tx, candidates, now)
-                dirty.release(tx, built)
-            changed += len(published)
-            for one in published:
-                log.debug("feed_published", key=one.key, format=one.format, bytes=len(one.body))
-        return changed
-
-    def _representations(self, tx: Connection, key: str, now: datetime) -> list[Unpublished]:
-        feed = self._feed(tx, key, now)
-        if not (feed.articles or self._is_always_published(key) or representations.published_keys(tx, [key])):
-            # A feed is not named before a story of it may be seen; once it was, it stays, empty and valid.
-            return []
-        valid_until = min((a.expires for a in feed.articles if a.expires), default=None)
-        made: list[Unpublished] = []
-        for fmt, (body, failed) in render(feed, self._fragments).items():
-            self._set_aside(tx, failed)
-            digest = hashlib.blake2b(body, digest_size=16).hexdigest()
-            made.append(
-                Unpublished(key, fmt, feed.title, body, digest, feed.max_age, feed.updated, valid_until)
-            )
-        return made
-
-    def _is_always_published(self, key: str) -> bool:
-        return key == "all" or key in self._rules.by_key
-
-    def _set_aside(self, tx: Connection, failed: Sequence[tuple[Article, str]]) -> None:
-        paths = articles.owners(tx, [article.id for article, _ in failed])
-        rejected = [
-            Rejected(path, 1, reason, rule="story-unrenderable")
-            for article, reason in failed
-            for path in paths.get(article.id, ())
-        ]
-        articles.put_in_quarantine(tx, rejected, self._clock())
-
-    def _feed(self, tx: Connection, key: str, now: datetime) -> Feed:
-        custom = self._customs.get(key)
-        by_update = custom is not None and custom.order == "updated"
-        candidates = articles.window(tx, key, None if by_update else now)
-        withdrawn = tombstones.standing(tx, key, self._rules.settings(key).items)
-        return selection.build(key, candidates, self._rules, PUBLIC, now, withdrawn)
 
 
 def _modified(file: FoundFile) -> datetime:
@@ -431,8 +277,3 @@ def _tell(report: LoadReport, accepted: Sequence[Loaded], rejected: Sequence[Rej
 
 def _with_what_stays(rejected: Rejected) -> Rejected:
     return replace(rejected, reason=rejected.reason + _STAYS)
-
-
-def _digest(*parts: object) -> str:
-    """The same for equal parts, in any process: these values have a repr that says all of them."""
-    return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()

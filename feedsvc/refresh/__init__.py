@@ -1,0 +1,130 @@
+"""The refresher: the only place that sequences the stages, from files to representations.
+
+Knows neither APScheduler nor HTTP: it is told when to work, and when it is done the store holds the result.
+`intake` has the way from files to articles, `publishing` that from articles to representations.
+"""
+
+import hashlib
+import threading
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+from sqlalchemy import Connection
+
+from feedsvc import __version__
+from feedsvc.loading.content import LoadRules
+from feedsvc.model import Quarantined
+from feedsvc.refresh.intake import Intake, LoadReport
+from feedsvc.refresh.publishing import Publisher
+from feedsvc.selection import Rules
+from feedsvc.store import articles, dirty, representations
+from feedsvc.store.schema import Store, read_meta, write_meta
+
+log = structlog.get_logger(__name__)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Refresher:
+    """Brings files into the store, and dirty feeds out of it as representations.
+
+    `root` is the folder of stories, `clock` returns aware UTC, `fragment_bytes` bounds the fragments kept.
+    Whatever dies on the way, a change that was loaded stays marked until every feed it touches is published.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        root: Path,
+        load_rules: LoadRules,
+        rules: Rules,
+        *,
+        clock: Callable[[], datetime] = _now,
+        fragment_bytes: int = 64_000_000,
+    ) -> None:
+        self._store = store
+        self._load_rules = load_rules
+        self._rules = rules
+        self._clock = clock
+        self._stopped = threading.Event()
+        self._intake = Intake(store, root, load_rules, rules, clock, self._stopped)
+        self._publisher = Publisher(store, rules, clock, self._stopped, fragment_bytes)
+
+    def stop(self) -> None:
+        """Have the work under way end after its present transaction; for any thread."""
+        self._stopped.set()
+
+    def prepare(self) -> None:
+        """Bring the store in line with the configuration and the version it was not written by.
+
+        Feeds that are configured no more are withdrawn, memberships of custom feeds made anew, and every
+        feed is marked dirty; equal bytes will still be left as they are.
+        """
+        loading, memberships, publishing = (
+            _digest(__version__, self._load_rules),
+            _digest(self._rules.customs),
+            _digest(__version__, self._rules),
+        )
+        with self._store.write() as tx:
+            if read_meta(tx, "loaded_by") != loading:
+                articles.reread_all(tx)
+                write_meta(tx, "loaded_by", loading)
+            if read_meta(tx, "memberships_by") != memberships:
+                self._intake.apply_again(tx)
+                write_meta(tx, "memberships_by", memberships)
+            if read_meta(tx, "published_by") != publishing:
+                self._withdraw_unconfigured(tx)
+                published = {listing.key for listing in representations.listings(tx)}
+                dirty.mark(tx, published | {"all"} | set(self._rules.by_key), self._clock())
+                write_meta(tx, "published_by", publishing)
+
+    def _withdraw_unconfigured(self, tx: Connection) -> None:
+        gone = [
+            (listing.key, fmt)
+            for listing in representations.listings(tx)
+            for fmt in listing.formats
+            if fmt not in self._rules.settings(listing.key).formats
+            or (listing.key.startswith("custom/") and self._rules.custom(listing.key) is None)
+        ]
+        representations.withdraw(tx, gone)
+
+    def scan(self, on_read: Callable[[int], None] | None = None) -> LoadReport:
+        """Look through the folder of stories and load what changed; see `Intake.scan`."""
+        return self._intake.scan(on_read)
+
+    def scan_changed(self, paths: Collection[Path]) -> LoadReport:
+        """Load what something happened to; see `Intake.scan_changed`."""
+        return self._intake.scan_changed(paths)
+
+    def refresh(self) -> int:
+        """Mark what time has flipped, publish every dirty feed; returns how many representations changed."""
+        if not self._store.is_current():
+            log.error("store_replaced")  # somebody moved its file away: what it held is made anew
+            self._store.reopen()
+            self.prepare()
+            self.scan()
+        self._publisher.mark_flips()
+        changed = self._publisher.publish_dirty()
+        if changed:
+            log.info("refreshed", representations=changed)
+        with self._store.write() as tx:
+            write_meta(tx, "refreshed_at", self._clock().isoformat())
+        return changed
+
+    def left_over(self) -> tuple[list[Quarantined], int]:
+        """The stories in quarantine, and how many feeds are still dirty, as one that can't be built is."""
+        with self._store.read() as connection:
+            return articles.quarantined(connection), dirty.backlog(connection)[0]
+
+    def next_flip(self) -> datetime | None:
+        """When a feed changes by time alone next: by an embargo, an expiry, a tombstone (aware UTC)."""
+        return self._publisher.next_flip()
+
+
+def _digest(*parts: object) -> str:
+    """The same for equal parts, in any process: these values have a repr that says all of them."""
+    return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()

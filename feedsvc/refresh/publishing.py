@@ -1,0 +1,128 @@
+"""Articles → representations: every dirty feed built, rendered and published.
+
+Knows nothing of files. A claim is released in one transaction with its work: a crash leaves the feed dirty.
+"""
+
+import hashlib
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import structlog
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from feedsvc import selection
+from feedsvc.model import Article, Feed, Rejected
+from feedsvc.render import render
+from feedsvc.render.fragments import FragmentCache
+from feedsvc.selection import PUBLIC, Rules
+from feedsvc.store import articles, dirty, representations, tombstones
+from feedsvc.store.representations import Unpublished
+from feedsvc.store.schema import Store
+
+log = structlog.get_logger(__name__)
+
+_FEEDS_A_BATCH = 50
+_BYTES_A_BATCH = 32_000_000
+
+
+class Publisher:
+    """Publishes dirty feeds, and makes feeds dirty that change by time alone. `clock` returns aware UTC.
+
+    Once `stopped` is set, the work under way ends after its present transaction. `fragment_bytes` bounds the
+    fragments kept.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        rules: Rules,
+        clock: Callable[[], datetime],
+        stopped: threading.Event,
+        fragment_bytes: int,
+    ) -> None:
+        self._store = store
+        self._rules = rules
+        self._clock = clock
+        self._stopped = stopped
+        self._fragments = FragmentCache(fragment_bytes)
+
+    def next_flip(self) -> datetime | None:
+        """When a feed changes by time alone next: by an embargo, an expiry, a tombstone (aware UTC)."""
+        with self._store.read() as connection:
+            after = dirty.flips_until(connection) or self._clock()
+            flips = (articles.next_flip(connection, after), tombstones.next_fall(connection, after))
+            return min((flip for flip in flips if flip), default=None)
+
+    def mark_flips(self) -> None:
+        """Turn every flip since the last run into dirty feeds; if the clock was set back, those, too."""
+        with self._store.write() as tx:
+            now = self._clock()
+            until = dirty.flips_until(tx) or now
+            span = min(until, now), max(until, now)
+            dirty.mark(tx, articles.flipped(tx, *span) | tombstones.falling(tx, *span), now)
+            dirty.set_flips_until(tx, now)
+
+    def publish_dirty(self) -> int:
+        """Publish every dirty feed; returns how many representations changed."""
+        changed, failed = 0, set[str]()
+        while not self._stopped.is_set():
+            with self._store.write() as tx:
+                keys = dirty.claim(tx, _FEEDS_A_BATCH, failed)
+                if not keys:
+                    break
+                now = self._clock()
+                candidates: list[Unpublished] = []
+                built: list[str] = []
+                for key in keys:
+                    if sum(len(one.body) for one in candidates) > _BYTES_A_BATCH:
+                        break  # the rest stays dirty, and is claimed again
+                    try:
+                        candidates += self._representations(tx, key, now)
+                        built.append(key)
+                    except SQLAlchemyError:
+                        raise  # the whole batch stays dirty, and is tried again
+                    except Exception:  # a feed that can't be built stays dirty; the others go out
+                        log.exception("feed_not_built", key=key)
+                        failed.add(key)
+                published = representations.publish(tx, candidates, now)
+                dirty.release(tx, built)
+            changed += len(published)
+            for one in published:
+                log.debug("feed_published", key=one.key, format=one.format, bytes=len(one.body))
+        return changed
+
+    def _representations(self, tx: Connection, key: str, now: datetime) -> list[Unpublished]:
+        feed = self._feed(tx, key, now)
+        if not (feed.articles or self._is_always_published(key) or representations.published_keys(tx, [key])):
+            # A feed is not named before a story of it may be seen; once it was, it stays, empty and valid.
+            return []
+        valid_until = min((a.expires for a in feed.articles if a.expires), default=None)
+        made: list[Unpublished] = []
+        for fmt, (body, failed) in render(feed, self._fragments).items():
+            self._set_aside(tx, failed)
+            digest = hashlib.blake2b(body, digest_size=16).hexdigest()
+            made.append(
+                Unpublished(key, fmt, feed.title, body, digest, feed.max_age, feed.updated, valid_until)
+            )
+        return made
+
+    def _is_always_published(self, key: str) -> bool:
+        return key == "all" or key in self._rules.by_key
+
+    def _set_aside(self, tx: Connection, failed: Sequence[tuple[Article, str]]) -> None:
+        paths = articles.owners(tx, [article.id for article, _ in failed])
+        rejected = [
+            Rejected(path, 1, reason, rule="story-unrenderable")
+            for article, reason in failed
+            for path in paths.get(article.id, ())
+        ]
+        articles.put_in_quarantine(tx, rejected, self._clock())
+
+    def _feed(self, tx: Connection, key: str, now: datetime) -> Feed:
+        custom = self._rules.custom(key)
+        by_update = custom is not None and custom.order == "updated"
+        candidates = articles.window(tx, key, None if by_update else now)
+        withdrawn = tombstones.standing(tx, key, self._rules.settings(key).items)
+        return selection.build(key, candidates, self._rules, PUBLIC, now, withdrawn)
