@@ -105,6 +105,8 @@ _PASSES = 8
 _LONG = 10_000
 _MOST_TAGS = 300_000
 _MOST_REFERENCES = 50_000
+_MOST_MARKS = 200_000
+_MARKS: Final = re.compile(r"&(?:#?\w{1,32};)?|[<>]")
 _MOST_URLS = 20_000
 _MOST_CANDIDATES = 50
 _LONGEST_VALUE = 100_000
@@ -169,7 +171,12 @@ def _sanitised(source: str, base: str) -> str:
 
 
 def _bare(source: str) -> str:
-    return _paragraphs(without_illegal(html.unescape(_ANY_TAG.sub(" ", source))))
+    """The words of what is no HTML that anybody could have meant, as paragraphs."""
+    words = _ANY_TAG.sub(" ", source)
+    words = html.unescape(words) if words.count("&") <= _MOST_MARKS else words
+    if sum(words.count(mark) for mark in "&<>") > _MOST_MARKS:
+        words = _MARKS.sub(" ", words)
+    return _paragraphs(without_illegal(words))
 
 
 def _is_bomb(source: str) -> bool:
@@ -181,14 +188,15 @@ def _is_bomb(source: str) -> bool:
     return (
         tags > _MOST_TAGS
         or source.count("&") > _MOST_REFERENCES
+        or source.count(">") > tags + _MOST_MARKS
         or (tags > _MANY_TAGS and _depth(source) > _DEEPEST)
         or (len(source) > _LONG and _has_overfull_tag(source))
     )
 
 
 def _has_overfull_tag(source: str) -> bool:
-    # Comments and quoted values may hide where a tag begins, or seem to: whatever looks like one is read. In a
-    # body these hardly overlap; one that is read over and over was written to be.
+    # Comments and quoted values may hide where a tag begins, or seem to: whatever looks like one is read.
+    # These hardly overlap, but in a body that was written to be read over and over.
     most = _READINGS * len(source)
     for begin in _TAG_BEGINS.finditer(source):
         end = _TAG_ATTRIBUTES.match(source, begin.end())

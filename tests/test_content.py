@@ -304,6 +304,7 @@ def keys(*lines: str) -> str:
 
 
 FAULTS: dict[str, tuple[str, str | bytes]] = {
+    "body-missing": ("a.json", '{"title": "T", "date": "2026-02-11"}'),
     "cdata-end": ("a.md", keys("title: ']]>'")),
     "character-removed": ("a.md", keys("title: A\x0b")),
     "date-invalid": ("a.md", keys("embargo: soon")),
@@ -384,3 +385,31 @@ def test_every_rule_is_met_by_a_fault_and_told_with_its_remedy_in_the_documentat
     of_the_refresher = {"id-duplicate", "story-unrenderable"}
     assert {*FAULTS, *FAULTS_OF_FILES} == set(get_args(Rule))
     assert documented == sorted({*get_args(Rule), *of_the_refresher})
+
+
+def test_what_is_found_through_a_link_says_so(root: Path, tmp_path: Path) -> None:
+    write(root, "real/deep/a.md", "b.md")
+    (root / "link").symlink_to(root / "real")
+    (root / "c.md").symlink_to(root / "b.md")
+    (root / "out").symlink_to(tmp_path)
+    linked = {found.path: found.linked for found in walk(root)}
+    assert linked == {
+        "b.md": False,
+        "c.md": True,
+        "link/deep/a.md": True,
+        "out": True,
+        "real/deep/a.md": False,
+    }
+    for path, is_linked in linked.items():
+        assert [found.linked for found in walk(root, path)] == [is_linked]
+    assert [found.linked for found in walk(root, "link/deep")] == [True]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_may_not_be_read_says_so(root: Path) -> None:
+    write(root, "shut/a.md", "b.md")
+    (root / "shut").chmod(0)
+    try:
+        assert {found.path: found.unreadable for found in walk(root)} == {"b.md": False, "shut": True}
+    finally:
+        (root / "shut").chmod(0o700)

@@ -653,3 +653,41 @@ def test_articles_are_versioned() -> None:
     made = article()
     assert made.digest == versioned(made).digest != ""
     assert article("summary: other").digest != made.digest
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("embargo: 2026-03-01", "publishDate: 2026-04-01"),
+        ("embargo: 2026-04-01", "publishDate: 2026-03-01"),
+        ("published: 2026-04-01",),
+        ("created: 2026-04-01", "embargo: 2026-02-20"),
+    ],
+)
+def test_of_several_embargoes_the_latest_counts(lines: tuple[str, ...]) -> None:
+    assert article(*lines).visible_from == at("2026-03-31T22:00:00+00:00")
+
+
+def test_an_earlier_date_is_no_embargo() -> None:
+    made = article("created: 2025-04-01", "published: true")
+    assert made.embargo is None
+    assert made.published == article().published
+
+
+def test_of_several_expiries_the_earliest_counts() -> None:
+    lines = ("expires: 2027-02-01", "expiryDate: 2027-01-01", "unpublish_date: 2027-03-01")
+    assert article(*lines).expires == at("2026-12-31T23:00:00+00:00")
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        (("status: published", "draft: true"), "draft"),
+        (("status: draft", "published: true"), "draft"),
+        (("draft: false", "published: false"), "draft"),
+        (("status: published", "withdrawn: true"), "withdrawn"),
+        (("status: withdrawn", "draft: false", "withdrawn: false"), "withdrawn"),
+    ],
+)
+def test_any_key_that_keeps_a_story_back_wins(lines: tuple[str, ...], status: str) -> None:
+    assert article(*lines).status == status

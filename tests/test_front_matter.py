@@ -149,8 +149,65 @@ def test_what_breaks_a_format_is_told_with_its_line(text: str, path: str, line: 
     assert reason in found.reason
 
 
-def test_of_two_spellings_of_a_key_the_first_is_kept() -> None:
-    assert article("---\nTitle: A\ntitle: B\ndate: 2026-02-11\n---\n").title == "A"
+def test_two_spellings_of_a_key_that_differ_are_refused() -> None:
+    made = parse("a.md", b"---\nembargo: 2026-03-01\ntitle: A\nEmbargo: 2026-04-01\n---\n", RULES)
+    assert isinstance(made, Rejected)
+    assert (made.line, made.rule) == (4, "duplicate-key")
+    assert "Embargo" in made.reason
+
+
+@pytest.mark.parametrize("lines", ["Title: A\ntitle:", "Title:\ntitle: A", "Title: A\ntitle: A"])
+def test_an_empty_spelling_of_a_key_gives_way(lines: str) -> None:
+    assert article(f"---\n{lines}\ndate: 2026-02-11\n---\n").title == "A"
+
+
+def test_two_metas_of_one_name_hide_nothing() -> None:
+    head = '<title>A</title><meta name="date" content="2026-02-11"><meta name="author" content="Jo Doe">'
+    page = f'<html><head>{head}<meta name="author" content="Al Roe">{{}}</head><body><p>x</p></body></html>'
+    assert [author.name for author in article(page.format(""), "a.html").authors] == ["Jo Doe", "Al Roe"]
+    twice = '<meta name="embargo" content="2026-03-01"><meta name="embargo" content="2026-04-01">'
+    assert isinstance(parse("a.html", page.format(twice).encode(), RULES), Rejected)
+
+
+def test_a_part_in_two_spellings_that_differ_is_refused() -> None:
+    image = "image: {url: /a.jpg, may_syndicate: true, maySyndicate: false}"
+    made = parse("a.md", f"---\ntitle: A\ndate: 2026-02-11\n{image}\n---\n".encode(), RULES)
+    assert isinstance(made, Rejected)
+    assert (made.line, made.rule) == (4, "duplicate-key")
+
+
+def test_a_thousand_keys_are_enough_and_odd_characters_in_them_take_no_time() -> None:
+    started = time.perf_counter()
+    lines = "".join(f'k{number}: "\\u000b"\n' for number in range(20_000))
+    made = parse("a.md", f"---\n{lines}---\nx".encode(), RULES)
+    assert isinstance(made, Rejected)
+    assert made.rule == "too-many"
+    lines = "".join(f'k{number}: "\\u000b"\n' for number in range(990))
+    text = f"---\ntitle: A\ndate: 2026-02-11\n{lines}big: {'x' * 4_000_000}\n---\n"
+    assert [note.line for note in notes(text)] == [4]
+    assert time.perf_counter() - started < 3
+
+
+@pytest.mark.parametrize(
+    ("part", "body", "markup"),
+    [
+        ('"content": " <p>x</p>"', "<p>x</p>", "html"),
+        ('"content": "x < *y*"', "x < *y*", "markdown"),
+        ('"html": "x"', "x", "html"),
+        ('"text": "<p>"', "<p>", "text"),
+        ('"content": ["x"], "text": "y"', "y", "text"),
+        ('"content": "x", "content_html": "<p>y"', "<p>y", "html"),
+        ('"content": "<p>", "markup": "text"', "<p>", "text"),
+    ],
+)
+def test_bodies_of_json_articles_go_by_many_names(part: str, body: str, markup: str) -> None:
+    made = article(f'{{"title": "A", "date": "2026-02-11", {part}}}', "a.json")
+    assert (made.body, made.markup) == (body, markup)
+
+
+def test_a_json_article_without_body_and_summary_is_noted() -> None:
+    assert [note.rule for note in notes('{"title": "A", "date": "2026-02-11"}', "a.json")] == ["body-missing"]
+    assert not notes('{"title": "A", "date": "2026-02-11", "summary": "S"}', "a.json")
 
 
 @pytest.mark.parametrize(
@@ -189,7 +246,7 @@ def test_notes_on_one_file_are_a_handful() -> None:
     [
         ('---\ndate: 2026-02-11\ntitle: "A\\x0bB"\n---\n', "a.md", 3),
         ('+++\ndate = 2026-02-11\ntitle = "A\\u000BB"\n+++\n', "a.md", 3),
-        ('{"date": "2026-02-11",\n "title": "A\\u000b\\ud800B"}', "a.json", 2),
+        ('{"date": "2026-02-11",\n "title": "A\\u000b\\ud800B", "body": "x"}', "a.json", 2),
     ],
 )
 def test_characters_that_escapes_bring_in_are_removed_too(text: str, path: str, line: int) -> None:
@@ -197,11 +254,17 @@ def test_characters_that_escapes_bring_in_are_removed_too(text: str, path: str, 
     assert notes(text, path)[0].line == line
 
 
-def test_what_yaml_forbids_beyond_that_is_removed_from_front_matter_only() -> None:
-    text = "---\ntitle: A\x7fB\ndate: 2026-02-11\n---\nC\x7fD"
+@pytest.mark.parametrize("char", ["\x7f", "\x81", "\ufdd0", "\ufffd", "\ufffe", "\U0001ffff", "\U0010fffe"])
+def test_what_validators_refuse_is_removed_from_keys_and_body(char: str) -> None:
+    text = f"---\ntitle: A{char}B\ndate: 2026-02-11\n---\nC{char}D"
     made = article(text)
-    assert (made.title, made.body) == ("AB", "C\x7fD")
-    assert notes(text) == (Note(2, "U+007F is not allowed in YAML; it is removed", "character-removed"),)
+    assert (made.title, made.body) == ("AB", "CD")
+    told = f"U+{ord(char):04X} is not allowed in feeds; it is removed"
+    assert notes(text) == (Note(2, told, "character-removed"),)
+
+
+def test_a_next_line_character_becomes_a_space() -> None:
+    assert article("---\ntitle: A\x85B\ndate: 2026-02-11\n---\nC\x85D").body == "C D"
 
 
 def test_an_end_of_cdata_in_a_json_body_is_noted_at_its_key() -> None:

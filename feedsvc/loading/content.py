@@ -38,11 +38,17 @@ class LoadRules:
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A story file: its path relative to `content/` with `/` between parts, size in bytes, and mtime."""
+    """A story file: its path relative to `content/` with `/` between parts, size in bytes, and mtime.
+
+    `linked` says that it is a symbolic link, or was found through one. `unreadable` says that it is no file
+    but a folder that may not be read, so that nobody knows what is in it.
+    """
 
     path: str
     size: int
     mtime_ns: int
+    linked: bool = False
+    unreadable: bool = False
 
 
 class _Folder(NamedTuple):
@@ -50,6 +56,7 @@ class _Folder(NamedTuple):
     real: str
     trail: tuple[str, ...]
     """The real folders in which links were followed on the way here."""
+    linked: bool = False
 
 
 def walk(root: Path, under: str = "") -> Iterator[FoundFile]:
@@ -76,16 +83,18 @@ def walk(root: Path, under: str = "") -> Iterator[FoundFile]:
 def _start(base: str, under: str) -> FoundFile | _Folder | None:
     parts = [part for part in under.split("/") if part]
     path = ""
+    linked = False
     for part in parts:
         if _PASSED_OVER.search(part):
             return None
         path = f"{path}/{part}" if path else part
+        linked = linked or os.path.islink(f"{base}/{path}")
         if not _within(base, os.path.realpath(f"{base}/{path}")):
-            return _found(path, f"{base}/{path}")
+            return _found(path, f"{base}/{path}", linked)
     full = f"{base}/{path}" if path else base
     if os.path.isdir(full):
-        return _Folder(f"{path}/" if path else "", os.path.realpath(full), ())
-    return _found(path, full) if path and path.lower().endswith(SUFFIXES) else None
+        return _Folder(f"{path}/" if path else "", os.path.realpath(full), (), linked)
+    return _found(path, full, linked) if path and path.lower().endswith(SUFFIXES) else None
 
 
 def _listed(folder: _Folder, base: str, followed: set[str]) -> list[FoundFile | _Folder]:
@@ -101,7 +110,8 @@ def _listed(folder: _Folder, base: str, followed: set[str]) -> list[FoundFile | 
         return []
     except OSError as error:
         log.warning("folder_unreadable", path=folder.path or ".", error=str(error))
-        return [FoundFile(folder.path.rstrip("/") or ".", 0, 0)]
+        path = folder.path.rstrip("/") or "."
+        return [FoundFile(path, 0, 0, linked=folder.linked, unreadable=True)]
     named.sort(key=lambda pair: pair[0], reverse=True)
     return [made for _, made in named]
 
@@ -119,38 +129,38 @@ def _judged(
         if os.path.isdir(target):
             return _linked(entry, path, target, folder, base, followed)
     elif entry.is_dir():
-        return _Folder(f"{path}/", entry.path, folder.trail)
-    return _stated(entry, path) if is_story else None
+        return _Folder(f"{path}/", entry.path, folder.trail, folder.linked)
+    return _stated(entry, path, folder.linked or entry.is_symlink()) if is_story else None
 
 
 def _linked(
     entry: os.DirEntry[str], path: str, target: str, folder: _Folder, base: str, followed: set[str]
 ) -> FoundFile | _Folder | None:
     if not _within(base, target):
-        return _found(path, entry.path)
+        return _found(path, entry.path, True)
     # A link met again, or one to a folder it is in, would never end.
     if entry.path in followed or any(_within(target, real) for real in (*folder.trail, folder.real)):
         return None
     followed.add(entry.path)
-    return _Folder(f"{path}/", target, (*folder.trail, folder.real))
+    return _Folder(f"{path}/", target, (*folder.trail, folder.real), True)
 
 
-def _stated(entry: os.DirEntry[str], path: str) -> FoundFile | None:
+def _stated(entry: os.DirEntry[str], path: str, linked: bool) -> FoundFile | None:
     try:
         seen = entry.stat()
     except OSError:
-        return _found(path, entry.path)
-    return FoundFile(path, seen.st_size, seen.st_mtime_ns)
+        return _found(path, entry.path, linked)
+    return FoundFile(path, seen.st_size, seen.st_mtime_ns, linked)
 
 
-def _found(path: str, full: str) -> FoundFile | None:
+def _found(path: str, full: str, linked: bool) -> FoundFile | None:
     """A file or link by its path; None if it is gone. A link that leads nowhere is not gone."""
     for look in (os.stat, os.lstat):
         try:
             seen = look(full)
         except OSError:
             continue
-        return FoundFile(path, seen.st_size, seen.st_mtime_ns)
+        return FoundFile(path, seen.st_size, seen.st_mtime_ns, linked)
     return None
 
 

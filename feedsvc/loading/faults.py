@@ -8,6 +8,7 @@ from typing import Literal
 from feedsvc.errors import FeedsvcError
 
 Rule = Literal[
+    "body-missing",
     "cdata-end",
     "character-removed",
     "date-invalid",

@@ -85,8 +85,8 @@ def article(found: FrontMatter, path: str, zone: ZoneInfo) -> Article:
             body=body,
             markup=found.markup,
             language=_language(found),
-            embargo=_first_instant(found, zone, "embargo", "publishdate"),
-            expires=_first_instant(found, zone, "expires", "expirydate", "unpublishdate"),
+            embargo=_embargo(found, zone, published),
+            expires=min(_instants(found, zone, "expires", "expirydate", "unpublishdate"), default=None),
             status=status,
             correction=_text(found, "correction", "corrected"),
             withdrawal=_withdrawal(found, zone) if status == "withdrawn" else "",
@@ -198,17 +198,34 @@ def _withdrawn_at(written: Written, zone: ZoneInfo) -> datetime | None:
     raise written.unfit(f"is not a date; {_A_DATE}", "date-invalid")
 
 
+def _embargo(found: FrontMatter, zone: ZoneInfo, published: datetime) -> datetime | None:
+    """The latest of the instants before which some key wants the story kept back: a story never leaks."""
+    dated = [moment for moment in _instants(found, zone, *_DATES) if moment > published]
+    return max([*_instants(found, zone, "embargo", "publishdate"), *dated], default=None)
+
+
 def _published(found: FrontMatter, place: _Place, status: Status, zone: ZoneInfo) -> datetime:
-    for name in _DATES:
-        written = found.first(name)
-        # Jekyll's `published: false` is no date.
-        if written and not (name == "published" and as_flag(written.value) is not None):
-            return _instant(written, zone)
+    if written := next(iter(_dated(found, *_DATES)), None):
+        return _instant(written, zone)
     if moment := dates.instant(place.day, zone):
         return max(moment, BEGINNING)
     if status == "published":
         raise FrontMatterError(1, f"no date; {_A_DATE} after date:", "date-missing")
     return BEGINNING
+
+
+def _dated(found: FrontMatter, *names: str) -> list[Written]:
+    """What stands under these keys, but for Jekyll's `published: false`, which is no date."""
+    flag_of_jekyll = found.first("published")
+    return [
+        written
+        for written in found.all(*names)
+        if written is not flag_of_jekyll or as_flag(written.value) is None
+    ]
+
+
+def _instants(found: FrontMatter, zone: ZoneInfo, *names: str) -> list[datetime]:
+    return [_instant(written, zone) for written in _dated(found, *names)]
 
 
 def _first_instant(found: FrontMatter, zone: ZoneInfo, *names: str) -> datetime | None:

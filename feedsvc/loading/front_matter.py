@@ -15,7 +15,7 @@ from typing import Final
 from feedsvc.loading.characters import YAML_ILLEGAL, scrubbed, without
 from feedsvc.loading.faults import FieldError, FrontMatterError
 from feedsvc.loading.formats import read_json, read_toml, read_yaml
-from feedsvc.loading.values import Written, normalised, text
+from feedsvc.loading.values import Written, normalised, place, text
 from feedsvc.model import Markup, Note
 
 _FENCE: Final = re.compile(r"\s*^(---|\+\+\+)[ \t]*(?:\n|\Z)", re.MULTILINE)
@@ -33,6 +33,7 @@ _BODY_KEYS: Final[dict[str, Markup]] = {
     "contenttext": "text",
 }
 _MOST_KEYS: Final = 1_000
+_LIKE_HTML: Final = re.compile(r"\s*<(?:!--|/?[a-zA-Z])")
 _LONGEST_HEAD: Final = 65_536
 _WANTED: Final = "begin the file with lines '---', 'title: …', 'date: 2026-02-11', '---'"
 
@@ -41,7 +42,7 @@ _WANTED: Final = "begin the file with lines '---', 'title: …', 'date: 2026-02-
 class FrontMatter:
     """The keys and values of a story file, and its body.
 
-    `fields` is keyed by `values.normalised`; of two spellings of one key, the first is kept. `source` is the
+    `fields` is keyed by `values.normalised`; an empty one gives way to another spelling. `source` is the
     text that `fields` came from; it begins at line `start` of the file, as `body` does at `body_line`.
     """
 
@@ -55,11 +56,12 @@ class FrontMatter:
 
     def first(self, *names: str) -> Written | None:
         """The first of these keys (see `values.normalised`) that holds something."""
-        for name in names:
-            found = self.fields.get(name)
-            if found is not None and not found.is_empty:
-                return found
-        return None
+        return next(iter(self.all(*names)), None)
+
+    def all(self, *names: str) -> list[Written]:
+        """All of these keys (see `values.normalised`) that hold something, in this order."""
+        found = (self.fields.get(name) for name in names)
+        return [written for written in found if written is not None and not written.is_empty]
 
     def line_of(self, key: str) -> int:
         """The line of the file where `key`, as its author wrote it, stands; `start` if it is not found."""
@@ -131,7 +133,21 @@ def _with_json_body(made: FrontMatter) -> FrontMatter:
     for name, markup in {"body": markups[named], **_BODY_KEYS}.items():
         if found := made.first(name):
             return replace(made, body=text(found), body_line=made.line_of(found.key), markup=markup)
-    return made
+    # Other publishing systems have a list or a number under these names, which is no body.
+    for found in made.all("content", "html", "text"):
+        if isinstance(found.value, str):
+            guessed = _guessed(normalised(found.key), found.value)
+            markup = markups[named] if kind else guessed
+            return replace(made, body=text(found), body_line=made.line_of(found.key), markup=markup)
+    if made.first("summary", "description", "excerpt"):
+        return made
+    note = Note(made.start, "no body and no summary; write body: … if there is a story", "body-missing")
+    return replace(made, notes=(*made.notes, note))
+
+
+def _guessed(key: str, body: str) -> Markup:
+    names: dict[str, Markup] = {"html": "html", "text": "text"}
+    return names.get(key) or ("html" if _LIKE_HTML.match(body) else "markdown")
 
 
 def _header_block(story: str) -> FrontMatter | None:
@@ -184,9 +200,19 @@ class _Head(HTMLParser):
         if tag == "title":
             self._in_title = True
         elif tag == "meta" and (name := named.get("name")):
-            self.pairs.setdefault(name, named.get("content") or named.get("contents"))
+            self._meta(name, named.get("content") or named.get("contents"))
         elif tag == "html" and named.get("lang"):
             self.pairs.setdefault("lang", named["lang"])
+
+    def _meta(self, name: str, value: str | None) -> None:
+        """Two of one name are a list: right for authors, and refused where one value is wanted."""
+        before = self.pairs.get(name)
+        if not before:
+            self.pairs[name] = value
+        elif isinstance(before, list):
+            before.append(value)
+        elif value and value != before:
+            self.pairs[name] = [before, value]
 
     def handle_endtag(self, tag: str) -> None:
         self._in_title = self._in_title and tag != "title"
@@ -215,7 +241,10 @@ def _made(
     escapes = "\\" in source or "&#" in source
     for key, value in pairs.items():
         clean = scrubbed(value, partial(_line_of, key, source, start), found, key) if escapes else value
-        fields.setdefault(normalised(key), Written(key, clean, literal=literal))
+        try:
+            place(fields, Written(key, clean, literal=literal), key)
+        except FieldError as error:
+            raise FrontMatterError(_line_of(key, source, start), str(error), error.rule) from None
     return FrontMatter(fields, source, start, body, body_line, markup, tuple(found))
 
 
@@ -223,8 +252,9 @@ def _line_of(key: str, source: str, start: int) -> int:
     name = rf"""["']?{re.escape(key)}["']?"""
     outermost = rf"^{name}[ \t]*[:=]"
     anywhere = rf"(?:^|(?<=[\s,{{])){name}[ \t]*[:=]|name={name}|^\[+[ \t]*{name}|<{name}\b"
-    for pattern in (outermost, anywhere):
-        if found := re.search(pattern, source, re.MULTILINE | re.IGNORECASE):
+    # Of two spellings the one that is meant; else any, as HTML knows no case.
+    for pattern, flags in ((outermost, 0), (outermost, re.IGNORECASE), (anywhere, re.IGNORECASE)):
+        if found := re.search(pattern, source, re.MULTILINE | flags):
             return start + _lines(source, found.start())
     return start
 

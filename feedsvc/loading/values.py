@@ -51,6 +51,27 @@ def normalised(key: str) -> str:
     return key.lower().replace("_", "").replace("-", "").replace(" ", "")
 
 
+def place(fields: dict[str, Written], written: Written, name: str) -> None:
+    """Put a value among `fields` under its key, or `name` if that is a part's.
+
+    An empty one gives way to another spelling of its key. Raises FieldError if two hold different things:
+    nobody can tell which of two embargoes was meant.
+    """
+    key = normalised(name)
+    other = fields.get(key)
+    if other is None or other.is_empty:
+        fields[key] = written
+    elif not written.is_empty and not _is_same(other.value, written.value):
+        told = f"{written.key}{written.part}: is written twice, as {other.key}{other.part}, too; keep one"
+        raise FieldError(written.key, told, "duplicate-key")
+
+
+def _is_same(value: object, other: object) -> bool:
+    # Two lists built of YAML aliases may take forever to compare.
+    is_nested = isinstance(value, list | dict) or isinstance(other, list | dict)
+    return value is other or (not is_nested and type(value) is type(other) and value == other)
+
+
 def shown(value: object) -> str:
     """A value as an error message shows it: short, and never expanded."""
     match value:
@@ -151,7 +172,7 @@ class Parts:
         self._parts: dict[str, Written] = {}
         for key, value in written.value.items():
             part = Written(written.key, value, f"{written.part}.{key}", written.literal)
-            self._parts.setdefault(normalised(key), part)
+            place(self._parts, part, key)
 
     def has(self, *names: str) -> bool:
         """Whether any of the names stands there, be it with nothing behind it."""

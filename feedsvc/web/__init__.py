@@ -16,9 +16,10 @@ from feedsvc.model import Format, Representation
 from feedsvc.store import representations
 from feedsvc.store.schema import Store
 from feedsvc.web import feeds, ops, pages
-from feedsvc.web.feeds import FeedCache, FeedCounters, ShortCut
+from feedsvc.web.feed_cache import FeedCache
 from feedsvc.web.follower import Follower
 from feedsvc.web.handover import handed_over
+from feedsvc.web.short_cut import FeedCounters, ShortCut
 from feedsvc.web.tally import Tally
 
 _FRESH_INTERVALS = 3  # a refresher that missed this many intervals is not well
@@ -67,7 +68,9 @@ def _application(
     fresh_within = timedelta(seconds=_FRESH_INTERVALS * config.schedule.refresh)
     app.register_blueprint(ops.blueprint(store, tally.total, fresh_within, _now))
     pages.register_errors(app)
-    app.wsgi_app = ShortCut(app.wsgi_app, cache, counters)  # type: ignore[method-assign] # Flask's documented way
+    # One thread is always left for what needs no store. Wrapping wsgi_app is Flask's documented way.
+    slow = max(1, config.http.threads - 1)
+    app.wsgi_app = ShortCut(app.wsgi_app, cache, counters, slow=slow)  # type: ignore[method-assign]
     follower = Follower(store, cache.forget, cache.forget_all, tally.keep, parent)
     follower.start()
     app.extensions["feedsvc"] = follower

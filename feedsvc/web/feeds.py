@@ -5,10 +5,7 @@ Knows neither the store nor the cache: a feed that exists is answered before Fla
 
 from flask import Blueprint, Response
 
-from feedsvc.web.feed_cache import ROOT, FeedCache
-from feedsvc.web.short_cut import FeedCounters, ShortCut
-
-__all__ = ["FeedCache", "FeedCounters", "ShortCut", "blueprint"]
+from feedsvc.web.feed_cache import ROOT
 
 
 def blueprint() -> Blueprint:

@@ -244,6 +244,16 @@ def test_unknown_is_404_and_says_nothing(service: Service, path: str) -> None:
     assert "no-cache" in answer.headers["cache-control"]
 
 
+def test_request_without_or_with_two_hosts_is_400(service: Service) -> None:
+    for hosts in ((), ("a.example", "b.example")):
+        connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=5)
+        connection.putrequest("GET", "/feeds/all.rss", skip_host=True)
+        for host in hosts:
+            connection.putheader("Host", host)
+        connection.endheaders()
+        assert connection.getresponse().status == 400
+
+
 def test_query_is_ignored(service: Service) -> None:
     assert service.get("/feeds/all.rss?utm_source=x").content == service.get("/feeds/all.rss").content
 
