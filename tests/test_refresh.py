@@ -303,9 +303,28 @@ def test_folder_that_may_not_be_read_for_a_while_empties_no_feed(
     newsroom.write("b.md")
     before = newsroom.run()
     # What `walk` gives then; the tests may be run by root, whom nothing stops.
-    found = [FoundFile("world", 0, 0), *content.walk(newsroom.root, "b.md")]
+    found = [FoundFile("world", 0, 0, unreadable=True), *content.walk(newsroom.root, "b.md")]
     monkeypatch.setattr(content, "walk", lambda _root, _under="": iter(found))
     assert newsroom.run() == before
+
+
+def test_change_reaches_a_story_through_its_links(newsroom: Newsroom) -> None:
+    real = newsroom.write("shelf/real.md", title="Zebra")
+    (newsroom.root / "sub").mkdir()
+    (newsroom.root / "sub" / "alias.md").symlink_to("../shelf/real.md")
+    (newsroom.root / "mirror").symlink_to("shelf", target_is_directory=True)
+    keys = {"all", "sections/shelf", "sections/sub", "sections/mirror"}
+    assert holding(newsroom.run(), "Zebra") == keys
+    for number, (changed_path, title) in enumerate([(real, "Okapi"), (real.parent, "Tapir")]):
+        newsroom.write("shelf/real.md", title=title)
+        os.utime(real, (number, number))
+        newsroom.refresher.scan_changed({changed_path})
+        newsroom.refresher.refresh()
+        assert holding(newsroom.published(), title) == keys
+    newsroom.write("shelf/real.md", title="Okapi", status="withdrawn")
+    newsroom.refresher.scan_changed({real})
+    newsroom.refresher.refresh()
+    assert holding(newsroom.published(), "Okapi") == set()
 
 
 def test_named_files_and_folders_are_loaded_and_what_is_gone_removed(newsroom: Newsroom) -> None:

@@ -3,6 +3,7 @@
 Knows nothing of how feeds are built: it marks those dirty that a change touches, in one transaction with it.
 """
 
+import os
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -60,6 +61,7 @@ class Intake:
         self._rules = rules
         self._clock = clock
         self._stopped = stopped
+        self._linked: set[str] = set()  # the files that were met by way of a link
 
     def apply_again(self, tx: Connection) -> None:
         """Make the memberships of every article anew, as when custom feeds are defined otherwise."""
@@ -100,6 +102,7 @@ class Intake:
         files: list[FoundFile] = []
         gone: list[str] = []
         stories = {story for path in paths if (story := content.story_path(self._root, path)) is not None}
+        stories |= self._aliases(paths)
         with self._store.read() as connection:
             for path in sorted(stories):
                 seen = articles.sources(connection, path)
@@ -114,13 +117,20 @@ class Intake:
         _tell_of(report)
         return report
 
+    def _aliases(self, paths: Collection[Path]) -> set[str]:
+        """The linked files that are at, or under, what changed: a watcher names the place a link leads to."""
+        real = {os.path.realpath(path) for path in paths}
+        return {linked for linked in self._linked if real & _with_parents(self._root / linked)}
+
     def _changed(
         self, found: Iterable[FoundFile], seen: dict[str, Source], *, every: bool = False
     ) -> Iterator[FoundFile]:
         """The files to read. Takes every file found out of `seen`, which is left with those that are gone."""
         for file in found:
             known = seen.pop(file.path, None)
-            if file.mtime_ns == 0:  # a folder that may not be read: what is in it isn't gone
+            if file.linked:
+                self._linked.add(file.path)
+            if file.unreadable:  # a folder: what is in it isn't gone
                 for path in [path for path in seen if file.path == "." or path.startswith(f"{file.path}/")]:
                     del seen[path]
             if every or known is None or (known.size, known.mtime_ns) != (file.size, file.mtime_ns):
@@ -248,6 +258,11 @@ class Intake:
         tombstones.exhume(tx, list(gone))
         articles.apply(tx, [self._application(change) for change in changes], self._clock())
         return len(changes)
+
+
+def _with_parents(path: Path) -> set[str]:
+    target = Path(os.path.realpath(path))
+    return {str(place) for place in (target, *target.parents)}
 
 
 def _modified(file: FoundFile) -> datetime:
