@@ -47,7 +47,7 @@ _CLOSED_BY_OTHERS: Final = _names(
 _ATTRIBUTES: Final[dict[str, set[str]]] = {
     "*": {"dir", "id", "lang", "title"},
     "a": {"href", "hreflang"},
-    "audio": {"controls", "loop", "muted", "preload", "src"},
+    "audio": {"loop", "muted", "preload", "src"},
     "blockquote": {"cite"},
     "code": {"class"},
     "col": {"align", "span"},
@@ -67,7 +67,7 @@ _ATTRIBUTES: Final[dict[str, set[str]]] = {
     "time": {"datetime"},
     "tr": {"align"},
     "track": {"default", "kind", "label", "src", "srclang"},
-    "video": {"controls", "height", "loop", "muted", "playsinline", "poster", "preload", "src", "width"},
+    "video": {"height", "loop", "muted", "playsinline", "poster", "preload", "src", "width"},
 }
 _READ_ONCE: Final = {
     name: _ATTRIBUTES.get(name, set()) | embeds.ATTRIBUTES.get(name, set())
@@ -103,7 +103,7 @@ _MANY_TAGS = 2_000
 _DEEPEST = 500
 _PASSES = 8
 _LONG = 10_000
-_MOST_TAGS = 300_000
+_MOST_TAGS = 200_000
 _MOST_REFERENCES = 50_000
 _MOST_MARKS = 200_000
 _MARKS: Final = re.compile(r"&(?:#?\w{1,32};)?|[<>]")

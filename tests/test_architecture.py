@@ -74,4 +74,4 @@ def test_every_module_says_what_it_does_and_none_is_long() -> None:
     for file in ROOT.rglob("*.py"):
         text = file.read_text("utf-8")
         assert ast.get_docstring(ast.parse(text)), file
-        assert len(text.splitlines()) <= 440, f"{file} is long: is it one thing?"
+        assert len(text.splitlines()) <= 430, f"{file} is long: is it one thing?"

@@ -84,7 +84,7 @@ def test_dates_are_read_as_people_write_them(written: str, expected: str) -> Non
             "2026-02-30",
             "2026-02/11",
             "2026-02-11 25:00",
-            "2026-02-11 14:00 CET",
+            "2026-02-11 14:00 XYZ",
         ),
         *(
             "2026-02-11 14:00 +99:00",
@@ -691,3 +691,33 @@ def test_of_several_expiries_the_earliest_counts() -> None:
 )
 def test_any_key_that_keeps_a_story_back_wins(lines: tuple[str, ...], status: str) -> None:
     assert article(*lines).status == status
+
+
+@pytest.mark.parametrize(
+    ("written", "instant"),
+    [
+        ("11 February 2026", "2026-02-10T23:00:00+00:00"),
+        ("Feb 11, 2026", "2026-02-10T23:00:00+00:00"),
+        ("Sept. 1 2026", "2026-08-31T22:00:00+00:00"),
+        ("2026-02-11 14:00 CET", "2026-02-11T13:00:00+00:00"),
+        ("2026-07-11 14:00 CEST", "2026-07-11T12:00:00+00:00"),
+    ],
+)
+def test_dates_in_words_and_with_named_zones_are_read(written: str, instant: str) -> None:
+    assert article(date=written).published == at(instant)
+
+
+@pytest.mark.parametrize("written", ["31 February 2026", "11 Foo 2026", "2026-02-11 14:00 XYZ"])
+def test_dates_that_nobody_can_read_are_no_dates(written: str) -> None:
+    assert "is not a date" in reason(f"date: {written}")
+
+
+@pytest.mark.parametrize("written", ["pretty", "date", "/:categories/:title/", "/news/:year.html"])
+def test_a_pattern_of_jekylls_is_no_url(written: str) -> None:
+    assert article(f"permalink: {written}").url is None
+    assert article(f"permalink: {written}", "canonical: /a").url == "/a"
+
+
+def test_names_with_commas_are_parted_by_semicolons() -> None:
+    names = [author.name for author in article("Authors: Doe, Jane; Roe, Al").authors]
+    assert names == ["Doe, Jane", "Roe, Al"]

@@ -12,10 +12,21 @@ from zoneinfo import ZoneInfo
 _ISO: Final = re.compile(
     r"(\d{4})([-/])(\d{1,2})\2(\d{1,2})"
     r"(?:(?:[ \t]+|[Tt])(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d+))?)?"
-    r"[ \t]*(?:([Zz]|UTC|GMT)|([+-])(\d{2}):?(\d{2})?)?)?",
+    r"[ \t]*(?:([Zz]|UTC|GMT)|(CES?T|WES?T|EES?T|BST)|([+-])(\d{2}):?(\d{2})?)?)?",
     re.ASCII,
 )
 """ISO 8601 and RFC 3339, as loosely as YAML 1.1 and the three generators write them."""
+
+_ZONES: Final = {"WET": 0, "WEST": 1, "BST": 1, "CET": 1, "CEST": 2, "EET": 2, "EEST": 3}
+"""The names of European zones that mean one thing only to a newsroom, with their hours before UTC."""
+
+_IN_WORDS: Final = re.compile(
+    r"(?:(\d{1,2})\s+([A-Za-z]{3,9})\.?,?|([A-Za-z]{3,9})\.?\s+(\d{1,2}),?)\s+(\d{4})", re.ASCII
+)
+_MONTHS: Final = (
+    *("january", "february", "march", "april", "may", "june", "july"),
+    *("august", "september", "october", "november", "december"),
+)
 
 _RFC2822: Final = re.compile(
     r"(?:[A-Za-z]{3,9},?\s+)?\d{1,2}\s+[A-Za-z]{3,9}\s+\d{4}\s+\d{1,2}:\d{2}(?::\d{2})?"
@@ -52,6 +63,8 @@ def _written(text: str) -> datetime | None:
     try:
         if found := _ISO.fullmatch(text):
             return _iso(found)
+        if found := _IN_WORDS.fullmatch(text):
+            return _in_words(found)
         if found := _RFC2822.fullmatch(text):
             moment = parsedate_to_datetime(text)
             # RFC 5322 reads -0000 as UTC whose local zone is not known; the standard library drops it.
@@ -62,11 +75,22 @@ def _written(text: str) -> datetime | None:
 
 
 def _iso(found: re.Match[str]) -> datetime:
-    year, _, month, day, hour, minute, second, fraction, utc, sign, hours, minutes = found.groups()
-    zone: timezone | None = UTC if utc else None
+    year, _, month, day, hour, minute, second, fraction, utc, named, sign, hours, minutes = found.groups()
+    zone: timezone | None = UTC if utc else timezone(timedelta(hours=_ZONES[named])) if named else None
     if sign:
         offset = timedelta(hours=int(hours), minutes=int(minutes or 0))
         zone = timezone(-offset if sign == "-" else offset)
     micros = int((fraction or "")[:6].ljust(6, "0"))
     time = (int(hour or 0), int(minute or 0), int(second or 0), micros)
     return datetime(int(year), int(month), int(day), *time, tzinfo=zone)
+
+
+def _in_words(found: re.Match[str]) -> datetime | None:
+    named = (found[2] or found[3]).lower()
+    numbers = [
+        number
+        for number, month in enumerate(_MONTHS, start=1)
+        if named in (month, month[:3]) or (named == "sept" and number == 9)
+    ]
+    day = int(found[1] or found[4])
+    return datetime(int(found[5]), numbers[0], day) if numbers else None  # noqa: DTZ001 - the caller's zone

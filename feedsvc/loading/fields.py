@@ -23,6 +23,7 @@ from feedsvc.loading.values import (
     label,
     labels,
     line,
+    normalised,
     plain_line,
     plain_text,
     text,
@@ -37,6 +38,8 @@ _NOT_IN_ID: Final = re.compile(r'[\s\x00-\x1f\x7f-\x9f?#\\<>"]|(?:^|/)\.{1,2}(?:
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*")
 _LIKE_A_DATE: Final = re.compile(r"\d{4}[-/][\d\sTtZz:.,+/-]*", re.ASCII)
 _BEGINS_AS_URL: Final = re.compile(r"https?://|/", re.IGNORECASE)
+_PERMALINK_STYLES: Final = frozenset({"date", "pretty", "ordinal", "weekdate", "none"})
+_PLACEHOLDER: Final = re.compile(r"(?:^|[/.-]):[a-z]")
 _LONGEST_ID: Final = 512
 _A_DATE: Final = "write 2026-02-11 or 2026-02-11T14:00:00+01:00"
 _DATES: Final = ("date", "published", "publisheddate", "pubdate", "created", "datepublished", "publishdate")
@@ -270,8 +273,17 @@ def _tags(found: FrontMatter, section: str) -> tuple[Term, ...]:
 
 
 def _url(found: FrontMatter) -> str | None:
-    written = found.first("url", "permalink", "canonical", "canonicalurl", "link")
-    return address(written) if written else None
+    for written in found.all("url", "permalink", "canonical", "canonicalurl", "link"):
+        if not _is_pattern(written):
+            return address(written)
+    return None
+
+
+def _is_pattern(written: Written) -> bool:
+    """Whether it is no URL but how Jekyll is to make one: https://jekyllrb.com/docs/permalinks/"""
+    if normalised(written.key) != "permalink" or not isinstance(written.value, str):
+        return False
+    return written.value.strip() in _PERMALINK_STYLES or bool(_PLACEHOLDER.search(written.value))
 
 
 def _original(found: FrontMatter) -> str | None:

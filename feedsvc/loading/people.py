@@ -12,20 +12,24 @@ from feedsvc.slugs import slug
 
 _NAME_AND_ADDRESS: Final = re.compile(r"([^<>]*[^<>\s])\s*<\s*([^<>\s]+)\s*>")
 _BETWEEN_NAMES: Final = re.compile(r"\s*[,;\n]\s*(?:and\s+)?|\s+and\s+")
+_BETWEEN_SURNAMES_FIRST: Final = re.compile(r"\s*[;\n]\s*")
 _EMAIL: Final = re.compile(r"[^\s@<>\"(),:;\[\]\\]+@[^\s@<>\"(),:;\[\]\\]+")
 
 
 def authors(written: Written | None) -> tuple[Author, ...]:
     """The authors under a key: names, `Name <address>`, or mappings; those whose slugs are one, once.
 
-    A string is parted by commas, semicolons and `and`; the items of a list are not. Raises FieldError.
+    A string is parted by semicolons, else by commas and `and`; a list is not. Raises FieldError.
     """
     if written is None:
         return ()
     if isinstance(written.value, str):
         line(written)  # a byline is one line of bearable length, or it is told
         written = unescaped(written)
-        written = written._replace(value=_BETWEEN_NAMES.split(str(written.value)))
+        byline = str(written.value)
+        # Pelican's way with `Doe, Jane; Roe, Al`: https://docs.getpelican.com/en/latest/content.html
+        between = _BETWEEN_SURNAMES_FIRST if ";" in byline else _BETWEEN_NAMES
+        written = written._replace(value=between.split(byline))
     named: dict[str, Author] = {}
     for item in items(written):
         if not item.is_empty:

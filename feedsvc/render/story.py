@@ -16,6 +16,7 @@ from feedsvc.model import Article, Author, Enclosure, Image, Site
 from feedsvc.slugs import humanized
 
 _SUMMARY_LENGTH = 300
+_SHOWN = re.compile(r"<(?:img|video|audio|hr)\b")
 UNTITLED = "Untitled"
 """What a story without a title is called where a format must have one (RFC 4287 §4.1.2)."""
 _SENTENCE_END = re.compile(r"(?<=[.!?…。！？])[\"'”’»)]*\s+")
@@ -65,6 +66,8 @@ def story(site: Site, article: Article) -> Story:
     url = urls.story_url(site, article)
     identifier = urls.entry_id(site, article.id)
     body = to_html(article.body, article.markup, url)
+    if not _SHOWN.search(body) and not to_text(body):
+        body = ""  # tags around nothing
     correction = f"<p><strong>Correction:</strong> {html.escape(article.correction)}</p>\n"
     return Story(
         id=identifier,
@@ -133,7 +136,17 @@ def _categories(site: Site, article: Article) -> tuple[Category, ...]:
 
 def _images(article: Article, base: str) -> tuple[Image, ...]:
     located = ((urls.absolute(base, image.url), image) for image in article.images if image.may_syndicate)
-    return tuple(replace(image, url=url) for url, image in located if _is_web(url))
+    return tuple(
+        replace(
+            image,
+            url=url,
+            alt=image.alt.strip(),
+            caption=image.caption.strip(),
+            credit=image.credit.strip(),
+        )
+        for url, image in located
+        if _is_web(url)
+    )
 
 
 def _enclosures(article: Article, base: str) -> tuple[Enclosure, ...]:

@@ -3,20 +3,17 @@
 Knows neither HTTP nor the store. Equal directories give equal bytes: the document carries no date.
 """
 
-import re
 from collections.abc import Sequence
 
 from lxml import etree
 
+from feedsvc.characters import without_illegal
 from feedsvc.model import Site
 from feedsvc.urls import feed_url, page_url
 from feedsvc.web.directory import Entry, Group
 
 _VERSIONS = {"rss": "RSS2", "atom": "ATOM1"}
 _PREFERENCE = ("rss", "atom", "json")
-
-_XML_ILLEGAL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-"""What the Char production of XML 1.0 leaves out: https://www.w3.org/TR/xml/#charsets"""
 
 
 def document(site: Site, groups: Sequence[Group], what: str = "Feeds") -> bytes:
@@ -28,7 +25,7 @@ def document(site: Site, groups: Sequence[Group], what: str = "Feeds") -> bytes:
     """
     root = etree.Element("opml", version="2.0")
     head = etree.SubElement(root, "head")
-    etree.SubElement(head, "title").text = xml_text(f"{what} – {site.name}")
+    etree.SubElement(head, "title").text = without_illegal(f"{what} – {site.name}")
     etree.SubElement(head, "docs").text = "http://opml.org/spec2.opml"
     body = etree.SubElement(root, "body")
     for group in groups:
@@ -38,19 +35,14 @@ def document(site: Site, groups: Sequence[Group], what: str = "Feeds") -> bytes:
     return etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)
 
 
-def xml_text(text: str) -> str:
-    """The text without what no XML may hold."""
-    return _XML_ILLEGAL.sub("", text)
-
-
 def _subscription(site: Site, entry: Entry) -> dict[str, str]:
     listing = entry.listing
     fmt = min(listing.formats, key=_PREFERENCE.index)
     # "rss" stands for any kind of feed, and `version` for which; JSON Feed has no value there.
     outline = {
         "type": "rss",
-        "text": xml_text(listing.title),
-        "title": xml_text(listing.title),
+        "text": without_illegal(listing.title),
+        "title": without_illegal(listing.title),
         "xmlUrl": feed_url(site, listing.key, fmt),
         "htmlUrl": page_url(site, listing.key),
     }

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from lxml import etree
 
+from feedsvc.characters import without_illegal
 from feedsvc.model import Article, Site
-from feedsvc.web.opml import xml_text
 from feedsvc.web.story_page import headline, moment, story_url
 
 PATH: Final = "/sitemap-news.xml"
@@ -72,7 +72,7 @@ def robots(site: Site) -> bytes:
 
 
 def _say(parent: etree._Element, name: str, text: str) -> None:
-    etree.SubElement(parent, f"{{{_NEWS}}}{name}").text = xml_text(text)
+    etree.SubElement(parent, f"{{{_NEWS}}}{name}").text = without_illegal(text)
 
 
 def _publication_name(site: Site) -> str:

@@ -181,11 +181,15 @@ _TAG = re.compile(r'<(/?)([a-z][a-z0-9]*)((?: [^\s"=<>]+="[^"]*")*)>')
 """A tag as the sanitiser writes it. Each is matched, so that none is found inside an attribute's value."""
 
 
+_MEDIA = re.compile("<(?:img|audio|video)")
+
+
 def _within_page(body: str) -> str:
     """Safe HTML (what `to_html` returns) as a part of the page, whose only h1 is the headline.
 
     The headings of a body that has an h1 all go down by one, so that their order stays. A picture that comes
-    without alt is taken for decoration: else screen readers would read its URL out.
+    without alt is taken for decoration: else screen readers would read its URL out. A player gets controls,
+    which feeds go without as validators refuse them.
     """
     has_h1 = "<h1" in body
 
@@ -193,11 +197,13 @@ def _within_page(body: str) -> str:
         slash, name, attributes = tag.groups()
         if name == "img" and ' alt="' not in attributes:
             return f'<img{attributes} alt="">'
+        if name in {"audio", "video"} and not slash:
+            return f"<{name} controls{attributes}>"
         if has_h1 and len(name) == 2 and name[0] == "h" and name[1] in "12345":
             return f"<{slash}h{int(name[1]) + 1}{attributes}>"
         return tag[0]
 
-    return _TAG.sub(fitting, body) if has_h1 or "<img" in body else body
+    return _TAG.sub(fitting, body) if has_h1 or _MEDIA.search(body) else body
 
 
 def headline(article: Article, url: str) -> str:
