@@ -100,12 +100,20 @@ class _Places:
 
     def _line(self, path: str, field: str) -> int:
         """The line the field is written in, as far as a look at the text can tell; else the first."""
-        text = (self._root / path).read_text("utf-8", "replace")
+        text = _front_matter((self._root / path).read_text("utf-8", "replace"))
         names = "|".join((f"{field}s?", *_ALSO.get(field, ())))
         found = re.search(
             rf"^[ \t\[]*[\"']?(?:{names})[\"'\]]*[ \t]*(?:[:=]|$)", text, re.IGNORECASE | re.MULTILINE
         )
         return text.count("\n", 0, found.start()) + 1 if field and found else 1
+
+
+def _front_matter(text: str) -> str:
+    """What stands before a story's body; the whole of a file that is nothing but keys."""
+    mark = text[:3]
+    if mark not in {"---", "+++"}:
+        return text if text.lstrip()[:1] == "{" else text.partition("\n\n")[0]
+    return text[: text.find(f"\n{mark}", 3) + 1] or text
 
 
 def _remarks(connection: Connection, rules: Rules) -> Iterator[tuple[Article, Remark]]:

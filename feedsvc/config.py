@@ -21,6 +21,7 @@ from feedsvc.config_types import (
     Language,
     Mailbox,
     MaxAge,
+    Namespaces,
     Origin,
     Size,
     StoreUrl,
@@ -191,12 +192,14 @@ class ProfileTable(_Table):
         default=None, description="What pubDate says: first publication, or the last change."
     )
     modified: bool | None = Field(default=None, description="Whether the last change stands beside pubDate.")
-    guid: Literal["id", "url"] | None = Field(default=None, description="What identifies an item in RSS.")
+    guid: Literal["id", "url", "opaque"] | None = Field(
+        default=None, description="What identifies an item in RSS; `opaque` is the id, never a permalink."
+    )
     content: ContentMode | None = Field(default=None, description="`full` or `summary`, over the feed's own.")
     required: list[RequiredField] | None = Field(
         default=None, description="Fields every story must have, for `feedsvc check`."
     )
-    namespaces: dict[str, str] | None = Field(
+    namespaces: Namespaces | None = Field(
         default=None, description="Namespaces to declare in RSS, prefix = URI."
     )
     deletion: Literal["drop", "status"] | None = Field(

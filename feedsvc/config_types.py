@@ -55,6 +55,19 @@ def _printable(value: str) -> str:
     return value
 
 
+def _namespaces(value: dict[str, str]) -> dict[str, str]:
+    for prefix, uri in value.items():
+        if not re.fullmatch(r"[A-Za-z_][\w.-]*", prefix, re.ASCII) or prefix.lower().startswith("xml"):
+            raise ValueError(f"write a prefix of letters and digits instead of {prefix!r}")
+        if prefix in _OWN_PREFIXES:
+            raise ValueError(f"write another prefix; feedsvc has {prefix!r} itself")
+        _web_url(uri)
+    return value
+
+
+_OWN_PREFIXES = {"at", "atom", "content", "dc", "dcterms", "media", "sy"}
+
+
 def _origin(value: str) -> str:
     parts = urlsplit(_web_url(value))
     if parts.username or parts.path not in {"", "/"} or parts.query or parts.fragment:
@@ -121,3 +134,4 @@ Authority = Annotated[str, AfterValidator(_authority)]
 Language = Annotated[str, AfterValidator(_language)]
 StoreUrl = Annotated[str, AfterValidator(_store_url)]
 Mailbox = Annotated[str, AfterValidator(_mailbox)]
+Namespaces = Annotated[dict[str, str], AfterValidator(_namespaces)]

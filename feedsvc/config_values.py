@@ -29,6 +29,7 @@ def rules(config: Config) -> Rules:
         max_age=common.max_age,
         max_age_floor=common.max_age_floor,
         max_age_ceiling=common.max_age_ceiling,
+        profile=profile(config, "default"),
     )
     return Rules(
         site=site(config),
@@ -112,6 +113,7 @@ def _settings(config: Config, default: FeedSettings, table: FeedTable) -> FeedSe
         max_age=default.max_age if table.max_age is None else table.max_age,
         max_age_floor=default.max_age_floor,
         max_age_ceiling=default.max_age_ceiling,
+        profile=default.profile,
     )
     if not isinstance(table, CustomTable):
         return own

@@ -27,7 +27,7 @@ class Remark(NamedTuple):
 def lint_article(article: Article, site: Site, now: datetime) -> Iterator[Remark]:
     """What is wrong with one story, whatever feed shows it. `now` is aware UTC."""
     told = story(site, article)
-    for check in (_texts, _instants, _people, _media, _notes):
+    for check in (_texts, _instants, _people, _media, _withdrawal):
         yield from check(article, told, now)
 
 
@@ -80,12 +80,7 @@ def _media(article: Article, told: Story, _now: datetime) -> Iterator[Remark]:
             yield Remark("image-alt", "image", f"images: {image.url!r} has neither alt nor caption; {wanted}")
 
 
-def _notes(article: Article, _told: Story, _now: datetime) -> Iterator[Remark]:
-    if article.correction and article.updated <= article.published:
-        wanted = "write updated: and when it was corrected, or readers won't see it"
-        yield Remark(
-            "correction-undated", "correction", f"correction: the story is not dated as changed; {wanted}"
-        )
+def _withdrawal(article: Article, _told: Story, _now: datetime) -> Iterator[Remark]:
     if article.status == "withdrawn" and not article.withdrawal:
         yield Remark("withdrawal-unexplained", "status", "status: it says not why; write reason: …")
 

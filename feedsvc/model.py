@@ -238,7 +238,8 @@ class Site:
 class Profile:
     """A named dialect of a feed: what one aggregator wants of it. A size of 0 means no limit.
 
-    `date` is what pubDate says, `guid` what identifies an item in RSS, `content` goes over the feed's own.
+    `date` is what pubDate says, `guid` what identifies an item in RSS (`opaque` is the id, never called a
+    permalink), `content` goes over the feed's own.
     `namespaces` are declared beside feedsvc's own, as (prefix, URI). `deletion` says how a withdrawn story
     goes: it is left out, or stays for a while as an item with media:status. The rest is what `feedsvc check`
     holds stories to: `required` fields, `title_length` and `summary_length` in characters, `image_width` in
@@ -248,7 +249,7 @@ class Profile:
     name: str = "default"
     date: Literal["published", "updated"] = "published"
     modified: bool = True
-    guid: Literal["id", "url"] = "id"
+    guid: Literal["id", "url", "opaque"] = "id"
     content: ContentMode | None = None
     required: tuple[Field, ...] = ()
     namespaces: tuple[tuple[str, str], ...] = ()
@@ -266,11 +267,15 @@ DEFAULT_PROFILE = Profile()
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """The mark that a story was withdrawn (RFC 6721): which, when (aware UTC), and what readers are told."""
+    """The mark that a story was withdrawn (RFC 6721): which, when (aware UTC), and what readers are told.
+
+    `url` is where it was, as its author wrote it; None for the story page.
+    """
 
     article_id: str
     at: datetime
     reason: str = ""
+    url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

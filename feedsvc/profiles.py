@@ -18,6 +18,7 @@ BUILT_IN: dict[str, Profile] = {
     # Keeps the first pubDate and wants the change beside it; an identifier that is a URL is taken for a link.
     "msn": Profile(
         name="msn",
+        guid="opaque",
         content="full",
         required=("title", "content", "image"),
         image_width=600,

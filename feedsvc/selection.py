@@ -19,6 +19,8 @@ PUBLIC: Audience = "public"
 # "auto" asks for four polls in the time between two stories: often enough to be fresh, and no more.
 _POLLS_PER_STORY = 4
 
+_SECOND, _DAY = timedelta(seconds=1), timedelta(days=1)
+
 TOMBSTONE_STANDS = timedelta(days=30)
 """How long a feed says that a story was withdrawn."""
 
@@ -50,15 +52,26 @@ def affected(change: Change, customs: Sequence[CustomFeed] = ()) -> frozenset[st
     return old | new
 
 
-def tombstone(article: Article, seen: datetime) -> Tombstone | None:
+def tombstone(change: Change, seen: datetime, now: datetime) -> Tombstone | None:
     """The mark a withdrawn story leaves, if anybody may have had it before.
 
-    `seen` (aware UTC) is when it was found withdrawn; it counts if the story does not say when.
+    `seen` is the time of its file, which counts if the story says not when, and `now` the present (both aware
+    UTC). The mark is always later than what it takes back, or readers would pass over it (RFC 6721 §3).
     """
-    at = min(article.withdrawn or seen, seen)
-    if article.status != "withdrawn" or at < article.visible_from:
+    old, new = change.old, change.new
+    if new is None or new.status != "withdrawn":
         return None
-    return Tombstone(article.id, at.replace(microsecond=0), article.withdrawal)
+    at = min(new.withdrawn or seen, now)
+    if old is not None and eligible(old, PUBLIC, now):
+        at = max(at, old.modified + _SECOND)
+    elif at < new.visible_from - (_DAY if new.withdrawn and not new.embargo else timedelta(0)):
+        return None  # a bare day may be written for an instant of it, but no embargo was broken by it
+    at = min(max(at, new.visible_from + _SECOND), now)
+    return (
+        Tombstone(new.id, at.replace(microsecond=0), new.withdrawal, new.url)
+        if at >= new.visible_from
+        else None
+    )
 
 
 def rank(article: Article, custom: CustomFeed | None) -> datetime:
@@ -149,7 +162,7 @@ def build(
         key=key,
         title=title,
         description=description,
-        updated=max((a.modified for a in shown), default=rules.site.founded).replace(microsecond=0),
+        updated=max((_changed(a, now) for a in shown), default=rules.site.founded).replace(microsecond=0),
         site=rules.site,
         content=settings.content,
         formats=settings.formats,
@@ -159,6 +172,11 @@ def build(
         tombstones=tuple(one for one in tombstones if one.at <= now < one.at + TOMBSTONE_STANDS),
         profile=settings.profile,
     )
+
+
+def _changed(article: Article, now: datetime) -> datetime:
+    """When the story changed last; a change that is yet to come dates no feed."""
+    return article.modified if article.modified <= now else article.visible_from
 
 
 def _with_source_name(article: Article, agencies: Mapping[str, Agency]) -> Article:

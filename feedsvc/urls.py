@@ -3,9 +3,18 @@
 Pure: knows neither Flask nor the store. Every URL is made from the configured site, never from a request.
 """
 
-from urllib.parse import quote, urljoin, urlsplit
+import re
+from urllib.parse import quote, urljoin
 
 from feedsvc.model import Article, Format, Site
+
+_URI = re.compile(
+    r"https?://[^/?#]+\S*"
+    r"|tag:[A-Za-z0-9.@_-]+,\d{4}(-\d\d(-\d\d)?)?:[!-~]*"  # RFC 4151
+    r"|urn:[A-Za-z0-9][A-Za-z0-9-]{0,30}[A-Za-z0-9]:[!-~]+",  # RFC 8141
+    re.ASCII,
+)
+"""The ids that identify a story as they are."""
 
 _PCHAR = "/:@!$&'()*+,;=-._~"
 """What RFC 3986 lets stand unescaped in a path, beside letters and digits."""
@@ -38,9 +47,14 @@ def page_url(site: Site, key: str) -> str:
 
 def story_url(site: Site, article: Article) -> str:
     """The absolute, canonical URL of a story: what its author wrote, else the page feedsvc shows."""
-    if article.url:
-        return urljoin(site.url + "/", quote(article.url, safe=_PCHAR + "%?#[]"))
-    return site.url + story_path(article.id)
+    return location(site, article.id, article.url)
+
+
+def location(site: Site, article_id: str, url: str | None) -> str:
+    """The absolute URL of the story of that id, whose author wrote `url`, or none."""
+    if url:
+        return urljoin(site.url + "/", quote(url, safe=_PCHAR + "%?#[]"))
+    return site.url + story_path(article_id)
 
 
 def absolute(base: str, url: str) -> str:
@@ -50,8 +64,7 @@ def absolute(base: str, url: str) -> str:
 
 def entry_id(site: Site, article_id: str) -> str:
     """The identifier of a story in every format: its own id if that is a URI, else a tag: URI (RFC 4151)."""
-    parts = urlsplit(article_id)
-    if parts.scheme in {"tag", "urn", "http", "https"} and (parts.netloc or parts.path):
+    if _URI.fullmatch(article_id):
         return article_id
     return f"tag:{site.authority}:{quote(article_id, safe=_PCHAR)}"
 
@@ -63,4 +76,9 @@ def stylesheet_url(site: Site) -> str:
 
 def feed_id(site: Site, key: str) -> str:
     """The identifier of a feed in Atom: a tag: URI, the same whatever URL or format it is served at."""
-    return f"tag:{site.authority}:feeds/{quote(key)}"
+    return f"tag:{site.authority}:/feeds/{quote(key)}"  # no story's id begins with a slash
+
+
+def source_id(site: Site, slug: str) -> str:
+    """The identifier of an agency in Atom."""
+    return f"tag:{site.authority}:/sources/{quote(slug)}"

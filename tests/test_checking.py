@@ -49,11 +49,6 @@ FAULTS: dict[str, tuple[str, int, str]] = {
         "enclosure-type",
     ),
     "image-alt.md": (f"---\ntitle: T\n{DATE}\nimage: /a.jpg\n---\nText.\n", 4, "image-alt"),
-    "correction-undated.md": (
-        f"---\ntitle: T\n{DATE}\ncorrection: Oh.\n---\nText.\n",
-        4,
-        "correction-undated",
-    ),
     "withdrawal-unexplained.md": (
         f"---\ntitle: T\n{DATE}\nstatus: withdrawn\n---\nText.\n",
         4,

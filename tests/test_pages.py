@@ -73,7 +73,7 @@ class Newsroom:
         with self.store.write() as tx:
             articles.apply(tx, changes, self.clock())
             for story in stories:
-                if mark := selection.tombstone(story, self.clock()):
+                if mark := selection.tombstone(Change(None, story), self.clock(), self.clock()):
                     tombstones.bury(tx, mark, selection.keys_of(story), selection.TOMBSTONE_STANDS)
 
     def publish(self, *keys: str, formats: tuple[Format, ...] = FORMATS) -> None:

@@ -265,7 +265,7 @@ def test_agency_is_the_source_of_its_copy() -> None:
     assert (source.get("url"), source.text) == ("https://wire.example/", "Northwire")
     entry = etree.fromstring(body_of(feed, "atom")).find(f"{ATOM}entry")
     assert entry.findtext(f"{ATOM}source/{ATOM}title") == "Northwire"
-    assert entry.findtext(f"{ATOM}source/{ATOM}id") == "tag:news.example.org,2026:sources/northwire"
+    assert entry.findtext(f"{ATOM}source/{ATOM}id") == "tag:news.example.org,2026:/sources/northwire"
     assert json.loads(body_of(feed, "json"))["items"][0]["external_url"] == "https://wire.example/1"
 
 
@@ -402,8 +402,13 @@ def test_pubdate_is_when_the_embargo_lifted() -> None:
 
 def test_permalink_is_exact() -> None:
     told = story(SITE, article("https://news.example.org/2026/talks", url="/2026/talks"))
-    assert told.id_is_url
-    assert not story(SITE, article(url="/2026/talks")).id_is_url
+    assert told.id == told.url
+    for name, expected in (("default", "true"), ("msn", "false")):
+        feed = feed_of(
+            article("https://news.example.org/2026/talks", url="/2026/talks"), profile=BUILT_IN[name]
+        )
+        guid = etree.fromstring(body_of(feed, "rss"))[0].find("item/guid")
+        assert (guid.text, guid.get("isPermaLink")) == (told.id, expected)
 
 
 def test_ids_and_links_of_any_script_are_uris() -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from feedsvc.model import Article, Feed
-from feedsvc.render.story import Story, story
+from feedsvc.render.story import Story, all_there_is, story
 from tests.stories import articles, write_story
 from tests.validation import findings
 from tests.validation.atom import ATOM, grammar
@@ -93,7 +93,8 @@ def test_feedparser_reads_back_the_words(fmt: str, feed: Feed) -> None:
             assert title in {one.title, html.unescape(one.title)}
         else:
             assert title == one.title or (title and not one.title)
-        assert summary == one.summary.strip()
+        if expected := (one.summary if feed.content == "full" else all_there_is(one)).strip():
+            assert summary == expected  # where there is none, feedparser gives the content instead
         if feed.content == "full" and one.html:
             assert entry.content[0].value == one.html.strip()
 

@@ -6,7 +6,7 @@ and ignored: it would move a story's id when its headline changes, and an id mus
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -227,6 +227,10 @@ def _dated(found: FrontMatter, *names: str) -> list[Written]:
     ]
 
 
+_LATEST: Final = datetime(9999, 12, 30, tzinfo=UTC)
+"""The end of time, a day early: what is written for "never" must have a date in every zone."""
+
+
 def _instants(found: FrontMatter, zone: ZoneInfo, *names: str) -> list[datetime]:
     return [_instant(written, zone) for written in _dated(found, *names)]
 
@@ -242,7 +246,7 @@ def _instant(written: Written, zone: ZoneInfo) -> datetime:
         raise written.unfit(f"is not a date; {_A_DATE}", "date-invalid")
     if moment < BEGINNING:
         raise written.unfit("is before 1970; write a later date", "date-too-early")
-    return moment
+    return min(moment, _LATEST)
 
 
 def _section(found: FrontMatter, place: _Place) -> tuple[str, tuple[str, ...]]:
@@ -265,10 +269,10 @@ def _tags(found: FrontMatter, section: str) -> tuple[Term, ...]:
     written = found.first("tags", "tag", "keywords")
     terms: dict[str, Term] = {}
     for name in labels(written) if written else []:
-        terms.setdefault(slug(name), Term(name, slug(name)))
+        terms.setdefault(name.casefold(), Term(name, slug(name)))
     for name in _categories(found):
         if slug(name) != section.rpartition("/")[2] and section_path(name)[0] != section:
-            terms.setdefault(slug(name), Term(name, slug(name)))
+            terms.setdefault(name.casefold(), Term(name, slug(name)))
     return tuple(terms.values())
 
 

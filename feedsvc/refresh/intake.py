@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 from feedsvc import selection
 from feedsvc.loading import content
 from feedsvc.loading.content import FoundFile, LoadRules
-from feedsvc.model import Article, Change, Loaded, Note, Rejected
+from feedsvc.model import Article, Change, Loaded, Note, Rejected, versioned
 from feedsvc.selection import Rules
 from feedsvc.store import articles, tombstones
 from feedsvc.store.articles import Application, Source
@@ -205,6 +205,7 @@ class Intake:
 
     def _apply(self, tx: Connection, found: Sequence[tuple[FoundFile, Article]]) -> int:
         old = articles.get_many(tx, [article.id for _, article in found])
+        found = [(file, _dated(article, old.get(article.id), file)) for file, article in found]
         changed = [
             (file, Change(old.get(article.id), article))
             for file, article in found
@@ -212,13 +213,13 @@ class Intake:
         ]
         tombstones.exhume(tx, [article.id for _, article in found if article.status != "withdrawn"])
         for file, change in changed:
-            self._bury(tx, change, min(_modified(file), self._clock()))
+            self._bury(tx, change, _modified(file))
         articles.apply(tx, [self._application(change) for _, change in changed], self._clock())
         return len(changed)
 
     def _bury(self, tx: Connection, change: Change, seen: datetime) -> None:
         """Leave a tombstone for a withdrawn story. A file that says not when says it by its time."""
-        if change.new and (mark := selection.tombstone(change.new, seen)):
+        if mark := selection.tombstone(change, seen, self._clock()):
             keys = selection.affected(change, self._rules.customs)
             tombstones.bury(tx, mark, keys, selection.TOMBSTONE_STANDS)
 
@@ -255,7 +256,8 @@ class Intake:
         owned = articles.owners(tx, ids)
         gone = articles.get_many(tx, [article_id for article_id in ids if article_id not in owned])
         changes = [Change(article, None) for article in gone.values()]
-        tombstones.exhume(tx, list(gone))
+        # What was withdrawn stays so when its file goes, for those who have not come by since.
+        tombstones.exhume(tx, [article.id for article in gone.values() if article.status != "withdrawn"])
         articles.apply(tx, [self._application(change) for change in changes], self._clock())
         return len(changes)
 
@@ -263,6 +265,15 @@ class Intake:
 def _with_parents(path: Path) -> set[str]:
     target = Path(os.path.realpath(path))
     return {str(place) for place in (target, *target.parents)}
+
+
+def _dated(article: Article, before: Article | None, file: FoundFile) -> Article:
+    """A correction that says not when dates the story by its file, once: a change that readers are to see."""
+    if not article.correction or article.updated > article.published:
+        return article
+    kept = before is not None and before.correction == article.correction
+    when = before.updated if before and kept else max(_modified(file), article.published)
+    return versioned(replace(article, updated=when))
 
 
 def _modified(file: FoundFile) -> datetime:

@@ -12,7 +12,7 @@ from feedsvc.render._feedgen import NAMESPACES, Entry, Generator, present, sub_e
 from feedsvc.render._feedgen import fragment as cut_fragment
 from feedsvc.render._feedgen import shell as cut_shell
 from feedsvc.render.fragments import Shell
-from feedsvc.render.story import UNTITLED, Story
+from feedsvc.render.story import UNTITLED, Story, all_there_is
 
 _END = b"</feed>"
 # What holds plain text. A text that looks like a reference would be taken for HTML by many a parser.
@@ -84,9 +84,10 @@ def add_entry(document: Generator, feed: Feed, story: Story) -> Entry:
     if story.contributors:
         entry.contributor([_person(contributor) for contributor in story.contributors])
     entry.category([{"term": c.term, "label": c.label, "scheme": c.scheme} for c in story.categories])
-    if story.summary:
-        entry.summary(story.summary, type="text")
-    if feed.content == "full" and story.html:
+    full = feed.content == "full"
+    if summary := story.summary if full else all_there_is(story):
+        entry.summary(summary, type="text")
+    if full and story.html:
         entry.content(story.html, type="html")
     entry.rights(story.rights or None)
     if story.source:

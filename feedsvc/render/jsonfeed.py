@@ -9,7 +9,7 @@ from typing import Any
 from feedsvc import urls
 from feedsvc.model import Author, Feed
 from feedsvc.render.fragments import Shell
-from feedsvc.render.story import Story
+from feedsvc.render.story import UNTITLED, Story, all_there_is
 
 _ITEMS = b'"items":['
 
@@ -76,7 +76,7 @@ def item_object(feed: Feed, story: Story) -> dict[str, Any]:
                 }
             ),
         }
-    ) | ({} if full else {"content_text": story.summary or story.title})
+    ) | ({} if full else {"content_text": all_there_is(story) or story.title or UNTITLED})
 
 
 def _banner(story: Story) -> str | None:

@@ -22,7 +22,7 @@ from feedsvc.render._feedgen import (
 from feedsvc.render._feedgen import fragment as cut_fragment
 from feedsvc.render._feedgen import shell as cut_shell
 from feedsvc.render.fragments import Shell
-from feedsvc.render.story import UNTITLED, Story
+from feedsvc.render.story import UNTITLED, Story, all_there_is
 
 _END = b"</channel>"
 # What holds plain text; beside these the channel's description does, an item's is HTML.
@@ -80,7 +80,8 @@ def generator(feed: Feed) -> Generator:
     channel.webMaster(site.webmaster or None)
     channel.docs(_SPECIFICATION)
     channel.generator(f"feedsvc {__version__} ({HOMEPAGE})")
-    channel.lastBuildDate(feed.updated.astimezone(ZoneInfo(site.timezone)))
+    shown = [one.at for one in feed.tombstones] if feed.profile.deletion == "status" else []
+    channel.lastBuildDate(max([feed.updated, *shown]).astimezone(ZoneInfo(site.timezone)))
     channel.ttl(max(1, -(-feed.max_age // 60)))
     if feed.key.startswith(("sections/", "tags/")):
         kind, _, name = feed.key.partition("/")
@@ -108,11 +109,11 @@ def add_item(channel: Generator, feed: Feed, story: Story) -> Entry:
         item.title(story.title or UNTITLED)
     item.link(href=story.url)
     # Readers take a description for HTML, whatever it looks like; a summary is plain text.
-    item.description(html.escape(story.summary, quote=False))
-    if feed.content == "full" and story.html:
+    full = feed.content == "full"
+    item.description(html.escape(story.summary if full else all_there_is(story), quote=False))
+    if full and story.html:
         item.content(story.html)
-    by_url = profile.guid == "url"
-    item.guid(story.url if by_url else story.id, permalink=by_url or story.id_is_url)
+    _identify(item, profile, story.id, story.url)
     item.category([{"term": one.label, "label": one.label, "scheme": one.scheme} for one in story.categories])
     item.comments(story.comments or None)
     item.pubDate(story.modified if profile.date == "updated" else story.published)
@@ -144,7 +145,8 @@ def _add_people(item: Entry, story: Story) -> None:
 
 def _add_image(item: Entry, image: Image, title: str) -> None:
     size = [("width", image.width), ("height", image.height)]
-    attributes = present([("url", image.url), ("type", image.type), ("medium", "image"), *size])
+    medium = (image.type or "image").partition("/")[0]
+    attributes = present([("url", image.url), ("type", image.type), ("medium", medium), *size])
     media = item.elements.add("media:content", attributes=attributes)
     if image.alt or title:
         sub_element(media, "media:title", image.alt or title, {"type": "plain"})
@@ -159,12 +161,21 @@ def _add_withdrawn(channel: Generator, feed: Feed, tombstone: Tombstone) -> None
     """An item that says that a story is gone, and nothing else of it."""
     item = channel.new_entry()
     item.title(_WITHDRAWN)
-    item.link(href=feed.site.url + urls.story_path(tombstone.article_id))
-    item.guid(urls.entry_id(feed.site, tombstone.article_id), permalink=False)
+    url = urls.location(feed.site, tombstone.article_id, tombstone.url)
+    item.link(href=url)
+    _identify(item, feed.profile, urls.entry_id(feed.site, tombstone.article_id), url)
     item.pubDate(tombstone.at.astimezone(ZoneInfo(feed.site.timezone)))
     item.elements.add(
         "media:status", attributes=present([("state", "deleted"), ("reason", tombstone.reason)])
     )
+
+
+def _identify(item: Entry, profile: Profile, identifier: str, url: str) -> None:
+    """The guid, the same for a story and for the mark that it is gone."""
+    if profile.guid == "url":
+        item.guid(url, permalink=True)
+    else:
+        item.guid(identifier, permalink=identifier == url and profile.guid == "id")
 
 
 def _add_link(channel: Generator, href: str, rel: str, content_type: str = "") -> None:

@@ -19,7 +19,8 @@ _SUMMARY_LENGTH = 300
 _SHOWN = re.compile(r"<(?:img|video|audio|hr)\b")
 UNTITLED = "Untitled"
 """What a story without a title is called where a format must have one (RFC 4287 §4.1.2)."""
-_SENTENCE_END = re.compile(r"(?<=[.!?…。！？])[\"'”’»)]*\s+")
+_SENTENCE_END = re.compile(r"(?<=[.!?…。！？])[\"'”’»)]*\s+(?![a-z])")
+_ABBREVIATED = re.compile(r"(?:\b[A-Z]|\b(?:Mr|Mrs|Ms|Dr|St|Sen|Gov|Gen|No|vs))\.$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,6 @@ class Story:
     """One article as feeds tell it: URLs absolute, instants in the site's zone to the second, text safe."""
 
     id: str
-    id_is_url: bool
     url: str
     title: str
     summary: str
@@ -71,7 +71,6 @@ def story(site: Site, article: Article) -> Story:
     correction = f"<p><strong>Correction:</strong> {html.escape(article.correction)}</p>\n"
     return Story(
         id=identifier,
-        id_is_url=identifier == url,
         url=url,
         title=article.title,
         summary=article.summary or summarized(to_text(body)),
@@ -85,7 +84,7 @@ def story(site: Site, article: Article) -> Story:
         images=_images(article, url),
         enclosures=_enclosures(article, url),
         source=article.source.label if article.source else "",
-        source_id=f"tag:{site.authority}:sources/{article.source.slug}" if article.source else "",
+        source_id=urls.source_id(site, article.source.slug) if article.source else "",
         source_url=_source_url(site, article),
         original=article.original or "",
         comments=urls.absolute(url, article.comments) if article.comments else "",
@@ -96,13 +95,19 @@ def story(site: Site, article: Article) -> Story:
     )
 
 
+def all_there_is(told: Story) -> str:
+    """The text of a story in a feed of summaries, a correction at its head as in the full text."""
+    return f"Correction: {told.correction} {told.summary}".rstrip() if told.correction else told.summary
+
+
 def summarized(text: str) -> str:
     """The first whole sentences of a text, at most 300 characters; a longer first one is cut at a word."""
     if len(text) <= _SUMMARY_LENGTH:
         return text
     end = 0
     for found in _SENTENCE_END.finditer(text, 0, _SUMMARY_LENGTH + 1):
-        end = found.start() + len(found.group().rstrip())
+        if not _ABBREVIATED.search(text, 0, found.start()):
+            end = found.start() + len(found.group().rstrip())
     if end:
         return text[:end]
     return text[: _SUMMARY_LENGTH - 1].rsplit(" ", 1)[0].rstrip(" ,;:–—-") + "…"

@@ -103,6 +103,7 @@ tombstones = Table(
     Column("at", BigInteger, nullable=False),
     Column("until", BigInteger, nullable=False),
     Column("reason", Text, nullable=False),
+    Column("url", Text),  # where the story was, as its author wrote it
 )
 
 meta = Table("meta", TABLES, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))
@@ -132,7 +133,8 @@ MIGRATIONS: Sequence[Sequence[str]] = (
     ),
     (
         "CREATE TABLE tombstones (feed_key {text} NOT NULL, article_id {text} NOT NULL, at BIGINT NOT NULL,"
-        " until BIGINT NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (feed_key, article_id)){clustered}",
+        " until BIGINT NOT NULL, reason TEXT NOT NULL, url TEXT,"
+        " PRIMARY KEY (feed_key, article_id)){clustered}",
         "CREATE INDEX tombstones_article_id ON tombstones (article_id)",
         "CREATE INDEX tombstones_until ON tombstones (until)",
         "ALTER TABLE representations ADD COLUMN valid_until BIGINT",

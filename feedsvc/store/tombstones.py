@@ -5,6 +5,7 @@ Knows nothing of why; whether there is one is said by the caller, who applies th
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import Connection, delete, func, select
 
@@ -27,6 +28,7 @@ def bury(tx: Connection, tombstone: Tombstone, keys: Collection[str], stands: ti
                 "at": to_micros(at),
                 "until": to_micros(at + stands),
                 "reason": tombstone.reason,
+                "url": tombstone.url,
             }
             for key in sorted(keys)
         ],
@@ -43,7 +45,7 @@ def standing(connection: Connection, key: str, limit: int) -> list[Tombstone]:
     """The newest tombstones of a feed, newest first."""
     query = select(tombstones).where(tombstones.c.feed_key == key)
     rows = connection.execute(query.order_by(tombstones.c.at.desc(), tombstones.c.article_id).limit(limit))
-    return [Tombstone(row.article_id, from_micros(row.at), row.reason) for row in rows]
+    return [_tombstone(row) for row in rows]
 
 
 def falling(connection: Connection, after: datetime, until: datetime) -> set[str]:
@@ -61,7 +63,12 @@ def next_fall(connection: Connection, after: datetime) -> datetime | None:
     return from_micros(micros) if micros is not None else None
 
 
-def known(connection: Connection, article_id: str) -> bool:
-    """Whether the story ever left a tombstone: it was withdrawn after it could be seen."""
-    query = select(func.count()).where(tombstones.c.article_id == article_id)
-    return bool(connection.execute(query).scalar())
+def left_by(connection: Connection, article_id: str) -> Tombstone | None:
+    """What a story left if it was withdrawn after it could be seen, however long ago."""
+    query = select(tombstones).where(tombstones.c.article_id == article_id).limit(1)
+    row = connection.execute(query).one_or_none()
+    return _tombstone(row) if row else None
+
+
+def _tombstone(row: Any) -> Tombstone:
+    return Tombstone(row.article_id, from_micros(row.at), row.reason, row.url)

@@ -310,24 +310,21 @@ def _refused(
 
     Nothing that was not public before may be told from it, least of all that there is such a story.
     """
-    if article is None or now < article.visible_from or not _was_seen(connection, article):
-        if story_id.endswith("/"):
-            return _moved(story_path(story_id.rstrip("/")))
-        abort(404)
-    reason = "This story is no longer available."
-    if article.status == "withdrawn":
-        reason = f"This story was withdrawn. {article.withdrawal}".strip()
-    return abort(410, description=reason)
+    if article is not None and article.status == "published" and _has_expired(article, now):
+        return abort(410, description="This story is no longer available.")
+    left = None
+    if article is None or article.status == "withdrawn":
+        left = tombstones.left_by(connection, story_id)  # one that was never let out leaves none
+    if left is not None and left.at <= now:
+        return abort(410, description=f"This story was withdrawn. {left.reason}".strip())
+    if story_id.endswith("/"):
+        return _moved(story_path(story_id.rstrip("/")))
+    return abort(404)
 
 
-def _was_seen(connection: Connection, article: Article) -> bool:
-    """Whether anybody could see a story that is due, and may not be seen now."""
-    if article.status == "withdrawn":
-        # A story that was never let out leaves no tombstone.
-        return tombstones.known(connection, article.id)
-    return article.status == "published" and (
-        article.expires is None or article.visible_from < article.expires
-    )
+def _has_expired(article: Article, now: datetime) -> bool:
+    """Whether a story could be seen, and its time is over."""
+    return article.expires is not None and article.visible_from < article.expires <= now
 
 
 def _unavailable(error: Exception) -> HTTPException:
