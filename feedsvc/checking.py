@@ -3,7 +3,6 @@
 Knows nothing of the real store, which it leaves alone.
 """
 
-import json
 import re
 import tempfile
 from collections.abc import Callable, Iterator
@@ -11,10 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from lxml import etree
 from sqlalchemy import Connection
 
 from feedsvc import selection
+from feedsvc.documents import lint_document
 from feedsvc.linting import Remark, lint_article, lint_links, lint_profile, lint_sizes
 from feedsvc.loading.content import LoadRules
 from feedsvc.model import Article, Feed, Format
@@ -22,6 +21,7 @@ from feedsvc.refresh import Refresher
 from feedsvc.selection import PUBLIC, Rules
 from feedsvc.store import articles, dirty, representations
 from feedsvc.store.schema import Store
+from feedsvc.urls import feed_url
 
 # Other names of fields, for finding the line one is written in.
 _ALSO = {
@@ -139,19 +139,8 @@ def _wrong_feeds(connection: Connection, rules: Rules) -> Iterator[Finding]:
             made = representations.get(connection, listing.key, fmt)
             assert made is not None
             bodies[fmt] = made.body
-            if reason := _malformed(fmt, made.body):
-                yield Finding(f"/feeds/{listing.key}.{fmt}", 1, "not-well-formed", reason)
+            for fault in lint_document(fmt, made.body, feed_url(rules.site, listing.key, fmt)):
+                of = f"{fault.entry}: " if fault.entry else ""
+                yield Finding(f"/feeds/{listing.key}.{fmt}", 1, fault.rule, of + fault.reason)
         for remark in lint_sizes(_feed(connection, listing.key, rules), bodies):
             yield Finding(f"/feeds/{listing.key}", 1, remark.rule, remark.reason)
-
-
-def _malformed(fmt: Format, body: bytes) -> str:
-    """What a parser says of a document it can't read; "" if it can."""
-    try:
-        if fmt == "json":
-            json.loads(body)
-        else:
-            etree.fromstring(body)
-    except (ValueError, etree.XMLSyntaxError) as error:
-        return f"{error}; please report this, with the stories of the feed"
-    return ""

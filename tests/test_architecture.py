@@ -28,8 +28,9 @@ ALLOWED = {
     "render": LEAVES | {"markup"},
     "refresh": LEAVES | {"loading", "store", "selection", "render"},
     "schedule": set(),
+    "documents": {"model"},
     "linting": LEAVES | {"render"},
-    "checking": LEAVES | {"linting"} | {"loading", "store", "selection", "refresh"},
+    "checking": LEAVES | {"documents", "linting"} | {"loading", "store", "selection", "refresh"},
     "web": LEAVES | {"config", "config_file", "config_values", "logs", "markup", "store", "selection"},
 }
 
