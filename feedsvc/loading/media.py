@@ -53,6 +53,8 @@ def images(written: Written | None) -> tuple[Image, ...]:
 
 def _image(item: Written) -> Image | None:
     if not isinstance(item.value, dict):
+        if _is_inline(item):
+            return None
         url = reference(item, _WANTED)
         return Image(url=url, type=_guessed(url))
     parts = Parts(item)
@@ -98,10 +100,15 @@ def _enclosure(item: Written) -> Enclosure | None:
 def _located(parts: Parts, *names: str) -> str | None:
     """The URL of a mapping; None if its key stands there empty, as themes' templates have it."""
     if found := parts.first(*names):
-        return reference(found, _WANTED)
+        return None if _is_inline(found) else reference(found, _WANTED)
     if parts.has(*names):
         return None
     raise parts.missing(f"has no url; {_WANTED}", "url-missing")
+
+
+def _is_inline(written: Written) -> bool:
+    """Whether it holds the picture itself (RFC 2397), which no feed can point at: the story goes without."""
+    return isinstance(written.value, str) and written.value.lstrip()[:5].lower() == "data:"
 
 
 def _media_type(parts: Parts, *names: str) -> str | None:
