@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from math import inf
 from typing import NamedTuple
+from zlib import crc32
 
 import structlog
 
@@ -35,7 +36,8 @@ _LONGEST_WAIT_SECONDS = 1.0
 """How long it waits if it has nothing: then the store is taken not to answer."""
 _GRACE_SECONDS = 5.0
 """How long after a story's expiry the refresher may take to publish its feeds without it."""
-_GATES = 16
+_GATES = 256
+"""How many loads of different feeds may run at a time without two of them sharing a gate by chance."""
 
 
 class FeedUnavailableError(Exception):
@@ -169,7 +171,7 @@ class FeedCache:
 
     def _found_behind_gate(self, place: Place) -> Entry | None:
         spare = self.at_hand(place, even_forgotten=True)
-        gate = self._gates[hash(place.path) % _GATES]
+        gate = self._gates[crc32(place.path.encode()) % _GATES]
         if not gate.acquire(timeout=_PATIENCE_SECONDS if spare else _LONGEST_WAIT_SECONDS):
             if spare is None:
                 raise FeedUnavailableError(f"{place.path}: the store does not answer")
