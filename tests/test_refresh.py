@@ -261,6 +261,18 @@ def test_date_at_the_end_of_time_or_yet_to_come_harms_no_feed(newsroom: Newsroom
     assert b"<lastBuildDate>Sun, 22 Nov 2026 11:00:00 +0100" in published["all.rss"].body
 
 
+def test_tombstone_keeps_its_instant_when_the_reason_is_written_anew(newsroom: Newsroom) -> None:
+    file = newsroom.write("a.md", id="story-1")
+    newsroom.run()
+    for minute, reason in enumerate(("Libel", "Libel, says the court")):
+        newsroom.write("a.md", id="story-1", status="withdrawn", reason=reason)
+        os.utime(file, (newsroom.clock.now.timestamp(), newsroom.clock.now.timestamp()))
+        body = newsroom.run()["all.atom"].body
+        newsroom.clock.forward(minutes=minute + 1)
+    assert b'when="2026-11-22T13:00:00+01:00"' in body
+    assert b"says the court" in body
+
+
 def test_republished_story_has_no_tombstone(newsroom: Newsroom) -> None:
     file = newsroom.write("world/a.md")
     before = newsroom.run()
