@@ -19,7 +19,7 @@ PUBLIC: Audience = "public"
 # "auto" asks for four polls in the time between two stories: often enough to be fresh, and no more.
 _POLLS_PER_STORY = 4
 
-_SECOND, _DAY = timedelta(seconds=1), timedelta(days=1)
+_SECOND = timedelta(seconds=1)
 
 TOMBSTONE_STANDS = timedelta(days=30)
 """How long a feed says that a story was withdrawn."""
@@ -64,14 +64,14 @@ def tombstone(change: Change, seen: datetime, now: datetime) -> Tombstone | None
     at = min(new.withdrawn or seen, now)
     if old is not None and eligible(old, PUBLIC, now):
         at = max(at, old.modified + _SECOND)
-    elif at < new.visible_from - (_DAY if new.withdrawn and not new.embargo else timedelta(0)):
-        return None  # a bare day may be written for an instant of it, but no embargo was broken by it
+    elif at < new.visible_from and (new.embargo or seen < new.visible_from):
+        return (
+            None  # a bare day may be written for an instant of it: then its file tells that the story was out
+        )
     at = min(max(at, new.visible_from + _SECOND), now)
-    return (
-        Tombstone(new.id, at.replace(microsecond=0), new.withdrawal, new.url)
-        if at >= new.visible_from
-        else None
-    )
+    if at < new.visible_from:
+        return None
+    return Tombstone(new.id, at.replace(microsecond=0), new.withdrawal, new.url)
 
 
 def rank(article: Article, custom: CustomFeed | None) -> datetime:

@@ -227,8 +227,20 @@ def test_tombstone_is_later_than_what_it_takes_back(newsroom: Newsroom) -> None:
 
 
 def test_story_killed_on_its_own_day_by_a_bare_date_leaves_a_tombstone(newsroom: Newsroom) -> None:
-    newsroom.write("a.md", date="2026-11-22T10:00:00Z", id="story-1", withdrawn="2026-11-22")
+    file = newsroom.write("a.md", date="2026-11-22T10:00:00Z", id="story-1", withdrawn="2026-11-22")
+    killed = newsroom.clock.now.timestamp() - 60
+    os.utime(file, (killed, killed))
     assert holding(newsroom.run(), "deleted-entry") == {"all"}
+
+
+def test_scheduled_story_killed_before_its_hour_is_not_named_by_a_store_made_later(
+    newsroom: Newsroom,
+) -> None:
+    file = newsroom.write("a.md", date="2026-11-22T10:00:00Z", id="story-1", withdrawn="2026-11-22")
+    killed = newsroom.clock.now.timestamp() - 3 * 3600
+    os.utime(file, (killed, killed))
+    newsroom.write("b.md")
+    assert holding(newsroom.run(), "story-1") == set()
 
 
 def test_withdrawn_story_stays_so_when_its_file_goes(newsroom: Newsroom) -> None:
