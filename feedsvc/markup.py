@@ -5,8 +5,9 @@ Pure: knows no article, no feed and no store. What may stay is listed here, and 
 
 import html
 import re
+import threading
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -143,6 +144,15 @@ def to_text(html_text: str) -> str:
     return " ".join(html.unescape(_TAG.sub(_gap, _POINTER.sub("", html_text))).split())
 
 
+def has_words(html_text: str) -> bool:
+    """Whether `to_text` of it would have any."""
+    return _WORDS_FIRST.search(html_text) is not None or bool(to_text(html_text))
+
+
+_WORDS_FIRST: Final = re.compile(r"<p>[^<&\s]")
+"""A paragraph that begins with a word; nearly every body has one."""
+
+
 def _gap(tag: re.Match[str]) -> str:
     return "" if tag[2] in _INLINE else " "
 
@@ -156,9 +166,8 @@ def _sanitised(source: str, base: str) -> str:
     if _is_bomb(source):
         return _bare(source)
     if embeds.is_wanted(source.lower()):
-        read_once = _Cleaner(base, _KEPT | embeds.ELEMENTS, _READ_ONCE)
-        source = embeds.replaced(source, read_once.clean, partial(_resource, base))
-    cleaner = _Cleaner(base, _KEPT, _ATTRIBUTES)
+        source = embeds.replaced(source, _cleaners().reading.at(base).clean, partial(_resource, base))
+    cleaner = _cleaners().final.at(base)
     clean = _cleaned(cleaner, source)
     # HTML's error recovery can give a tree that parses differently once written out (a link in a table in a
     # link); sanitising until nothing moves leaves no such text for anybody else's parser to reinterpret.
@@ -209,10 +218,10 @@ def _has_overfull_tag(source: str) -> bool:
 
 
 class _Cleaner:
-    """The sanitiser, told what may stay; counts the URLs it judges."""
+    """The sanitiser, told what may stay; counts the URLs it judges. For one thread: to make it is dear."""
 
-    def __init__(self, base: str, tags: frozenset[str], attributes: dict[str, set[str]]) -> None:
-        self._base = base
+    def __init__(self, tags: frozenset[str], attributes: dict[str, set[str]]) -> None:
+        self._base = ""
         self._left = 0
         self._cleaner = nh3.Cleaner(
             tags=tags,
@@ -222,6 +231,11 @@ class _Cleaner:
             link_rel=None,
             url_schemes=_LINKS,
         )
+
+    def at(self, base: str) -> "_Cleaner":
+        """The same one, for a story at that absolute URL from now on."""
+        self._base = base
+        return self
 
     def clean(self, source: str) -> str:
         self._left = _MOST_URLS
@@ -233,6 +247,19 @@ class _Cleaner:
             return value
         self._left -= 1 + (value.count(",") if rule is _srcset else 0)
         return rule(self._base, value) if self._left >= 0 and len(value) <= _LONGEST_VALUE else None
+
+
+class _Cleaners(threading.local):
+    """A thread's own: one for what stays, one that reads beside it what embeds show."""
+
+    def __init__(self) -> None:
+        self.final = _Cleaner(_KEPT, _ATTRIBUTES)
+        self.reading = _Cleaner(_KEPT | embeds.ELEMENTS, _READ_ONCE)
+
+
+@cache
+def _cleaners() -> _Cleaners:
+    return _Cleaners()
 
 
 def _cleaned(cleaner: _Cleaner, source: str) -> str:

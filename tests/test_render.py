@@ -92,7 +92,7 @@ def in_one_piece(feed: Feed, fmt: Format) -> bytes:
     module: Any = {"rss": rss, "atom": atom}[fmt]
     document = module.generator(feed)
     for one in told:
-        (module.add_item if fmt == "rss" else module.add_entry)(document, feed, one)
+        (module.fill_item if fmt == "rss" else module.fill_entry)(document.new_entry(), feed, one)
     made: bytes = module.plainly(document.rss_str() if fmt == "rss" else document.atom_str())
     return made
 

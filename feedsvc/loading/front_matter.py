@@ -56,7 +56,11 @@ class FrontMatter:
 
     def first(self, *names: str) -> Written | None:
         """The first of these keys (see `values.normalised`) that holds something."""
-        return next(iter(self.all(*names)), None)
+        for name in names:
+            written = self.fields.get(name)
+            if written is not None and not written.is_empty:
+                return written
+        return None
 
     def all(self, *names: str) -> list[Written]:
         """All of these keys (see `values.normalised`) that hold something, in this order."""

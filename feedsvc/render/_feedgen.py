@@ -85,6 +85,10 @@ class Entry(feedgen.entry.FeedEntry):  # type: ignore[misc] # feedgen has no typ
 
     language: str | None = None
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_extension(_EXTENSION, _EntryElements)
+
     def atom_entry(self, extensions: bool = True) -> etree._Element:
         """The entry element, its links with all their attributes and its texts with their type."""
         entry: etree._Element = super().atom_entry(extensions)
@@ -106,6 +110,15 @@ class Generator(feedgen.feed.FeedGenerator):  # type: ignore[misc] # feedgen has
         self.register_extension(_EXTENSION, _FeedElements, _EntryElements)
         self.elements.namespaces = dict(namespaces)
         self.elements.stylesheet = stylesheet
+
+    def rss_root(self) -> etree._Element:
+        """The root of the whole feed as RSS."""
+        root: etree._Element = self._create_rss()[0]
+        return root
+
+    def atom_root(self) -> etree._Element:
+        """The root of the whole feed as Atom."""
+        return self._create_atom()[0]
 
     def new_entry(self) -> Entry:
         """Add an entry after those that are there."""
@@ -141,9 +154,27 @@ def shell(document: bytes, last_tag: bytes) -> Shell:
     return Shell(document[:cut], document[cut:])
 
 
-def fragment(document: bytes, empty: Shell) -> bytes:
-    """Cut the one entry out of a feed that differs from `empty` by just that."""
-    return document[len(empty.head) : len(document) - len(empty.tail)]
+class Frame:
+    """The roots of a feed with nothing in them: an entry serialised there declares no namespace anew.
+
+    `path` names them from the root down to what holds the entries; attributes and namespaces are those that
+    feedgen gives the root of a feed.
+    """
+
+    def __init__(self, root: etree._Element, *path: str) -> None:
+        self._attributes = dict(root.attrib)
+        self._namespaces = dict(root.nsmap)
+        self._path = path
+
+    def fragment(self, entry: etree._Element) -> bytes:
+        """The bytes of an entry as they stand in a whole feed."""
+        holder = root = etree.Element(self._path[0], self._attributes, nsmap=self._namespaces)
+        for name in self._path[1:]:
+            holder = etree.SubElement(holder, name)
+        holder.append(entry)
+        document: bytes = etree.tostring(root, encoding="UTF-8", xml_declaration=False)
+        tag = entry.tag.encode()
+        return document[document.index(b"<" + tag) : document.rindex(tag + b">") + len(tag) + 1]
 
 
 def with_references(document: bytes, names: tuple[str, ...]) -> bytes:
@@ -159,9 +190,12 @@ def with_references(document: bytes, names: tuple[str, ...]) -> bytes:
 
 @cache
 def _plain_texts(names: tuple[str, ...]) -> re.Pattern[bytes]:
-    """Finds those elements where there is a reference in them; lxml writes `>` as one, too."""
+    """Finds those elements where there is a reference in them; lxml writes `>` as one, too.
+
+    It begins with a literal, so that the search leaps from tag to tag.
+    """
     either = "|".join(names).encode()
-    return re.compile(rb"(?<=<)(%b)(?: [^<>]*)?>[^<&]*&[^<]*(?=</\1>)" % either)
+    return re.compile(rb"<(%b)(?: [^<>]*)?>[^<&]*&[^<]*(?=</\1>)" % either)
 
 
 _HEXADECIMAL = {b"&amp;": b"&#x26;", b"&lt;": b"&#x3C;", b"&gt;": b"&#x3E;"}

@@ -8,8 +8,15 @@ from zoneinfo import ZoneInfo
 
 from feedsvc import HOMEPAGE, __version__, urls
 from feedsvc.model import BEGINNING, CONTENT_TYPES, Author, Feed
-from feedsvc.render._feedgen import NAMESPACES, Entry, Generator, present, sub_element, with_references
-from feedsvc.render._feedgen import fragment as cut_fragment
+from feedsvc.render._feedgen import (
+    NAMESPACES,
+    Entry,
+    Frame,
+    Generator,
+    present,
+    sub_element,
+    with_references,
+)
 from feedsvc.render._feedgen import shell as cut_shell
 from feedsvc.render.fragments import Shell
 from feedsvc.render.story import UNTITLED, Story, all_there_is
@@ -26,9 +33,9 @@ def shell(feed: Feed) -> Shell:
 
 def fragment(feed: Feed, story: Story) -> bytes:
     """The entry of one story, as it stands in any feed."""
-    single = _bare()
-    add_entry(single, feed, story)
-    return plainly(cut_fragment(single.atom_str(), _bare_shell()))
+    entry = Entry()
+    fill_entry(entry, feed, story)
+    return plainly(_frame().fragment(entry.atom_entry()))
 
 
 def plainly(document: bytes) -> bytes:
@@ -68,9 +75,8 @@ def generator(feed: Feed) -> Generator:
     return document
 
 
-def add_entry(document: Generator, feed: Feed, story: Story) -> Entry:
-    """Add the entry of one story to a feed."""
-    entry = document.new_entry()
+def fill_entry(entry: Entry, feed: Feed, story: Story) -> None:
+    """Make an empty entry that of one story."""
     entry.language = None if story.language == feed.site.language else story.language
     entry.id(story.id)
     entry.title(story.title or story.summary or UNTITLED)
@@ -92,7 +98,6 @@ def add_entry(document: Generator, feed: Feed, story: Story) -> Entry:
     entry.rights(story.rights or None)
     if story.source:
         _add_source(entry, story)
-    return entry
 
 
 def _person(author: Author) -> dict[str, str]:
@@ -109,15 +114,11 @@ def _add_source(entry: Entry, story: Story) -> None:
         sub_element(source, "link", None, {"href": story.source_url, "rel": "alternate"})
 
 
-def _bare() -> Generator:
-    """The least feed feedgen builds: something to cut an entry out of."""
+@cache
+def _frame() -> Frame:
+    """What a feed has around its entries: taken from the least one that feedgen builds."""
     document = Generator({})
     document.id("-")
     document.title("-")
     document.updated(BEGINNING)
-    return document
-
-
-@cache
-def _bare_shell() -> Shell:
-    return cut_shell(_bare().atom_str(), _END)
+    return Frame(document.atom_root(), "feed")

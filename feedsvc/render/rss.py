@@ -14,12 +14,12 @@ from feedsvc.render._feedgen import (
     NAMESPACES,
     RSS_PREFIXES,
     Entry,
+    Frame,
     Generator,
     present,
     sub_element,
     with_references,
 )
-from feedsvc.render._feedgen import fragment as cut_fragment
 from feedsvc.render._feedgen import shell as cut_shell
 from feedsvc.render.fragments import Shell
 from feedsvc.render.story import UNTITLED, Story, all_there_is
@@ -41,6 +41,7 @@ _PLAIN = (
     "media:description",
     "media:credit",
 )
+_PLAIN_IN_CHANNEL = (*_PLAIN, "description")
 _SPECIFICATION = "https://www.rssboard.org/rss-specification"
 _WITHDRAWN = "Withdrawn"
 _PERIODS = (("hourly", 3600), ("daily", 86_400), ("weekly", 604_800))
@@ -57,15 +58,15 @@ def shell(feed: Feed) -> Shell:
 
 def fragment(feed: Feed, story: Story) -> bytes:
     """The item of one story, as it stands in any channel of the profile."""
-    single = _bare(feed.profile)
-    add_item(single, feed, story)
-    return plainly(cut_fragment(single.rss_str(), _bare_shell(feed.profile)))
+    item = Entry()
+    fill_item(item, feed, story)
+    return with_references(_frame(feed.profile).fragment(item.rss_entry()), _PLAIN)
 
 
 def plainly(document: bytes) -> bytes:
-    """A document, or an item of one, with its plain texts as the RSS profile wants them."""
+    """A document with its plain texts as the RSS profile wants them."""
     channel, item, rest = document.partition(b"<item>")
-    return with_references(channel, (*_PLAIN, "description")) + item + with_references(rest, _PLAIN)
+    return with_references(channel, _PLAIN_IN_CHANNEL) + item + with_references(rest, _PLAIN)
 
 
 def generator(feed: Feed) -> Generator:
@@ -101,10 +102,9 @@ def generator(feed: Feed) -> Generator:
     return channel
 
 
-def add_item(channel: Generator, feed: Feed, story: Story) -> Entry:
-    """Add the item of one story to a channel."""
+def fill_item(item: Entry, feed: Feed, story: Story) -> None:
+    """Make an empty item that of one story."""
     profile = feed.profile
-    item = channel.new_entry()
     if story.title or not story.summary:  # an item needs either
         item.title(story.title or UNTITLED)
     item.link(href=story.url)
@@ -132,7 +132,6 @@ def add_item(channel: Generator, feed: Feed, story: Story) -> Entry:
         item.elements.add("dcterms:modified", story.modified.isoformat())
     for image in story.images:
         _add_image(item, image, story.title)
-    return item
 
 
 def _add_people(item: Entry, story: Story) -> None:
@@ -196,16 +195,12 @@ def _namespaces(profile: Profile) -> Mapping[str, str]:
     return {prefix: NAMESPACES[prefix] for prefix in RSS_PREFIXES} | dict(profile.namespaces)
 
 
-def _bare(profile: Profile) -> Generator:
-    """The least channel feedgen builds: something to cut an item out of."""
+@lru_cache(maxsize=64)
+def _frame(profile: Profile) -> Frame:
+    """What a channel of the profile has around its items: taken from the least one that feedgen builds."""
     channel = Generator(_namespaces(profile))
     channel.title("-")
     channel.link(href="-")
     channel.description("-")
     channel.lastBuildDate(BEGINNING)
-    return channel
-
-
-@lru_cache(maxsize=64)
-def _bare_shell(profile: Profile) -> Shell:
-    return cut_shell(_bare(profile).rss_str(), _END)
+    return Frame(channel.rss_root(), "rss", "channel")

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from feedsvc import urls
-from feedsvc.markup import to_html, to_text
+from feedsvc.markup import has_words, to_html, to_text
 from feedsvc.model import Article, Author, Enclosure, Image, Site
 from feedsvc.slugs import humanized
 
@@ -66,7 +66,7 @@ def story(site: Site, article: Article) -> Story:
     url = urls.story_url(site, article)
     identifier = urls.entry_id(site, article.id)
     body = to_html(article.body, article.markup, url)
-    if not _SHOWN.search(body) and not to_text(body):
+    if not has_words(body) and not _SHOWN.search(body):
         body = ""  # tags around nothing
     correction = f"<p><strong>Correction:</strong> {html.escape(article.correction)}</p>\n"
     return Story(
