@@ -2,6 +2,7 @@
 PYTHON ?= python3
 PORT ?= 8000
 CONFIG ?= config.toml
+SIZE ?= default
 BIN := .venv/bin
 INSTALL := PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
@@ -10,7 +11,7 @@ ifeq ($(CONFIG),config.toml)
 serve: export FEEDSVC_SITE_URL ?= http://127.0.0.1:$(PORT)
 endif
 
-.PHONY: serve test lint format constraints clean
+.PHONY: serve test lint format bench constraints clean
 
 serve: .venv/installed
 	$(BIN)/feedsvc serve --config $(CONFIG) --port $(PORT)
@@ -26,6 +27,11 @@ lint: .venv/installed-dev
 format: .venv/installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# What README's figures come from: BENCH=serve for one, SIZE=full for a million stories, SIZE=small for a look.
+# Takes the machine for itself; nginx, wrk and hugo are left out if they are not on the path.
+bench: .venv/installed-bench
+	$(BIN)/python -m benchmarks $(BENCH) --size $(SIZE)
 
 # Pins what a fresh environment gets today; run the tests before committing the result.
 constraints:
@@ -46,4 +52,8 @@ clean:
 
 .venv/installed-dev: pyproject.toml constraints.txt | .venv/bin/python
 	$(INSTALL) --editable '.[dev]'
+	touch .venv/installed $@
+
+.venv/installed-bench: pyproject.toml constraints.txt | .venv/bin/python
+	$(INSTALL) --editable '.[bench]'
 	touch .venv/installed $@

@@ -19,7 +19,7 @@ from feedsvc.loading.content import LoadRules
 from feedsvc.model import Article, Feed, Format
 from feedsvc.refresh import Refresher
 from feedsvc.selection import PUBLIC, Rules
-from feedsvc.store import articles, dirty, representations
+from feedsvc.store import articles, dirty, representations, sources
 from feedsvc.store.schema import Store
 from feedsvc.urls import feed_url
 
@@ -64,7 +64,7 @@ def check(
         with store.read() as connection:
             findings = {
                 Finding(places.shown(one.path), one.line, one.rule, one.reason)
-                for one in articles.quarantined(connection)
+                for one in sources.quarantined(connection)
             }
             findings |= {
                 Finding(places.shown(path), note.line, note.rule, note.reason) for path, note in report.notes
@@ -95,7 +95,7 @@ class _Places:
         return f"{self._root.resolve().name}/{path}"
 
     def finding(self, connection: Connection, article: Article, remark: Remark) -> Finding:
-        path = min(articles.owners(connection, [article.id])[article.id])
+        path = min(sources.owners(connection, [article.id])[article.id])
         return Finding(self.shown(path), self._line(path, remark.field), remark.rule, remark.reason)
 
     def _line(self, path: str, field: str) -> int:

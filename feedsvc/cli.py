@@ -24,7 +24,7 @@ from feedsvc.loading.story_text import read_page, to_story
 from feedsvc.logs import set_up_logging
 from feedsvc.refresh import Refresher
 from feedsvc.schedule import Schedule
-from feedsvc.store import articles, dirty, representations
+from feedsvc.store import articles, dirty, representations, sources
 from feedsvc.store.schema import Store, read_meta
 from feedsvc.web import server
 
@@ -182,7 +182,7 @@ def status(config: Config, as_json: bool) -> None:
     with store.read() as connection:
         number, size = representations.totals(connection)
         waiting, since = dirty.backlog(connection)
-        quarantined = articles.quarantined(connection)
+        quarantined = sources.quarantined(connection)
         figures = {
             "articles": articles.count(connection),
             "representations": number,

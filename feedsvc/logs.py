@@ -9,9 +9,20 @@ from typing import Literal
 
 import structlog
 
+Form = Literal["auto", "console", "json"]
 
-def set_up_logging(level: str, form: Literal["auto", "console", "json"] = "auto") -> None:
+_present: tuple[str, Form] = ("info", "auto")
+
+
+def present() -> tuple[str, Form]:
+    """The level and form set up last: for a process that is to write as this one does."""
+    return _present
+
+
+def set_up_logging(level: str, form: Form = "auto") -> None:
     """Write events of at least `level` in the given form, and the libraries' own the same way."""
+    global _present
+    _present = level, form
     number = logging.getLevelNamesMapping()[level.upper()]
     console = form == "console" or (form == "auto" and sys.stderr.isatty())
     renderer = (

@@ -6,7 +6,7 @@ Pure: no I/O, no clock, no configuration object, and nothing imported from the r
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple
 
 from pydantic import TypeAdapter
@@ -128,8 +128,38 @@ ARTICLE: TypeAdapter[Article] = TypeAdapter(Article)
 
 def versioned(article: Article) -> Article:
     """The same article with its `digest` set: 32 hex digits of BLAKE2b over every other field."""
-    content = ARTICLE.dump_json(replace(article, digest=""))
+    content = ARTICLE.dump_json(replace(article, digest="") if article.digest else article)
     return replace(article, digest=hashlib.blake2b(content, digest_size=16).hexdigest())
+
+
+def to_micros(instant: datetime) -> int:
+    """Aware datetime → microseconds since 1970, exactly."""
+    return (instant - BEGINNING) // _MICROSECOND
+
+
+def from_micros(micros: int) -> datetime:
+    """Microseconds since 1970 → aware UTC datetime, exactly."""
+    return BEGINNING + timedelta(microseconds=micros)
+
+
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Placed(NamedTuple):
+    """An article as the store takes it: its JSON, and its place in each of its feeds.
+
+    `positions` (feed key → minus the microseconds since 1970 that it ranks by there) are those of a published
+    story; `keys` are its feeds whatever its status. `visible_from` and `visible_until` are in microseconds.
+    """
+
+    id: str
+    digest: str
+    status: Status
+    visible_from: int
+    visible_until: int | None
+    positions: dict[str, int]
+    keys: frozenset[str]
+    json: str
 
 
 @dataclass(frozen=True, slots=True)

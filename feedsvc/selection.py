@@ -10,7 +10,20 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Literal
 
-from feedsvc.model import Agency, Article, Change, CustomFeed, Feed, FeedSettings, Site, Term, Tombstone
+from feedsvc.model import (
+    ARTICLE,
+    Agency,
+    Article,
+    Change,
+    CustomFeed,
+    Feed,
+    FeedSettings,
+    Placed,
+    Site,
+    Term,
+    Tombstone,
+    to_micros,
+)
 from feedsvc.slugs import humanized
 
 Audience = Literal["public"]
@@ -43,6 +56,26 @@ def keys_of(article: Article, customs: Sequence[CustomFeed] = ()) -> frozenset[s
     keys.update(f"authors/{author.slug}" for author in article.authors)
     keys.update(f"custom/{custom.name}" for custom in customs if _belongs(article, custom))
     return frozenset(keys)
+
+
+def placed(article: Article, customs: Sequence[CustomFeed] = ()) -> Placed:
+    """The article as the store takes it, in all its feeds."""
+    keys = keys_of(article, customs)
+    visible_from = to_micros(article.visible_from)
+    positions = dict.fromkeys(sorted(keys), -visible_from) if article.status == "published" else {}
+    for custom in customs if positions else ():
+        if (key := f"custom/{custom.name}") in keys:
+            positions[key] = -to_micros(rank(article, custom))
+    return Placed(
+        id=article.id,
+        digest=article.digest,
+        status=article.status,
+        visible_from=visible_from,
+        visible_until=to_micros(article.expires) if article.expires else None,
+        positions=positions,
+        keys=keys,
+        json=ARTICLE.dump_json(article).decode(),
+    )
 
 
 def affected(change: Change, customs: Sequence[CustomFeed] = ()) -> frozenset[str]:

@@ -16,6 +16,8 @@ def slug(label: str) -> str:
     take them for separators. A label without a letter or digit (an emoji, say) is named by its code points,
     so that a slug is never empty unless the label is.
     """
+    if _SLUG.fullmatch(label):
+        return label
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", label).lower())
     kept = "".join(
         char if unicodedata.category(char)[0] in "LMN" else " " for char in _APOSTROPHES.sub("", folded)
@@ -24,6 +26,7 @@ def slug(label: str) -> str:
     return made or "-".join(f"u{ord(char):x}" for char in label.strip())
 
 
+_SLUG = re.compile("[a-z0-9]+(?:-[a-z0-9]+)*")
 _APOSTROPHES = re.compile("(?<=\\w)['’](?=\\w)")
 
 

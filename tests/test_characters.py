@@ -5,7 +5,10 @@ from hypothesis import strategies as st
 
 from feedsvc.characters import ILLEGAL, may_hold_illegal, without_illegal
 
-_EDGES = "\x00\x08\t\n\r\x1f\x7f\x80\x84\x85\x86\x9f\xa0ÂéД\ud800\udfff\ufdcf\ufdd0\ufdef\ufdf0\ufeff\ufffc\ufffd\ufffe\uffff"
+_EDGES = (
+    "\x00\x08\t\n\r\x1f\x7f\x80\x84\x85\x86\x9f\xa0ÂéД"
+    "\ud800\udfff\ufdcf\ufdd0\ufdef\ufdf0\ufeff\ufffc\ufffd\ufffe"
+)
 _texts = st.text(
     st.characters() | st.sampled_from([*_EDGES, "\U0001fffe", "\U0001ffff", "\U00020000", "\U0010ffff"])
 )

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from feedsvc.loading import formats
 from feedsvc.loading.content import LoadRules, parse
 from feedsvc.model import Article, Loaded, Note, Rejected
 
@@ -387,3 +388,21 @@ def test_any_text_loads_or_is_rejected_with_a_line_of_the_file(lines: list[str],
 def test_any_bytes_load_or_are_rejected(raw: bytes) -> None:
     made = parse("a.md", b"---\ntitle: A\ndate: 2026-02-11\n---\n" + raw, RULES)
     assert isinstance(made, Loaded) or "UTF-8" in made.reason
+
+
+# What most front matter is made of, and what YAML could mean something by.
+_pieces = st.sampled_from(
+    [*"abz09_-.,:;#[]{}&*!|>'\"%@`?~=/\\ ()\t\néж“\u2028", "null", ": ", " #", "- ", "---", "..."]
+)
+_values = st.lists(_pieces, max_size=8).map("".join)
+_items = st.lists(st.text("ab c-.'0", min_size=1, max_size=5), min_size=1, max_size=3).map(", ".join)
+_keys = st.sampled_from(["a", "title", "Last-Mod", "x_1"])
+_lines = st.builds("{}: {}".format, _keys, _values | _items.map("[{}]".format))
+
+
+@settings(max_examples=500)
+@given(st.lists(_lines | _values, max_size=4).map("\n".join))
+def test_plain_front_matter_is_read_as_libyaml_reads_it(source: str) -> None:
+    plain = formats.plain_yaml(source)
+    if plain is not None:
+        assert plain == formats.yaml_of_events(source, 1)

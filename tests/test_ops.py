@@ -9,9 +9,9 @@ from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import text
 
-from feedsvc import __version__
+from feedsvc import __version__, selection
 from feedsvc.model import Format, Rejected
-from feedsvc.store import articles, dirty, representations
+from feedsvc.store import articles, dirty, representations, sources
 from feedsvc.store.articles import Application
 from feedsvc.store.representations import Unpublished
 from feedsvc.store.schema import Store, write_meta
@@ -112,10 +112,9 @@ def test_metrics_tell_what_the_store_holds_and_what_was_answered(
     publish(store, b"12345", b"1234567")
     refresh(store, clock)
     with store.write() as tx:
-        articles.apply(
-            tx, [Application("a", article("a"), {}, ()), Application("b", article("b"), {}, ())], NOON
-        )
-        articles.put_in_quarantine(tx, [Rejected("x.md", 1, "bad")], NOON)
+        stories = [Application(name, selection.placed(article(name)), ()) for name in ("a", "b")]
+        articles.apply(tx, stories, NOON)
+        sources.put_in_quarantine(tx, [Rejected("x.md", 1, "bad")], NOON)
         dirty.mark(tx, ["all"], NOON - timedelta(seconds=90))
         dirty.mark(tx, ["tags/late"], NOON)
     told = numbers(client)

@@ -58,16 +58,7 @@ class Newsroom:
     def put(self, *stories: Article) -> None:
         """Store stories, as the refresher does."""
         changes = [
-            Application(
-                article_id=story.id,
-                new=story,
-                ranks={
-                    key: selection.rank(story, None)
-                    for key in selection.keys_of(story)
-                    if story.status == "published"
-                },
-                dirty=selection.affected(Change(None, story)),
-            )
+            Application(story.id, selection.placed(story), selection.affected(Change(None, story)))
             for story in stories
         ]
         with self.store.write() as tx:

@@ -15,7 +15,7 @@ from feedsvc.loading.content import FoundFile, LoadRules
 from feedsvc.model import CustomFeed, FeedSettings, Representation
 from feedsvc.refresh import Refresher
 from feedsvc.selection import Rules
-from feedsvc.store import articles, dirty, representations
+from feedsvc.store import dirty, representations, sources
 from feedsvc.store.schema import Store
 from tests.conftest import Clock
 from tests.stories import NOON, write_story
@@ -58,7 +58,7 @@ class Newsroom:
 
     def quarantine(self) -> dict[str, str]:
         with self.store.read() as connection:
-            return {one.path: f"{one.line}: {one.reason}" for one in articles.quarantined(connection)}
+            return {one.path: f"{one.line}: {one.reason}" for one in sources.quarantined(connection)}
 
 
 @pytest.fixture

@@ -9,10 +9,11 @@ from sqlalchemy import Connection, inspect, text
 from feedsvc import selection
 from feedsvc.errors import StoreError
 from feedsvc.model import Article, Change, Rejected
-from feedsvc.store import articles, dirty, representations
-from feedsvc.store.articles import Application, Source
+from feedsvc.store import articles, dirty, representations, sources
+from feedsvc.store.articles import Application
 from feedsvc.store.representations import Unpublished
 from feedsvc.store.schema import MIGRATIONS, TABLES, Store, read_meta, write_meta
+from feedsvc.store.sources import Source
 from tests.stories import NOON, article
 
 
@@ -22,12 +23,8 @@ def put(tx: Connection, *changes: Change) -> None:
     for change in changes:
         story = change.new or change.old
         assert story is not None
-        keys = selection.keys_of(story) if change.new and change.new.status == "published" else frozenset()
-        applications.append(
-            Application(
-                story.id, change.new, dict.fromkeys(keys, story.visible_from), selection.affected(change)
-            )
-        )
+        new = selection.placed(change.new) if change.new else None
+        applications.append(Application(story.id, new, selection.affected(change)))
     articles.apply(tx, applications, NOON)
 
 
@@ -171,21 +168,23 @@ def test_next_flip_is_the_first_embargo_or_expiry_of_a_published_story(store: St
 def test_sources_under_a_folder_are_its_own_only(store: Store) -> None:
     with store.write() as tx:
         paths = ["a.md", "a/b.md", "a/c/d.md", "a-b/e.md", "a0.md", "ä/f.md"]
-        articles.remember_sources(tx, [Source(path, 1, 2, None) for path in paths])
-        assert set(articles.sources(tx, "a")) == {"a/b.md", "a/c/d.md"}
-        assert set(articles.sources(tx, "a.md")) == {"a.md"}
-        assert set(articles.sources(tx)) == set(paths)
+        sources.remember(tx, [Source(path, 1, 2, None) for path in paths])
+        assert [one.path for one in sources.seen(tx, "a")] == ["a/b.md", "a/c/d.md"]
+        assert [one.path for one in sources.seen(tx, "a.md")] == ["a.md"]
+        assert [one.path for one in sources.seen(tx)] == sorted(paths)
+        assert [one.path for one in sources.seen(tx, "a", after="a/b.md")] == ["a/c/d.md"]
+        assert [one.path for one in sources.seen(tx, after="a0.md", limit=1)] == ["ä/f.md"]
 
 
 def test_quarantine_keeps_line_and_reason_until_release(store: Store) -> None:
     with store.write() as tx:
-        articles.put_in_quarantine(tx, [Rejected("a.md", 4, "date: 'x' is not a date", "id")], NOON)
-        assert [(q.path, q.line, q.reason) for q in articles.quarantined(tx)] == [
+        sources.put_in_quarantine(tx, [Rejected("a.md", 4, "date: 'x' is not a date", "id")], NOON)
+        assert [(q.path, q.line, q.reason) for q in sources.quarantined(tx)] == [
             ("a.md", 4, "date: 'x' is not a date")
         ]
-        assert articles.waiting_for(tx, ["id"]) == ["a.md"]
-        articles.release(tx, ["a.md"])
-        assert articles.quarantined(tx) == []
+        assert sources.waiting_for(tx, ["id"]) == ["a.md"]
+        sources.release(tx, ["a.md"])
+        assert sources.quarantined(tx) == []
 
 
 def test_every_article_is_met_once_whatever_the_page(store: Store) -> None:

@@ -3,11 +3,13 @@
 Knows the file system and what a story file is called; must not know the store, nor what was loaded before.
 """
 
+import errno
 import os
 import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -25,6 +27,8 @@ log = structlog.get_logger(__name__)
 
 SUFFIXES: Final = (".md", ".markdown", ".html", ".htm", ".json")
 _PASSED_OVER: Final = re.compile(r"^[.~]|^#.*#$|~$|\.(?:swp|bak|orig|tmp)$|^_index\.", re.IGNORECASE)
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9][\w-]*\.(?:md|markdown|html|htm|json)", re.ASCII)
+"""What needs no closer look: a story's name, and nothing that is passed over."""
 _OUTSIDE: Final = "a link that leads out of the content folder; put the story itself there"
 
 
@@ -36,8 +40,7 @@ class LoadRules:
     max_file_bytes: int = 5_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class FoundFile:
+class FoundFile(NamedTuple):
     """A story file: its path relative to `content/` with `/` between parts, size in bytes, and mtime.
 
     `linked` says that it is a symbolic link, or was found through one. `unreadable` says that it is no file
@@ -99,21 +102,26 @@ def _start(base: str, under: str) -> FoundFile | _Folder | None:
 
 def _listed(folder: _Folder, base: str, followed: set[str]) -> list[FoundFile | _Folder]:
     """What a folder holds, last path first, so that a stack gives it back in path order."""
-    named: list[tuple[str, FoundFile | _Folder]] = []
+    listed: list[FoundFile | _Folder] = []
     try:
         with os.scandir(folder.real) as entries:
             for entry in entries:
-                made = _judged(entry, folder, base, followed)
+                # Nearly every entry is a plain file with a plain name, and an archive has very many.
+                made = (
+                    _stated(entry, folder.path + entry.name, folder.linked)
+                    if _PLAIN_NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)
+                    else _judged(entry, folder, base, followed)
+                )
                 if made is not None:
-                    named.append((made.path, made))
+                    listed.append(made)
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
         log.warning("folder_unreadable", path=folder.path or ".", error=str(error))
         path = folder.path.rstrip("/") or "."
         return [FoundFile(path, 0, 0, linked=folder.linked, unreadable=True)]
-    named.sort(key=lambda pair: pair[0], reverse=True)
-    return [made for _, made in named]
+    listed.sort(key=itemgetter(0), reverse=True)
+    return listed
 
 
 def _judged(
@@ -199,53 +207,88 @@ def _relative(root: Path, changed: Path) -> Path | None:
 
 
 def load(root: Path, path: str, rules: LoadRules) -> Loaded | Rejected:
-    """Read one file that `walk` found, and make its article.
-
-    Never reads more than `rules.max_file_bytes`. Raises FileNotFoundError if the file has gone meanwhile;
-    every other trouble is a Rejected.
-    """
-    try:
-        raw = _read(os.path.realpath(root), path, rules.max_file_bytes)
-    except FrontMatterError as error:
-        return _rejected(path, error)
-    return parse(path, raw, rules)
+    """Read one file that `walk` found, and make its article; see `Reader.load`."""
+    return Reader(root, rules).load(path)
 
 
-def _read(base: str, path: str, limit: int) -> bytes:
-    full = f"{base}/{path}"
-    real = os.path.realpath(full)
+class Reader:
+    """Reads files that `walk` found below `root`, a batch of them: where a folder leads is looked up once."""
+
+    def __init__(self, root: Path, rules: LoadRules) -> None:
+        self._rules = rules
+        self._base = os.path.realpath(root)
+        self._folders: dict[str, str] = {}
+
+    def load(self, path: str) -> Loaded | Rejected:
+        """Read one file, and make its article.
+
+        Never reads more than `rules.max_file_bytes`. Raises FileNotFoundError if the file has gone meanwhile;
+        every other trouble is a Rejected.
+        """
+        try:
+            raw = _read(self._base, self._real(path), path, self._rules.max_file_bytes)
+        except FrontMatterError as error:
+            return _rejected(path, error)
+        return parse(path, raw, self._rules)
+
+    def _real(self, path: str) -> str:
+        folder, _, name = f"{self._base}/{path}".rpartition("/")
+        real = self._folders.get(folder)
+        if real is None:
+            real = self._folders[folder] = os.path.realpath(folder)
+        full = f"{real}/{name}"
+        return os.path.realpath(full) if os.path.islink(full) else full
+
+
+def _read(base: str, real: str, path: str, limit: int) -> bytes:
     if not _within(base, real):
         raise FrontMatterError(1, _OUTSIDE, "link-outside")
     try:
-        with open(real, "rb", opener=_opened) as file:
-            seen = os.fstat(file.fileno())
-            if not stat.S_ISREG(seen.st_mode):
-                told = "not a regular file; put the story itself there"
-                raise FrontMatterError(1, told, "file-not-regular")
-            # One byte more than allowed tells a file that has grown since.
-            raw = b"" if seen.st_size > limit else file.read(limit + 1)
+        # Not by open(): a buffer and its object take as long as the reading.
+        file = os.open(real, _HOW)
+        try:
+            raw, size = _bytes_of(file, limit)
+        finally:
+            os.close(file)
     except FileNotFoundError:
-        if os.path.islink(full):
+        if os.path.islink(f"{base}/{path}"):
             told = "a link that leads nowhere; put the story itself there"
             raise FrontMatterError(1, told, "link-broken") from None
         if "\\x" in path:
             raise FrontMatterError(1, "the file's name is not UTF-8; rename it", "name-not-utf8") from None
         raise
     except NotADirectoryError:
-        raise FileNotFoundError(full) from None
+        raise FileNotFoundError(f"{base}/{path}") from None
     except OSError as error:
         told = f"cannot be read: {error.strerror}; make it a file that feedsvc may read"
         raise FrontMatterError(1, told, "unreadable") from None
-    size = max(seen.st_size, len(raw))
     if size > limit:
         told = f"{size:,} bytes are too many; a story may have {limit:,}"
         raise FrontMatterError(1, told, "file-too-large")
     return raw
 
 
-def _opened(path: str, flags: int) -> int:
-    # Without O_NONBLOCK a named pipe holds the process; O_NOFOLLOW refuses a link put there since.
-    return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)
+# Without O_NONBLOCK a named pipe holds the process; O_NOFOLLOW refuses a link put there since.
+_HOW: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def _bytes_of(file: int, limit: int) -> tuple[bytes, int]:
+    """What an open file holds, and its size in bytes; at most one byte more than `limit` is read."""
+    seen = os.fstat(file)
+    if stat.S_ISDIR(seen.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(seen.st_mode):
+        raise FrontMatterError(1, "not a regular file; put the story itself there", "file-not-regular")
+    if seen.st_size > limit:
+        return b"", seen.st_size
+    parts: list[bytes] = []
+    left = limit + 1  # one byte more than allowed tells a file that has grown since
+    wanted = seen.st_size + 1
+    while left > 0 and (part := os.read(file, min(left, wanted))):
+        parts.append(part)
+        left -= len(part)
+        wanted = 65_536
+    return b"".join(parts), limit + 1 - left
 
 
 def parse(path: str, raw: bytes, rules: LoadRules) -> Loaded | Rejected:

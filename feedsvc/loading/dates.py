@@ -6,6 +6,7 @@ Pure: no clock, and no key names; a date that cannot be read is None, and the ca
 import re
 from datetime import UTC, date, datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -59,6 +60,7 @@ def instant(value: object, zone: ZoneInfo) -> datetime | None:
         return None
 
 
+@lru_cache(maxsize=1_024)  # a story's date is asked for by several fields
 def _written(text: str) -> datetime | None:
     try:
         if found := _ISO.fullmatch(text):

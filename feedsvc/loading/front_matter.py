@@ -20,8 +20,8 @@ from feedsvc.model import Markup, Note
 
 _FENCE: Final = re.compile(r"\s*^(---|\+\+\+)[ \t]*(?:\n|\Z)", re.MULTILINE)
 _CLOSING: Final = {
-    "---": re.compile(r"^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.MULTILINE),
-    "+++": re.compile(r"^\+\+\+[ \t]*(?:\n|\Z)", re.MULTILINE),
+    "---": re.compile(r"\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)"),
+    "+++": re.compile(r"\n\+\+\+[ \t]*(?:\n|\Z)"),
 }
 _HEADER: Final = re.compile(r"([A-Za-z][\w-]*)[ \t]*:[ \t]*(.*)")
 _BODY: Final = re.compile(r"<body\b[^<>]*>", re.IGNORECASE)
@@ -42,7 +42,7 @@ _WANTED: Final = "begin the file with lines '---', 'title: …', 'date: 2026-02-
 class FrontMatter:
     """The keys and values of a story file, and its body.
 
-    `fields` is keyed by `values.normalised`; an empty one gives way to another spelling. `source` is the
+    `fields` has what holds something, keyed by `values.normalised`. `source` is the
     text that `fields` came from; it begins at line `start` of the file, as `body` does at `body_line`.
     """
 
@@ -57,15 +57,13 @@ class FrontMatter:
     def first(self, *names: str) -> Written | None:
         """The first of these keys (see `values.normalised`) that holds something."""
         for name in names:
-            written = self.fields.get(name)
-            if written is not None and not written.is_empty:
-                return written
+            if name in self.fields:
+                return self.fields[name]
         return None
 
     def all(self, *names: str) -> list[Written]:
         """All of these keys (see `values.normalised`) that hold something, in this order."""
-        found = (self.fields.get(name) for name in names)
-        return [written for written in found if written is not None and not written.is_empty]
+        return [self.fields[name] for name in names if name in self.fields]
 
     def line_of(self, key: str) -> int:
         """The line of the file where `key`, as its author wrote it, stands; `start` if it is not found."""
@@ -95,13 +93,13 @@ def read(story: str, suffix: str) -> FrontMatter:
 def _fenced(story: str, fence: re.Match[str], markup: Markup) -> FrontMatter:
     mark = fence[1]
     opened = _lines(story, fence.start(1)) + 1
-    closing = _CLOSING[mark].search(story, fence.end())
+    closing = _CLOSING[mark].search(story, fence.end() - 1)
     if closing is None:
         told = (
             f"front matter is opened with {mark!r} and not closed; write a line {mark!r} after the last key"
         )
         raise FrontMatterError(opened, told, "front-matter-unclosed")
-    source, start = story[fence.end() : closing.start()], opened + 1
+    source, start = story[fence.end() : closing.start() + 1], opened + 1
     notes: list[Note] = []
     if mark == "---":
         source = without(YAML_ILLEGAL, source, start, notes, "YAML")
@@ -249,7 +247,8 @@ def _made(
             place(fields, Written(key, clean, literal=literal), key)
         except FieldError as error:
             raise FrontMatterError(_line_of(key, source, start), str(error), error.rule) from None
-    return FrontMatter(fields, source, start, body, body_line, markup, tuple(found))
+    filled = {name: written for name, written in fields.items() if not written.is_empty}
+    return FrontMatter(filled, source, start, body, body_line, markup, tuple(found))
 
 
 def _line_of(key: str, source: str, start: int) -> int:

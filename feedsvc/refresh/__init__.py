@@ -19,7 +19,7 @@ from feedsvc.model import Quarantined
 from feedsvc.refresh.intake import Intake, LoadReport
 from feedsvc.refresh.publishing import Publisher
 from feedsvc.selection import Rules
-from feedsvc.store import articles, dirty, representations
+from feedsvc.store import articles, dirty, representations, sources
 from feedsvc.store.schema import Store, read_meta, write_meta
 
 log = structlog.get_logger(__name__)
@@ -71,8 +71,10 @@ class Refresher:
         )
         with self._store.write() as tx:
             if read_meta(tx, "loaded_by") != loading:
-                articles.reread_all(tx)
+                sources.reread_all(tx)
                 write_meta(tx, "loaded_by", loading)
+            if representations.is_empty(tx):
+                articles.place_all(tx, self._clock())  # a first load that was cut off left that undone
             if read_meta(tx, "memberships_by") != memberships:
                 self._intake.apply_again(tx)
                 write_meta(tx, "memberships_by", memberships)
@@ -101,7 +103,12 @@ class Refresher:
         return self._intake.scan_changed(paths)
 
     def refresh(self) -> int:
-        """Mark what time has flipped, publish every dirty feed; returns how many representations changed."""
+        """Mark what time has flipped, publish every dirty feed; returns how many representations changed.
+
+        Nothing while the store is filled for the first time: each feed is made once, of all there is.
+        """
+        if self._intake.is_filling:
+            return 0
         if not self._store.is_current():
             log.error("store_replaced")  # somebody moved its file away: what it held is made anew
             self._store.reopen()
@@ -118,7 +125,7 @@ class Refresher:
     def left_over(self) -> tuple[list[Quarantined], int]:
         """The stories in quarantine, and how many feeds are still dirty, as one that can't be built is."""
         with self._store.read() as connection:
-            return articles.quarantined(connection), dirty.backlog(connection)[0]
+            return sources.quarantined(connection), dirty.backlog(connection)[0]
 
     def next_flip(self) -> datetime | None:
         """When a feed changes by time alone next: by an embargo, an expiry, a tombstone (aware UTC)."""

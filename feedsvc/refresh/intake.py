@@ -5,27 +5,30 @@ Knows nothing of how feeds are built: it marks those dirty that a change touches
 
 import os
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import structlog
 from sqlalchemy import Connection
 
-from feedsvc import selection
+from feedsvc import reading, selection
 from feedsvc.loading import content
 from feedsvc.loading.content import FoundFile, LoadRules
-from feedsvc.model import Article, Change, Loaded, Note, Rejected, versioned
+from feedsvc.model import Article, Change, Note, Rejected, versioned
+from feedsvc.reading import FILES_A_BATCH, Outcome, ReadRules, Ready
+from feedsvc.refresh.looking import Look
 from feedsvc.selection import Rules
-from feedsvc.store import articles, tombstones
-from feedsvc.store.articles import Application, Source
+from feedsvc.store import articles, representations, sources, tombstones
+from feedsvc.store.articles import Application
 from feedsvc.store.schema import Store
+from feedsvc.store.sources import Seen, Source
 
 log = structlog.get_logger(__name__)
 
-_FILES_A_BATCH = 200
+_BATCHES_A_TRANSACTION = 4  # each waits for the disk at its end, and keeps other writers waiting until then
 _STAYS = "; the last good version of the story stays published"
 
 
@@ -38,6 +41,24 @@ class LoadReport:
     removed: int = 0
     rejected: list[Rejected] = field(default_factory=list)
     notes: list[tuple[str, Note]] = field(default_factory=list)
+
+
+class _Looks:
+    """Several looks as one, for what happened in several places."""
+
+    def __init__(self, looks: Sequence[Look]) -> None:
+        self._looks = looks
+
+    def changed(self) -> Iterator[FoundFile]:
+        return chain.from_iterable(look.changed() for look in self._looks)
+
+    @property
+    def gone(self) -> list[str]:
+        return [path for look in self._looks for path in look.gone]
+
+    @property
+    def linked(self) -> set[str]:
+        return set().union(*(look.linked for look in self._looks))
 
 
 class Intake:
@@ -57,16 +78,22 @@ class Intake:
     ) -> None:
         self._store = store
         self._root = root
-        self._load_rules = load_rules
+        self._read_rules = ReadRules(root.absolute(), load_rules, rules.customs)
         self._rules = rules
         self._clock = clock
         self._stopped = stopped
+        self._filling = False
         self._linked: set[str] = set()  # the files that were met by way of a link
+
+    @property
+    def is_filling(self) -> bool:
+        """Whether the first load of a store is under way: its stories are not in their feeds yet."""
+        return self._filling
 
     def apply_again(self, tx: Connection) -> None:
         """Make the memberships of every article anew, as when custom feeds are defined otherwise."""
         every = articles.each(tx)
-        while some := list(islice(every, _FILES_A_BATCH)):
+        while some := list(islice(every, FILES_A_BATCH)):
             changes = (Change(article, article) for article in some)
             articles.apply(tx, [self._application(change) for change in changes], self._clock())
 
@@ -81,15 +108,14 @@ class Intake:
             log.error("content_folder_missing", path=str(self._root))
             return report
         with self._store.read() as connection:
-            seen = articles.sources(connection)
-        changed = self._changed(content.walk(self._root), seen)
-        while some := list(islice(changed, _FILES_A_BATCH)):
-            self._load(some, report)
-            if on_read:
-                on_read(report.read)
-            if self._stopped.is_set():
-                return report  # what was not found yet is not gone
-        self._remove(sorted(seen), report)
+            self._filling = representations.is_empty(connection)
+        try:
+            self._bring_in(self._look(), report, on_read)
+            if self._filling:
+                with self._store.write() as tx:
+                    articles.place_all(tx, self._clock())
+        finally:
+            self._filling = False
         _tell_of(report)
         return report
 
@@ -99,123 +125,137 @@ class Intake:
         if not self._root.is_dir():
             log.error("content_folder_missing", path=str(self._root))
             return report
-        files: list[FoundFile] = []
-        gone: list[str] = []
         stories = {story for path in paths if (story := content.story_path(self._root, path)) is not None}
         stories |= self._aliases(paths)
-        with self._store.read() as connection:
-            for path in sorted(stories):
-                seen = articles.sources(connection, path)
-                named = not (self._root / path).is_dir()
-                files += self._changed(content.walk(self._root, path), seen, every=named)
-                gone += sorted(seen)
-        for start in range(0, len(files), _FILES_A_BATCH):
-            if self._stopped.is_set():
-                return report
-            self._load(files[start : start + _FILES_A_BATCH], report)
-        self._remove(gone, report)
+        looks = [self._look(path, every=not (self._root / path).is_dir()) for path in sorted(stories)]
+        self._bring_in(_Looks(looks), report)
         _tell_of(report)
         return report
+
+    def _look(self, under: str = "", *, every: bool = False) -> Look:
+        return Look(content.walk(self._root, under), self._seen(under), every=every)
+
+    def _seen(self, under: str) -> Iterator[Seen]:
+        """What was read, a page at a time: a view of the store that lasted would keep its log from ending."""
+        after = ""
+        while True:
+            with self._store.read() as connection:
+                page = sources.seen(connection, under, after)
+            if not page:
+                return
+            yield from page
+            after = page[-1].path
 
     def _aliases(self, paths: Collection[Path]) -> set[str]:
         """The linked files that are at, or under, what changed: a watcher names the place a link leads to."""
         real = {os.path.realpath(path) for path in paths}
         return {linked for linked in self._linked if real & _with_parents(self._root / linked)}
 
-    def _changed(
-        self, found: Iterable[FoundFile], seen: dict[str, Source], *, every: bool = False
-    ) -> Iterator[FoundFile]:
-        """The files to read. Takes every file found out of `seen`, which is left with those that are gone."""
-        for file in found:
-            known = seen.pop(file.path, None)
-            if file.linked:
-                self._linked.add(file.path)
-            if file.unreadable:  # a folder: what is in it isn't gone
-                for path in [path for path in seen if file.path == "." or path.startswith(f"{file.path}/")]:
-                    del seen[path]
-            if every or known is None or (known.size, known.mtime_ns) != (file.size, file.mtime_ns):
-                yield file
+    def _bring_in(
+        self, look: Look | _Looks, report: LoadReport, on_read: Callable[[int], None] | None = None
+    ) -> None:
+        """Load what a look finds changed, then remove what it finds gone: a file that moved is met first."""
+        batches = reading.outcomes(self._read_rules, look.changed())
+        while outcomes := list(chain.from_iterable(islice(batches, _BATCHES_A_TRANSACTION))):
+            if self._stopped.is_set():
+                return  # what was not found yet is not gone
+            self._load(outcomes, report)
+            if on_read:
+                on_read(report.read)
+        self._linked |= look.linked
+        if not self._stopped.is_set():
+            self._remove(look.gone, report)
 
-    def _load(self, files: Sequence[FoundFile], report: LoadReport) -> None:
-        outcomes: dict[str, tuple[FoundFile, Loaded | Rejected]] = {}
-        for file in files:
-            try:
-                outcomes[file.path] = (file, content.load(self._root, file.path, self._load_rules))
-            except FileNotFoundError:
-                continue  # gone since it was found; the watcher or the next look will say so
+    def _load(self, outcomes: Sequence[Outcome], report: LoadReport) -> None:
         report.read += len(outcomes)
         with self._store.write() as tx:
-            waiting = self._accept(tx, outcomes, report)
+            waiting = self._accept(tx, {file.path: (file, outcome) for file, outcome in outcomes}, report)
         self._load_again(waiting, report)
 
-    def _accept(
-        self, tx: Connection, outcomes: Mapping[str, tuple[FoundFile, Loaded | Rejected]], report: LoadReport
-    ) -> list[str]:
+    def _accept(self, tx: Connection, outcomes: Mapping[str, Outcome], report: LoadReport) -> list[str]:
         """Write what a batch of files came to; returns the paths that wait for an id that was given up."""
         owned_before = {
             path: source.article_id
-            for path, source in articles.sources_at(tx, list(outcomes)).items()
+            for path, source in sources.at(tx, list(outcomes)).items()
             if source.article_id
         }
         accepted, rejected = self._told_apart(tx, [outcome for _, outcome in outcomes.values()])
         rejected = [_with_what_stays(one) if one.path in owned_before else one for one in rejected]
-        owned = owned_before | {one.path: one.article.id for one in accepted}
-        articles.remember_sources(
+        owned = owned_before | {one.path: one.placed.id for one in accepted}
+        sources.remember(
             tx,
             [Source(path, file.size, file.mtime_ns, owned.get(path)) for path, (file, _) in outcomes.items()],
         )
-        articles.release(tx, [one.path for one in accepted])
-        articles.put_in_quarantine(tx, rejected, self._clock())
+        sources.release(tx, [one.path for one in accepted])
+        sources.put_in_quarantine(tx, rejected, self._clock())
         given_up = [before for path, before in owned_before.items() if owned[path] != before]
-        report.changed += self._apply(tx, [(outcomes[one.path][0], one.article) for one in accepted])
+        report.changed += self._apply(tx, [(outcomes[one.path][0], one) for one in accepted])
         report.removed += self._remove_unowned(tx, given_up)
         _tell(report, accepted, rejected)
-        return articles.waiting_for(tx, given_up)
+        return sources.waiting_for(tx, given_up)
 
     def _load_again(self, paths: Sequence[str], report: LoadReport) -> None:
-        if paths:
-            self._load([file for path in paths for file in content.walk(self._root, path)], report)
+        files = [file for path in paths for file in content.walk(self._root, path)]
+        for outcomes in reading.outcomes(self._read_rules, files):
+            self._load(outcomes, report)
 
     def _told_apart(
-        self, tx: Connection, outcomes: Sequence[Loaded | Rejected]
-    ) -> tuple[list[Loaded], list[Rejected]]:
+        self, tx: Connection, outcomes: Sequence[Ready | Rejected]
+    ) -> tuple[list[Ready], list[Rejected]]:
         """Of several files that claim one id, the first keeps it; whoever owned it before comes first."""
-        loaded = [outcome for outcome in outcomes if isinstance(outcome, Loaded)]
+        loaded = [outcome for outcome in outcomes if isinstance(outcome, Ready)]
         rejected = [outcome for outcome in outcomes if isinstance(outcome, Rejected)]
-        owners = articles.owners(tx, [one.article.id for one in loaded])
-        accepted: list[Loaded] = []
+        owners = sources.owners(tx, [one.placed.id for one in loaded])
+        accepted: list[Ready] = []
         for one in loaded:
-            others = owners.get(one.article.id, set()) - {one.path}
-            holder = next((other for other in sorted(others) if self._still_claims(other, one)), None)
+            article_id = one.placed.id
+            others = owners.get(article_id, set()) - {one.path}
+            holder = next((other for other in sorted(others) if self._still_claims(other, article_id)), None)
             if holder is None:
                 accepted.append(one)
-                owners[one.article.id] = {one.path}
+                owners[article_id] = {one.path}
             else:
-                reason = f"id: {one.article.id!r} is the id of {holder} already; give this story another"
-                rejected.append(Rejected(one.path, 1, reason, one.article.id, "id-duplicate"))
+                reason = f"id: {article_id!r} is the id of {holder} already; give this story another"
+                rejected.append(Rejected(one.path, 1, reason, article_id, "id-duplicate"))
         return accepted, rejected
 
-    def _still_claims(self, path: str, other: Loaded) -> bool:
-        """Whether the file at `path` is there and its story still has the id that `other` claims, too."""
+    def _still_claims(self, path: str, article_id: str) -> bool:
+        """Whether the file at `path` is there and its story still has the id that another claims, too."""
         try:
-            outcome = content.load(self._root, path, self._load_rules)
+            outcome = content.load(self._root, path, self._read_rules.load)
         except FileNotFoundError:
             return False
-        return isinstance(outcome, Rejected) or outcome.article.id == other.article.id
+        return isinstance(outcome, Rejected) or outcome.article.id == article_id
 
-    def _apply(self, tx: Connection, found: Sequence[tuple[FoundFile, Article]]) -> int:
-        old = articles.get_many(tx, [article.id for _, article in found])
-        found = [(file, _dated(article, old.get(article.id), file)) for file, article in found]
-        changed = [
-            (file, Change(old.get(article.id), article))
-            for file, article in found
-            if article.id not in old or old[article.id].digest != article.digest
+    def _apply(self, tx: Connection, found: Sequence[tuple[FoundFile, Ready]]) -> int:
+        known = articles.digests(tx, [ready.placed.id for _, ready in found])
+        changes = [
+            Application(ready.placed.id, ready.placed, ready.placed.keys)
+            for _, ready in found
+            if ready.plain and ready.placed.id not in known
         ]
-        tombstones.exhume(tx, [article.id for _, article in found if article.status != "withdrawn"])
-        for file, change in changed:
-            self._bury(tx, change, _modified(file))
-        articles.apply(tx, [self._application(change) for _, change in changed], self._clock())
-        return len(changed)
+        others = [
+            (file, ready.article)
+            for file, ready in found
+            if (ready.placed.id in known and known[ready.placed.id] != ready.placed.digest) or not ready.plain
+        ]
+        tombstones.exhume(tx, [one.placed.id for _, one in found if one.placed.status != "withdrawn"])
+        changes += self._replacements(tx, others)
+        articles.apply(tx, changes, self._clock(), placing=not self._filling)
+        return len(changes)
+
+    def _replacements(self, tx: Connection, found: Sequence[tuple[FoundFile, Article]]) -> list[Application]:
+        """The changes of stories that were there before, or whose date or end follows from what was."""
+        old = articles.get_many(tx, [article.id for _, article in found])
+        made: list[Application] = []
+        for file, article in found:
+            before = old.get(article.id)
+            change = Change(before, _dated(article, before, file))
+            assert change.new
+            if before is None or before.digest != change.new.digest:
+                self._bury(tx, change, _modified(file))
+                made.append(self._application(change))
+        return made
 
     def _bury(self, tx: Connection, change: Change, seen: datetime) -> None:
         """Leave a tombstone for a withdrawn story. A file that says not when says it by its time."""
@@ -224,36 +264,25 @@ class Intake:
             tombstones.bury(tx, mark, keys, selection.TOMBSTONE_STANDS)
 
     def _application(self, change: Change) -> Application:
+        customs = self._rules.customs
         article = change.new or change.old
         assert article is not None
-        keys = selection.keys_of(article, self._rules.customs) if change.new else frozenset()
-        published = change.new is not None and change.new.status == "published"
-        return Application(
-            article_id=article.id,
-            new=change.new,
-            ranks={key: selection.rank(article, self._rules.custom(key)) for key in keys}
-            if published
-            else {},
-            dirty=selection.affected(change, self._rules.customs),
-        )
+        new = selection.placed(change.new, customs) if change.new else None
+        return Application(article.id, new, selection.affected(change, customs))
 
     def _remove(self, paths: Sequence[str], report: LoadReport) -> None:
-        for start in range(0, len(paths), _FILES_A_BATCH):
-            some = paths[start : start + _FILES_A_BATCH]
+        for start in range(0, len(paths), FILES_A_BATCH):
+            some = paths[start : start + FILES_A_BATCH]
             with self._store.write() as tx:
-                owned = [
-                    source.article_id
-                    for source in articles.sources_at(tx, some).values()
-                    if source.article_id
-                ]
-                articles.forget_sources(tx, some)
+                owned = [source.article_id for source in sources.at(tx, some).values() if source.article_id]
+                sources.forget(tx, some)
                 report.removed += self._remove_unowned(tx, owned)
-                waiting = articles.waiting_for(tx, owned)
+                waiting = sources.waiting_for(tx, owned)
             self._load_again(waiting, report)
 
     def _remove_unowned(self, tx: Connection, ids: Sequence[str]) -> int:
         """Remove the stories that no file owns any more."""
-        owned = articles.owners(tx, ids)
+        owned = sources.owners(tx, ids)
         gone = articles.get_many(tx, [article_id for article_id in ids if article_id not in owned])
         changes = [Change(article, None) for article in gone.values()]
         # What was withdrawn stays so when its file goes, for those who have not come by since.
@@ -291,7 +320,7 @@ def _tell_of(report: LoadReport) -> None:
         )
 
 
-def _tell(report: LoadReport, accepted: Sequence[Loaded], rejected: Sequence[Rejected]) -> None:
+def _tell(report: LoadReport, accepted: Sequence[Ready], rejected: Sequence[Rejected]) -> None:
     report.rejected += rejected
     for one in rejected:
         log.warning("story_quarantined", file=one.path, line=one.line, reason=one.reason)

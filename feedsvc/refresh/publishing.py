@@ -17,7 +17,7 @@ from feedsvc.model import Article, Feed, Rejected
 from feedsvc.render import render
 from feedsvc.render.fragments import FragmentCache
 from feedsvc.selection import PUBLIC, Rules
-from feedsvc.store import articles, dirty, representations, tombstones
+from feedsvc.store import articles, dirty, representations, sources, tombstones
 from feedsvc.store.representations import Unpublished
 from feedsvc.store.schema import Store
 
@@ -112,13 +112,13 @@ class Publisher:
         return key == "all" or key in self._rules.by_key
 
     def _set_aside(self, tx: Connection, failed: Sequence[tuple[Article, str]]) -> None:
-        paths = articles.owners(tx, [article.id for article, _ in failed])
+        paths = sources.owners(tx, [article.id for article, _ in failed])
         rejected = [
             Rejected(path, 1, reason, rule="story-unrenderable")
             for article, reason in failed
             for path in paths.get(article.id, ())
         ]
-        articles.put_in_quarantine(tx, rejected, self._clock())
+        sources.put_in_quarantine(tx, rejected, self._clock())
 
     def _feed(self, tx: Connection, key: str, now: datetime) -> Feed:
         custom = self._rules.custom(key)

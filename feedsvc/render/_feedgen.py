@@ -162,8 +162,8 @@ class Frame:
     """
 
     def __init__(self, root: etree._Element, *path: str) -> None:
-        self._attributes = dict(root.attrib)
-        self._namespaces = dict(root.nsmap)
+        self._attributes = {str(name): str(value) for name, value in root.attrib.items()}
+        self._namespaces: Any = dict(root.nsmap)  # lxml's stubs don't know that a prefix may be None
         self._path = path
 
     def fragment(self, entry: etree._Element) -> bytes:

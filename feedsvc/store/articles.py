@@ -1,4 +1,4 @@
-"""Articles, the feeds they belong to, the files they came from, and the files that wait in quarantine.
+"""Articles, and the feeds they belong to.
 
 Every function takes an open transaction; which feeds an article belongs to is said by the caller.
 """
@@ -9,84 +9,84 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, or_, select, tuple_, update
+from sqlalchemy import Connection, bindparam, delete, func, or_, select, text, tuple_
 
-from feedsvc.model import ARTICLE, Article, Quarantined, Rejected
+from feedsvc.model import ARTICLE, Article, Placed, from_micros, to_micros
 from feedsvc.store.dirty import mark
 from feedsvc.store.schema import (
+    among,
     articles,
-    from_micros,
     memberships,
-    quarantine,
-    sources_seen,
-    to_micros,
-    upsert,
+    upsert_tuples,
 )
-
-_IDS_A_QUERY = 500  # SQLite takes a bounded number of variables in one statement
 
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """A change ready to be written: the article as it is to be (None: removed), and the feeds it is in.
-
-    `ranks` holds feed key → the instant it ranks by there; `dirty` every feed key the change touches.
-    """
+    """A change ready to be written: the article as it is to be (None: removed), and every feed it touches."""
 
     article_id: str
-    new: Article | None
-    ranks: Mapping[str, datetime]
+    new: Placed | None
     dirty: Collection[str]
 
 
-def apply(tx: Connection, changes: Sequence[Application], now: datetime) -> None:
-    """Write articles and memberships, and mark every feed touched, in the caller's one transaction."""
-    ids = [change.article_id for change in changes]
-    before = {
-        (key, position, article_id)
-        for article_id, places in _places(tx, ids).items()
-        for key, position in places
-    }
-    after = {
-        (key, -to_micros(rank), change.article_id) for change in changes for key, rank in change.ranks.items()
-    }
-    _forget_memberships(tx, before - after)
-    upsert(tx, memberships, [_membership(*place) for place in sorted(after - before)])
-    upsert(tx, articles, [_row(change) for change in changes if change.new is not None])
-    removed = [change.article_id for change in changes if change.new is None]
-    for some in _chunks(removed):
-        tx.execute(delete(articles).where(articles.c.id.in_(some)))
+def apply(tx: Connection, changes: Sequence[Application], now: datetime, *, placing: bool = True) -> None:
+    """Write articles and memberships, and mark every feed touched, in the caller's one transaction.
+
+    Without `placing`, memberships are left to `place_all`: a store that is filled takes them in order.
+    """
+    new = [change.new for change in changes if change.new]
+    if placing:
+        before = _memberships(_places(tx, [change.article_id for change in changes]))
+        after = _memberships({one.id: one.positions for one in new})
+        _forget_memberships(tx, before - after)
+        upsert_tuples(tx, memberships, sorted(after - before))
+    upsert_tuples(tx, articles, list(map(_row, new)))
+    if removed := [change.article_id for change in changes if change.new is None]:
+        tx.execute(delete(articles).where(among(tx, articles.c.id, removed)))
     mark(tx, {key for change in changes for key in change.dirty}, now)
 
 
-def _row(change: Application) -> dict[str, Any]:
-    article = change.new
-    assert article is not None
+def place_all(tx: Connection, now: datetime) -> None:
+    """Make the memberships of every article there is from what is noted with it, and mark their feeds."""
+    sqlite = (
+        "SELECT json_extract(place.value, '$[0]'), json_extract(place.value, '$[1]'), articles.id"
+        " FROM articles, json_each(places) AS place"
+    )
+    postgresql = (
+        "SELECT place ->> 0, CAST(place ->> 1 AS BIGINT), articles.id"
+        " FROM articles, jsonb_array_elements(CAST(places AS JSONB)) AS place"
+    )
+    every = sqlite if tx.dialect.name == "sqlite" else postgresql
+    # In order, so that the index grows at its end only.
+    tx.execute(text(f"INSERT INTO memberships {every} ORDER BY 1, 2, 3 ON CONFLICT DO NOTHING"))
+    mark(tx, tx.execute(select(memberships.c.feed_key).distinct()).scalars(), now)
+
+
+def _memberships(places: Mapping[str, Mapping[str, int]]) -> set[tuple[str, int, str]]:
     return {
-        "id": article.id,
-        "digest": article.digest,
-        "status": article.status,
-        "visible_from": to_micros(article.visible_from),
-        "visible_until": to_micros(article.expires) if article.expires else None,
-        "places": json.dumps(
-            [[key, -to_micros(rank)] for key, rank in sorted(change.ranks.items())], ensure_ascii=False
-        ),
-        "article": ARTICLE.dump_json(article).decode(),
+        (key, position, article_id)
+        for article_id, positions in places.items()
+        for key, position in positions.items()
     }
 
 
-def _membership(key: str, position: int, article_id: str) -> dict[str, Any]:
-    return {"feed_key": key, "position": position, "article_id": article_id}
+def _row(article: Placed) -> tuple[Any, ...]:
+    """The columns of `articles`, in their order."""
+    return (
+        article.id,
+        article.digest,
+        article.status,
+        article.visible_from,
+        article.visible_until,
+        json.dumps(list(article.positions.items()), ensure_ascii=False),
+        article.json,
+    )
 
 
-def _places(tx: Connection, ids: Sequence[str]) -> dict[str, list[tuple[str, int]]]:
-    return {
-        article_id: [(key, position) for key, position in json.loads(places)]
-        for some in _chunks(ids)
-        for article_id, places in tx.execute(
-            select(articles.c.id, articles.c.places).where(articles.c.id.in_(some))
-        )
-    }
+def _places(tx: Connection, ids: Sequence[str]) -> dict[str, dict[str, int]]:
+    query = select(articles.c.id, articles.c.places).where(among(tx, articles.c.id, ids))
+    return {article_id: dict(json.loads(places)) for article_id, places in tx.execute(query)}
 
 
 def _forget_memberships(tx: Connection, places: Iterable[tuple[str, int, str]]) -> None:
@@ -102,11 +102,6 @@ def _forget_memberships(tx: Connection, places: Iterable[tuple[str, int, str]]) 
         )
 
 
-def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(ids), _IDS_A_QUERY):
-        yield ids[start : start + _IDS_A_QUERY]
-
-
 def get(connection: Connection, article_id: str) -> Article | None:
     """One article, whatever its status."""
     return get_many(connection, [article_id]).get(article_id)
@@ -114,13 +109,14 @@ def get(connection: Connection, article_id: str) -> Article | None:
 
 def get_many(connection: Connection, ids: Sequence[str]) -> dict[str, Article]:
     """Those of the articles that are there, by id."""
-    return {
-        article_id: ARTICLE.validate_json(article)
-        for some in _chunks(ids)
-        for article_id, article in connection.execute(
-            select(articles.c.id, articles.c.article).where(articles.c.id.in_(some))
-        )
-    }
+    query = select(articles.c.id, articles.c.article).where(among(connection, articles.c.id, ids))
+    return {article_id: ARTICLE.validate_json(article) for article_id, article in connection.execute(query)}
+
+
+def digests(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
+    """The versions of those of the articles that are there, by id."""
+    query = select(articles.c.id, articles.c.digest).where(among(connection, articles.c.id, ids))
+    return {row.id: row.digest for row in connection.execute(query)}
 
 
 def each(connection: Connection, page: int = 500) -> Iterator[Article]:
@@ -188,108 +184,3 @@ def flipped(connection: Connection, after: datetime, until: datetime) -> set[str
 def count(connection: Connection) -> int:
     """How many articles there are, of every status."""
     return connection.execute(select(func.count()).select_from(articles)).scalar_one()
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A story file as it was when it was last read. `article_id` is the story it owns, if it ever loaded."""
-
-    path: str
-    size: int
-    mtime_ns: int
-    article_id: str | None
-
-
-def sources(connection: Connection, under: str = "") -> dict[str, Source]:
-    """The files that were read, by path; with `under`, that file or what is below that folder."""
-    query = select(sources_seen)
-    if under:
-        # "0" follows "/": every path below the folder sorts between the two.
-        below = (sources_seen.c.path > f"{under}/") & (sources_seen.c.path < f"{under}0")
-        query = query.where(or_(sources_seen.c.path == under, below))
-    return {row.path: Source(*row) for row in connection.execute(query)}
-
-
-def sources_at(connection: Connection, paths: Sequence[str]) -> dict[str, Source]:
-    """Those of the files that were read, by path."""
-    return {
-        row.path: Source(*row)
-        for some in _chunks(paths)
-        for row in connection.execute(select(sources_seen).where(sources_seen.c.path.in_(some)))
-    }
-
-
-def owners(connection: Connection, ids: Sequence[str]) -> dict[str, set[str]]:
-    """The paths of the files that own each of the stories: one each, or two while a story is moved."""
-    found: dict[str, set[str]] = {}
-    for some in _chunks(ids):
-        query = select(sources_seen.c.article_id, sources_seen.c.path)
-        for article_id, path in connection.execute(query.where(sources_seen.c.article_id.in_(some))):
-            found.setdefault(article_id, set()).add(path)
-    return found
-
-
-def reread_all(tx: Connection) -> None:
-    """Have every file read again by the next look through the folder."""
-    tx.execute(update(sources_seen).values(mtime_ns=-1))
-
-
-def remember_sources(tx: Connection, seen: Iterable[Source]) -> None:
-    """Note files as read, so that they are not read again until size or time changes."""
-    upsert(
-        tx,
-        sources_seen,
-        [
-            {"path": one.path, "size": one.size, "mtime_ns": one.mtime_ns, "article_id": one.article_id}
-            for one in seen
-        ],
-    )
-
-
-def forget_sources(tx: Connection, paths: Sequence[str]) -> None:
-    """Forget files that are gone, and what they had in quarantine."""
-    for some in _chunks(paths):
-        tx.execute(delete(sources_seen).where(sources_seen.c.path.in_(some)))
-    release(tx, paths)
-
-
-def put_in_quarantine(tx: Connection, rejected: Sequence[Rejected], now: datetime) -> None:
-    """Set files aside, each with line and reason."""
-    upsert(
-        tx,
-        quarantine,
-        [
-            {
-                "path": one.path,
-                "line": one.line,
-                "reason": one.reason,
-                "since": to_micros(now),
-                "article_id": one.article_id,
-                "rule": one.rule,
-            }
-            for one in rejected
-        ],
-    )
-
-
-def release(tx: Connection, paths: Sequence[str]) -> None:
-    """Take files out of quarantine: they loaded, or they are gone."""
-    for some in _chunks(paths):
-        tx.execute(delete(quarantine).where(quarantine.c.path.in_(some)))
-
-
-def waiting_for(connection: Connection, ids: Sequence[str]) -> list[str]:
-    """The paths in quarantine because another file had one of these ids."""
-    return [
-        path
-        for some in _chunks(ids)
-        for (path,) in connection.execute(
-            select(quarantine.c.path).where(quarantine.c.article_id.in_(some)).order_by(quarantine.c.path)
-        )
-    ]
-
-
-def quarantined(connection: Connection) -> list[Quarantined]:
-    """Every file in quarantine, by path."""
-    rows = connection.execute(select(quarantine).order_by(quarantine.c.path))
-    return [Quarantined(row.path, row.line, row.reason, from_micros(row.since), row.rule) for row in rows]

@@ -8,7 +8,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, func, select
 
-from feedsvc.store.schema import dirty, from_micros, read_meta, to_micros, upsert, write_meta
+from feedsvc.model import from_micros, to_micros
+from feedsvc.store.schema import dirty, read_meta, upsert, write_meta
 
 _FLIPS_UNTIL = "flips_until"
 

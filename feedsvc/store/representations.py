@@ -9,8 +9,8 @@ from typing import NamedTuple, cast
 
 from sqlalchemy import Connection, delete, func, select, text
 
-from feedsvc.model import Format, Representation
-from feedsvc.store.schema import from_micros, read_meta, representations, to_micros, upsert, write_meta
+from feedsvc.model import Format, Representation, from_micros, to_micros
+from feedsvc.store.schema import read_meta, representations, upsert, write_meta
 
 _SECOND = timedelta(seconds=1)
 _REMOVALS = "removals"
@@ -160,6 +160,11 @@ def get(connection: Connection, key: str, fmt: Format) -> Representation | None:
 def publication(connection: Connection) -> tuple[int, int]:
     """The numbers of the last commits that changed, and that removed a representation."""
     return int(read_meta(connection, "publication") or 0), int(read_meta(connection, _REMOVALS) or 0)
+
+
+def is_empty(connection: Connection) -> bool:
+    """Whether nothing has ever been published."""
+    return publication(connection)[0] == 0
 
 
 def changed_since(connection: Connection, number: int) -> list[tuple[str, Format]]:

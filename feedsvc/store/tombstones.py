@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, select
 
-from feedsvc.model import Tombstone
-from feedsvc.store.schema import from_micros, to_micros, tombstones, upsert
+from feedsvc.model import Tombstone, from_micros, to_micros
+from feedsvc.store.schema import among, tombstones, upsert
 
 
 def bury(tx: Connection, tombstone: Tombstone, keys: Collection[str], stands: timedelta) -> None:
@@ -37,8 +37,7 @@ def bury(tx: Connection, tombstone: Tombstone, keys: Collection[str], stands: ti
 
 def exhume(tx: Connection, ids: Sequence[str]) -> None:
     """Take the tombstones of stories away: they are published again, or gone altogether."""
-    for start in range(0, len(ids), 500):
-        tx.execute(delete(tombstones).where(tombstones.c.article_id.in_(ids[start : start + 500])))
+    tx.execute(delete(tombstones).where(among(tx, tombstones.c.article_id, ids)))
 
 
 def standing(connection: Connection, key: str, limit: int) -> list[Tombstone]:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from feedsvc import __version__
 from feedsvc.model import Format
-from feedsvc.store import articles, dirty, representations
+from feedsvc.store import articles, dirty, representations, sources
 from feedsvc.store.schema import Store, read_meta
 
 log = structlog.get_logger(__name__)
@@ -130,7 +130,7 @@ def _gauges(connection: Connection, now: datetime) -> list[Metric]:
     age = max((now - oldest).total_seconds(), 0.0) if oldest else 0.0
     refreshed_at = read_meta(connection, _REFRESHED_AT)
     refreshed = datetime.fromisoformat(refreshed_at).timestamp() if refreshed_at else 0.0
-    quarantined = len(articles.quarantined(connection))
+    quarantined = sources.waiting(connection)
     return [
         GaugeMetricFamily(f"feedsvc_{name}", text, value)
         for name, text, value in (

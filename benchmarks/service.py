@@ -1,0 +1,60 @@
+"""feedsvc as its users run it: `serve` and `refresh` on a folder of its own.
+
+Knows the commands and the settings, and imports nothing of the product.
+"""
+
+import sys
+from pathlib import Path
+
+from benchmarks import running
+from benchmarks.measuring import Cost, cost
+from benchmarks.running import Server
+
+FEED = "/feeds/all.rss"
+_CONFIG = """\
+[site]
+name = "The Daily Example"
+url = "https://news.example.org"
+authority = "news.example.org,2026"
+
+[store]
+url = "sqlite:///var/feedsvc.db"
+content = "{content}"
+
+[feeds]
+items = 50
+formats = [{formats}]
+
+[log]
+level = "warning"
+"""
+
+
+class Site:
+    """A folder with a configuration and a store, over stories that may be elsewhere."""
+
+    def __init__(
+        self, folder: Path, content: Path, formats: tuple[str, ...] = ("rss", "atom", "json")
+    ) -> None:
+        self.folder = folder
+        self.content = content
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.config = folder / "config.toml"
+        listed = ", ".join(f'"{fmt}"' for fmt in formats)
+        self.config.write_text(_CONFIG.format(content=content.absolute(), formats=listed), "utf-8")
+
+    def refresh(self, *, limit: float = 3600, with_memory: bool = False) -> Cost:
+        """Load what changed and publish every dirty feed, once."""
+        command = [*_command(), "refresh", "--config", str(self.config)]
+        return cost(command, self.folder, limit=limit, with_memory=with_memory)
+
+    def serve(self, *, cores: set[int] | None = None, limit: float = 120) -> Server:
+        """Start it with one worker; it has answered for the feed of everything when this returns."""
+        port = running.free_port()
+        command = [*_command(), "serve", "--config", str(self.config), "--port", str(port)]
+        return running.start(command, self.folder, port=port, ready=FEED, cores=cores, limit=limit)
+
+
+def _command() -> list[str]:
+    script = Path(sys.executable).with_name("feedsvc")
+    return [str(script)] if script.exists() else [sys.executable, "-m", "feedsvc"]

@@ -1,0 +1,130 @@
+"""The files that stories came from, and those that wait in quarantine.
+
+Every function takes an open transaction; what is in a file is said by the caller.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, delete, func, select, update
+
+from feedsvc.model import Quarantined, Rejected, from_micros, to_micros
+from feedsvc.store.schema import among, quarantine, sources_seen, upsert
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A story file as it was when it was last read. `article_id` is the story it owns, if it ever loaded."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    article_id: str | None
+
+
+class Seen(NamedTuple):
+    """A story file as it was when it was last read."""
+
+    path: str
+    size: int
+    mtime_ns: int
+
+
+def seen(connection: Connection, under: str = "", after: str = "", limit: int = 5_000) -> list[Seen]:
+    """A page of the files that were read, in order of path, from the one that follows `after` on.
+
+    With `under`, that file and what is below that folder.
+    """
+    path = sources_seen.c.path
+    query = select(path, sources_seen.c.size, sources_seen.c.mtime_ns)
+    if not under:
+        page = query.where(path > after)
+        itself = None
+    else:
+        # "0" follows "/": every path below the folder sorts between the two.
+        page = query.where(path > max(after, f"{under}/"), path < f"{under}0")
+        itself = connection.execute(query.where(path == under)).one_or_none() if after < under else None
+    rows = connection.execute(page.order_by(path).limit(limit))
+    return list(map(Seen._make, [*([itself] if itself else []), *rows]))
+
+
+def at(connection: Connection, paths: Sequence[str]) -> dict[str, Source]:
+    """Those of the files that were read, by path."""
+    query = select(sources_seen).where(among(connection, sources_seen.c.path, paths))
+    return {row.path: Source(*row) for row in connection.execute(query)}
+
+
+def owners(connection: Connection, ids: Sequence[str]) -> dict[str, set[str]]:
+    """The paths of the files that own each of the stories: one each, or two while a story is moved."""
+    found: dict[str, set[str]] = {}
+    columns = sources_seen.c
+    query = select(columns.article_id, columns.path).where(among(connection, columns.article_id, ids))
+    for article_id, path in connection.execute(query):
+        found.setdefault(article_id, set()).add(path)
+    return found
+
+
+def reread_all(tx: Connection) -> None:
+    """Have every file read again by the next look through the folder."""
+    tx.execute(update(sources_seen).values(mtime_ns=-1))
+
+
+def remember(tx: Connection, seen: Iterable[Source]) -> None:
+    """Note files as read, so that they are not read again until size or time changes."""
+    upsert(
+        tx,
+        sources_seen,
+        [
+            {"path": one.path, "size": one.size, "mtime_ns": one.mtime_ns, "article_id": one.article_id}
+            for one in seen
+        ],
+    )
+
+
+def forget(tx: Connection, paths: Sequence[str]) -> None:
+    """Forget files that are gone, and what they had in quarantine."""
+    tx.execute(delete(sources_seen).where(among(tx, sources_seen.c.path, paths)))
+    release(tx, paths)
+
+
+def put_in_quarantine(tx: Connection, rejected: Sequence[Rejected], now: datetime) -> None:
+    """Set files aside, each with line and reason."""
+    upsert(
+        tx,
+        quarantine,
+        [
+            {
+                "path": one.path,
+                "line": one.line,
+                "reason": one.reason,
+                "since": to_micros(now),
+                "article_id": one.article_id,
+                "rule": one.rule,
+            }
+            for one in rejected
+        ],
+    )
+
+
+def release(tx: Connection, paths: Sequence[str]) -> None:
+    """Take files out of quarantine: they loaded, or they are gone."""
+    tx.execute(delete(quarantine).where(among(tx, quarantine.c.path, paths)))
+
+
+def waiting_for(connection: Connection, ids: Sequence[str]) -> list[str]:
+    """The paths in quarantine because another file had one of these ids."""
+    query = select(quarantine.c.path).where(among(connection, quarantine.c.article_id, ids))
+    return list(connection.execute(query.order_by(quarantine.c.path)).scalars())
+
+
+def waiting(connection: Connection) -> int:
+    """How many files are in quarantine."""
+    return connection.execute(select(func.count()).select_from(quarantine)).scalar_one()
+
+
+def quarantined(connection: Connection) -> list[Quarantined]:
+    """Every file in quarantine, by path."""
+    rows = connection.execute(select(quarantine).order_by(quarantine.c.path))
+    return [Quarantined(row.path, row.line, row.reason, from_micros(row.since), row.rule) for row in rows]
