@@ -128,8 +128,15 @@ ARTICLE: TypeAdapter[Article] = TypeAdapter(Article)
 
 def versioned(article: Article) -> Article:
     """The same article with its `digest` set: 32 hex digits of BLAKE2b over every other field."""
-    content = ARTICLE.dump_json(replace(article, digest="") if article.digest else article)
-    return replace(article, digest=hashlib.blake2b(content, digest_size=16).hexdigest())
+    return with_json(replace(article, digest="") if article.digest else article)[0]
+
+
+def with_json(unversioned: Article) -> tuple[Article, str]:
+    """An article that has no digest yet with it (see `versioned`), and the JSON of that."""
+    content = ARTICLE.dump_json(unversioned)
+    digest = hashlib.blake2b(content, digest_size=16).hexdigest()
+    # The digest stands last in it: "digest":""}
+    return replace(unversioned, digest=digest), f'{content[:-2].decode()}{digest}"}}'
 
 
 def to_micros(instant: datetime) -> int:
@@ -181,11 +188,15 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A story file that became an article. `path` is relative to `content/`, with `/` between its parts."""
+    """A story file that became an article. `path` is relative to `content/`, with `/` between its parts.
+
+    `json` is that of the article, which came about when its digest was made.
+    """
 
     path: str
     article: Article
     notes: tuple[Note, ...] = ()
+    json: str = ""
 
 
 @dataclass(frozen=True, slots=True)

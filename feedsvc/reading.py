@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 FILES_A_BATCH = 500
 _FEW = 2 * FILES_A_BATCH  # up to here, starting processes would take longer than reading
 _MOST_PROCESSES = 8  # one process writes to the store what they read; more would wait for it
-_AHEAD = 2  # batches under way for each process, so that none waits for the next
+_AHEAD = 4  # batches under way for each process, so that none waits while the store is written to
 
 
 class Ready(NamedTuple):
@@ -100,7 +100,7 @@ def _read(rules: ReadRules, paths: Sequence[str]) -> list[Ready | Rejected | Non
 def _ready(loaded: Loaded, customs: Sequence[CustomFeed]) -> Ready:
     article = loaded.article
     plain = article.status == "published" and not article.correction
-    return Ready(loaded.path, placed(article, customs), loaded.notes, plain)
+    return Ready(loaded.path, placed(article, customs, loaded.json), loaded.notes, plain)
 
 
 def _paired(batch: Sequence[FoundFile], made: Sequence[Ready | Rejected | None]) -> list[Outcome]:
@@ -189,16 +189,25 @@ def serve() -> None:
     """What such a process does, until its pipe ends."""
     rules, logging = pickle.load(sys.stdin.buffer)
     logs.set_up_logging(*logging)
+    # Pipes hold less than a batch: without threads at both, each end would wait for the other to read first,
+    # and reading would stand still while the parent writes to the store.
     asked: SimpleQueue[list[str] | None] = SimpleQueue()
+    made: SimpleQueue[bytes] = SimpleQueue()
     Thread(target=_take, args=(asked,), daemon=True).start()
+    Thread(target=_give, args=(made,), daemon=True).start()
     while (paths := asked.get()) is not None:
-        pickle.dump(_read(rules, paths), sys.stdout.buffer)
-        sys.stdout.buffer.flush()
+        made.put(pickle.dumps(_read(rules, paths)))
 
 
 def _take(asked: "SimpleQueue[list[str] | None]") -> None:
-    """Take what comes as it comes: else each end of the pipes could wait for the other to read first."""
     with suppress(EOFError):
         while True:
             asked.put(pickle.load(sys.stdin.buffer))
     asked.put(None)
+
+
+def _give(made: "SimpleQueue[bytes]") -> None:
+    with suppress(OSError):  # the parent is gone, and so is the other pipe
+        while True:
+            sys.stdout.buffer.write(made.get())
+            sys.stdout.buffer.flush()

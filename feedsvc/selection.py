@@ -58,8 +58,8 @@ def keys_of(article: Article, customs: Sequence[CustomFeed] = ()) -> frozenset[s
     return frozenset(keys)
 
 
-def placed(article: Article, customs: Sequence[CustomFeed] = ()) -> Placed:
-    """The article as the store takes it, in all its feeds."""
+def placed(article: Article, customs: Sequence[CustomFeed] = (), json: str = "") -> Placed:
+    """The article as the store takes it, in all its feeds; `json` is its JSON, if that is at hand."""
     keys = keys_of(article, customs)
     visible_from = to_micros(article.visible_from)
     positions = dict.fromkeys(sorted(keys), -visible_from) if article.status == "published" else {}
@@ -74,7 +74,7 @@ def placed(article: Article, customs: Sequence[CustomFeed] = ()) -> Placed:
         visible_until=to_micros(article.expires) if article.expires else None,
         positions=positions,
         keys=keys,
-        json=ARTICLE.dump_json(article).decode(),
+        json=json or ARTICLE.dump_json(article).decode(),
     )
 
 

@@ -30,6 +30,7 @@ _SLUG = re.compile("[a-z0-9]+(?:-[a-z0-9]+)*")
 _APOSTROPHES = re.compile("(?<=\\w)['’](?=\\w)")
 
 
+@lru_cache(maxsize=4_096)
 def section_path(label: str) -> tuple[str, tuple[str, ...]]:
     """A section as written, `World/Middle East` → (`world/middle-east`, (`World`, `Middle East`))."""
     parts = [part.strip() for part in label.split("/") if part.strip()]

@@ -21,7 +21,7 @@ from feedsvc.loading import fields, front_matter
 from feedsvc.loading.characters import decoded
 from feedsvc.loading.faults import FieldError, FrontMatterError
 from feedsvc.loading.front_matter import FrontMatter
-from feedsvc.model import Article, Loaded, Note, Rejected
+from feedsvc.model import Article, Loaded, Note, Rejected, with_json
 
 log = structlog.get_logger(__name__)
 
@@ -236,8 +236,7 @@ class Reader:
         real = self._folders.get(folder)
         if real is None:
             real = self._folders[folder] = os.path.realpath(folder)
-        full = f"{real}/{name}"
-        return os.path.realpath(full) if os.path.islink(full) else full
+        return f"{real}/{name}"
 
 
 def _read(base: str, real: str, path: str, limit: int) -> bytes:
@@ -245,7 +244,7 @@ def _read(base: str, real: str, path: str, limit: int) -> bytes:
         raise FrontMatterError(1, _OUTSIDE, "link-outside")
     try:
         # Not by open(): a buffer and its object take as long as the reading.
-        file = os.open(real, _HOW)
+        file = _opened(base, real)
         try:
             raw, size = _bytes_of(file, limit)
         finally:
@@ -272,6 +271,18 @@ def _read(base: str, real: str, path: str, limit: int) -> bytes:
 _HOW: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
+def _opened(base: str, real: str) -> int:
+    try:
+        return os.open(real, _HOW)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+    target = os.path.realpath(real)
+    if not _within(base, target):
+        raise FrontMatterError(1, _OUTSIDE, "link-outside")
+    return os.open(target, _HOW)
+
+
 def _bytes_of(file: int, limit: int) -> tuple[bytes, int]:
     """What an open file holds, and its size in bytes; at most one byte more than `limit` is read."""
     seen = os.fstat(file)
@@ -287,6 +298,8 @@ def _bytes_of(file: int, limit: int) -> tuple[bytes, int]:
     while left > 0 and (part := os.read(file, min(left, wanted))):
         parts.append(part)
         left -= len(part)
+        if len(part) < wanted:
+            break
         wanted = 65_536
     return b"".join(parts), limit + 1 - left
 
@@ -314,12 +327,12 @@ def _parsed(path: str, raw: bytes, zone: ZoneInfo) -> Loaded:
     story, notes = decoded(raw)
     found = front_matter.read(story, "." + path.rpartition(".")[2].lower())
     try:
-        article = fields.article(found, path, zone)
+        article, json = with_json(fields.article(found, path, zone))
     except FieldError as error:
         raise FrontMatterError(found.line_of(error.key), str(error), error.rule) from None
     notes.extend(found.notes)
     notes.extend(_cdata_ends(path, article, found))
-    return Loaded(path, article, tuple(sorted(notes, key=lambda note: note.line)))
+    return Loaded(path, article, tuple(sorted(notes, key=lambda note: note.line)), json)
 
 
 def _cdata_ends(path: str, article: Article, found: FrontMatter) -> Iterator[Note]:

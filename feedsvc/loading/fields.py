@@ -29,7 +29,7 @@ from feedsvc.loading.values import (
     text,
     web_address,
 )
-from feedsvc.model import BEGINNING, Article, Status, Term, versioned
+from feedsvc.model import BEGINNING, Article, Status, Term
 from feedsvc.slugs import humanized, section_path, slug
 
 _DATED_NAME: Final = re.compile(r"(\d{4}-\d{1,2}-\d{1,2})-.", re.ASCII)
@@ -56,7 +56,7 @@ _STATUSES: Final[dict[str, Status]] = {
 
 
 def article(found: FrontMatter, path: str, zone: ZoneInfo) -> Article:
-    """The article of one story file, with its digest.
+    """The article of one story file, yet without its digest.
 
     `path` is the file's, relative to `content/`, with `/` between its parts; it gives id, section and date
     where the author wrote none. `zone` holds for dates that name none. Raises FieldError if a key holds what
@@ -68,36 +68,34 @@ def article(found: FrontMatter, path: str, zone: ZoneInfo) -> Article:
     published = _published(found, place, status, zone)
     updated = max(_first_instant(found, zone, *_UPDATES) or published, published)
     section, section_labels = _section(found, place)
-    return versioned(
-        Article(
-            id=_id(found, place),
-            title=title,
-            published=published,
-            updated=updated,
-            url=_url(found),
-            section=section,
-            section_labels=section_labels,
-            tags=_tags(found, section),
-            authors=people.authors(found.first("authors", "author", "byline", "creator")),
-            contributors=people.authors(found.first("contributors", "contributor")),
-            source=people.source(found.first("source", "agency", "credit")),
-            original=_original(found),
-            comments=_comments(found),
-            dateline=_line(found, "dateline"),
-            summary=_text(found, "summary", "description", "excerpt"),
-            body=body,
-            markup=found.markup,
-            language=_language(found),
-            embargo=_embargo(found, zone, published),
-            expires=min(_instants(found, zone, "expires", "expirydate", "unpublishdate"), default=None),
-            status=status,
-            correction=_text(found, "correction", "corrected"),
-            withdrawal=_withdrawal(found, zone) if status == "withdrawn" else "",
-            withdrawn=_withdrawn(found, zone, published, updated) if status == "withdrawn" else None,
-            rights=_line(found, "rights", "copyright", "license"),
-            images=media.images(found.first(*_IMAGES)),
-            enclosures=media.enclosures(found.first(*_ENCLOSURES)),
-        )
+    return Article(
+        id=_id(found, place),
+        title=title,
+        published=published,
+        updated=updated,
+        url=_url(found),
+        section=section,
+        section_labels=section_labels,
+        tags=_tags(found, section),
+        authors=people.authors(found.first("authors", "author", "byline", "creator")),
+        contributors=people.authors(found.first("contributors", "contributor")),
+        source=people.source(found.first("source", "agency", "credit")),
+        original=_original(found),
+        comments=_comments(found),
+        dateline=_line(found, "dateline"),
+        summary=_text(found, "summary", "description", "excerpt"),
+        body=body,
+        markup=found.markup,
+        language=_language(found),
+        embargo=_embargo(found, zone, published),
+        expires=min(_instants(found, zone, "expires", "expirydate", "unpublishdate"), default=None),
+        status=status,
+        correction=_text(found, "correction", "corrected"),
+        withdrawal=_withdrawal(found, zone) if status == "withdrawn" else "",
+        withdrawn=_withdrawn(found, zone, published, updated) if status == "withdrawn" else None,
+        rights=_line(found, "rights", "copyright", "license"),
+        images=media.images(found.first(*_IMAGES)),
+        enclosures=media.enclosures(found.first(*_ENCLOSURES)),
     )
 
 

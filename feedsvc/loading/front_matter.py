@@ -102,7 +102,8 @@ def _fenced(story: str, fence: re.Match[str], markup: Markup) -> FrontMatter:
     source, start = story[fence.end() : closing.start() + 1], opened + 1
     notes: list[Note] = []
     if mark == "---":
-        source = without(YAML_ILLEGAL, source, start, notes, "YAML")
+        if not source.isascii() or "\x7f" in source:
+            source = without(YAML_ILLEGAL, source, start, notes, "YAML")
         pairs = read_yaml(source, start)
     else:
         pairs = read_toml(source, start)

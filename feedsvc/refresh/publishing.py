@@ -112,6 +112,8 @@ class Publisher:
         return key == "all" or key in self._rules.by_key
 
     def _set_aside(self, tx: Connection, failed: Sequence[tuple[Article, str]]) -> None:
+        if not failed:
+            return
         paths = sources.owners(tx, [article.id for article, _ in failed])
         rejected = [
             Rejected(path, 1, reason, rule="story-unrenderable")

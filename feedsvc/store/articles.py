@@ -63,6 +63,9 @@ def place_all(tx: Connection, now: datetime) -> None:
     mark(tx, tx.execute(select(memberships.c.feed_key).distinct()).scalars(), now)
 
 
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
 def _memberships(places: Mapping[str, Mapping[str, int]]) -> set[tuple[str, int, str]]:
     return {
         (key, position, article_id)
@@ -79,7 +82,7 @@ def _row(article: Placed) -> tuple[Any, ...]:
         article.status,
         article.visible_from,
         article.visible_until,
-        json.dumps(list(article.positions.items()), ensure_ascii=False),
+        _JSON.encode(list(article.positions.items())),
         article.json,
     )
 

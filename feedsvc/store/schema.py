@@ -273,6 +273,9 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     # FULL: a change that was accepted is on the disk, as docs promise. One sync a batch is cheap.
     connection.execute("PRAGMA synchronous = FULL")
+    # What a large change touches over and over goes to the file once: 32 MB of log, and at most that of cache.
+    connection.execute("PRAGMA wal_autocheckpoint = 8000")
+    connection.execute("PRAGMA cache_size = -32000")
 
 
 def _begin_sqlite(connection: Connection) -> None:

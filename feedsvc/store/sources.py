@@ -4,19 +4,20 @@ Every function takes an open transaction; what is in a file is said by the calle
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, func, select, update
 
 from feedsvc.model import Quarantined, Rejected, from_micros, to_micros
-from feedsvc.store.schema import among, quarantine, sources_seen, upsert
+from feedsvc.store.schema import among, quarantine, sources_seen, upsert, upsert_tuples
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A story file as it was when it was last read. `article_id` is the story it owns, if it ever loaded."""
+class Source(NamedTuple):
+    """A story file as it was when it was last read. `article_id` is the story it owns, if it ever loaded.
+
+    In the order of the table's columns.
+    """
 
     path: str
     size: int
@@ -73,14 +74,7 @@ def reread_all(tx: Connection) -> None:
 
 def remember(tx: Connection, seen: Iterable[Source]) -> None:
     """Note files as read, so that they are not read again until size or time changes."""
-    upsert(
-        tx,
-        sources_seen,
-        [
-            {"path": one.path, "size": one.size, "mtime_ns": one.mtime_ns, "article_id": one.article_id}
-            for one in seen
-        ],
-    )
+    upsert_tuples(tx, sources_seen, list(seen))
 
 
 def forget(tx: Connection, paths: Sequence[str]) -> None:
