@@ -264,7 +264,11 @@ def settings() -> None:
 def _refresher(config: Config) -> Iterator[Refresher]:
     store = Store(config.store_url)
     refresher = Refresher(
-        store, config.content_root, config_values.load_rules(config), config_values.rules(config)
+        store,
+        config.content_root,
+        config_values.load_rules(config),
+        config_values.rules(config),
+        cache_bytes=config.feeds.cache,
     )
     refresher.prepare()
     try:

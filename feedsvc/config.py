@@ -177,6 +177,10 @@ class FeedsTable(_Table):
         description='How long clients keep a feed, or "auto": by how often it has been published, '
         "between the two settings below.",
     )
+    cache: Size = Field(
+        default=96_000_000,
+        description="Memory for stories as they were read and rendered, in the refresher.",
+    )
     max_age_floor: Duration = Field(default=60, description='Shortest `max_age` that "auto" gives.')
     max_age_ceiling: Duration = Field(default=3600, description='Longest `max_age` that "auto" gives.')
 

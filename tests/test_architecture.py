@@ -6,10 +6,11 @@ from pathlib import Path
 import feedsvc
 
 ROOT = Path(feedsvc.__file__).parent
-LEAVES = {"feedsvc", "characters", "errors", "model", "slugs", "urls"}
+LEAVES = {"feedsvc", "characters", "errors", "lru", "model", "slugs", "urls"}
 ALLOWED = {
     "characters": set(),
     "errors": set(),
+    "lru": set(),
     "model": set(),
     "slugs": set(),
     "urls": {"model"},

@@ -32,7 +32,7 @@ def _now() -> datetime:
 class Refresher:
     """Brings files into the store, and dirty feeds out of it as representations.
 
-    `root` is the folder of stories, `clock` returns aware UTC, `fragment_bytes` bounds the fragments kept.
+    `root` is the folder of stories, `clock` returns aware UTC, `cache_bytes` bounds the stories in memory.
     Whatever dies on the way, a change that was loaded stays marked until every feed it touches is published.
     """
 
@@ -44,7 +44,7 @@ class Refresher:
         rules: Rules,
         *,
         clock: Callable[[], datetime] = _now,
-        fragment_bytes: int = 64_000_000,
+        cache_bytes: int = 96_000_000,
     ) -> None:
         self._store = store
         self._load_rules = load_rules
@@ -52,7 +52,7 @@ class Refresher:
         self._clock = clock
         self._stopped = threading.Event()
         self._intake = Intake(store, root, load_rules, rules, clock, self._stopped)
-        self._publisher = Publisher(store, rules, clock, self._stopped, fragment_bytes)
+        self._publisher = Publisher(store, rules, clock, self._stopped, cache_bytes)
 
     def stop(self) -> None:
         """Have the work under way end after its present transaction; for any thread."""

@@ -18,6 +18,7 @@ from feedsvc.render import render
 from feedsvc.render.fragments import FragmentCache
 from feedsvc.selection import PUBLIC, Rules
 from feedsvc.store import articles, dirty, representations, sources, tombstones
+from feedsvc.store.articles import ArticleCache
 from feedsvc.store.representations import Unpublished
 from feedsvc.store.schema import Store
 
@@ -30,8 +31,8 @@ _BYTES_A_BATCH = 32_000_000
 class Publisher:
     """Publishes dirty feeds, and makes feeds dirty that change by time alone. `clock` returns aware UTC.
 
-    Once `stopped` is set, the work under way ends after its present transaction. `fragment_bytes` bounds the
-    fragments kept.
+    Once `stopped` is set, the work under way ends after its present transaction. `cache_bytes` bounds the
+    stories kept in memory, as articles and as fragments.
     """
 
     def __init__(
@@ -40,13 +41,15 @@ class Publisher:
         rules: Rules,
         clock: Callable[[], datetime],
         stopped: threading.Event,
-        fragment_bytes: int,
+        cache_bytes: int,
     ) -> None:
         self._store = store
         self._rules = rules
         self._clock = clock
         self._stopped = stopped
-        self._fragments = FragmentCache(fragment_bytes)
+        # As what they take of a store's stories is about three to one.
+        self._fragments = FragmentCache(cache_bytes * 3 // 4)
+        self._articles = ArticleCache(cache_bytes // 4)
 
     def next_flip(self) -> datetime | None:
         """When a feed changes by time alone next: by an embargo, an expiry, a tombstone (aware UTC)."""
@@ -125,6 +128,6 @@ class Publisher:
     def _feed(self, tx: Connection, key: str, now: datetime) -> Feed:
         custom = self._rules.custom(key)
         by_update = custom is not None and custom.order == "updated"
-        candidates = articles.window(tx, key, None if by_update else now)
+        candidates = articles.window(tx, key, None if by_update else now, cache=self._articles)
         withdrawn = tombstones.standing(tx, key, self._rules.settings(key).items)
         return selection.build(key, candidates, self._rules, PUBLIC, now, withdrawn)

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, or_, select, text, tuple_
 
+from feedsvc.lru import ByteLRU
 from feedsvc.model import ARTICLE, Article, Placed, from_micros, to_micros
 from feedsvc.store.dirty import mark
 from feedsvc.store.schema import (
@@ -136,24 +137,53 @@ def each(connection: Connection, page: int = 500) -> Iterator[Article]:
         last = rows[-1].id
 
 
+class ArticleCache:
+    """The articles that windows showed last, up to `max_bytes`: a feed has fifty of which one is new."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._kept: ByteLRU[tuple[str, str], Article] = ByteLRU(max_bytes)
+
+    def read(self, connection: Connection, versions: Sequence[tuple[str, str]]) -> dict[str, Article]:
+        """The articles of these ids and digests, by id; what isn't kept comes from the store."""
+        found = {version[0]: article for version in versions if (article := self._kept.get(version))}
+        missing = [article_id for article_id, _ in versions if article_id not in found]
+        if missing:
+            query = select(articles.c.article).where(among(connection, articles.c.id, missing))
+            for (text_of_it,) in connection.execute(query):
+                article = ARTICLE.validate_json(text_of_it)
+                found[article.id] = article
+                self._kept.put((article.id, article.digest), article, _OBJECTS_TO_JSON * len(text_of_it))
+        return found
+
+
+_OBJECTS_TO_JSON = 2
+"""How much larger an article is as an object than its JSON, about."""
+
+
 def window(
-    connection: Connection, key: str, not_above: datetime | None = None, page: int = 64
+    connection: Connection,
+    key: str,
+    not_above: datetime | None = None,
+    page: int = 64,
+    cache: ArticleCache | None = None,
 ) -> Iterator[Article]:
     """The articles of a feed, highest rank first, then by id: an index range scan, a page at a time.
 
-    `not_above` skips what ranks after that instant.
+    `not_above` skips what ranks after that instant. What `cache` keeps is not read again.
     """
+    cache = cache or ArticleCache(0)
     place = tuple_(memberships.c.position, memberships.c.article_id)
     after: tuple[int, str] = (-to_micros(not_above) if not_above else -(2**62), "")
     while rows := connection.execute(
-        select(memberships.c.position, memberships.c.article_id, articles.c.article)
+        select(memberships.c.position, memberships.c.article_id, articles.c.digest)
         .join(articles, articles.c.id == memberships.c.article_id)
         .where(memberships.c.feed_key == key, place > after)
         .order_by(memberships.c.position, memberships.c.article_id)
         .limit(page)
     ).all():
+        found = cache.read(connection, [(row.article_id, row.digest) for row in rows])
         for row in rows:
-            yield ARTICLE.validate_json(row.article)
+            yield found[row.article_id]
         after = (rows[-1].position, rows[-1].article_id)
 
 

@@ -36,6 +36,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import PoolProxiedConnection
 
 from feedsvc.errors import StoreError
 
@@ -169,6 +170,7 @@ class Store:
         self._create = create
         self._shown = make_url(url).render_as_string(hide_password=True)
         self._file = _file_of(url)
+        self._pulsed: PoolProxiedConnection | None = None
         try:
             if self._file and create:
                 self._file.parent.mkdir(parents=True, exist_ok=True)
@@ -185,7 +187,7 @@ class Store:
 
     def reopen(self) -> None:
         """Let go of every connection and open the store anew, as after its file was replaced."""
-        self._engine.dispose()
+        self._release()
         self._migrate()
         self._identity = self._file_identity()
 
@@ -217,8 +219,29 @@ class Store:
         with self._engine.connect().execution_options(feedsvc_write=True) as connection, connection.begin():
             yield connection
 
+    def pulse(self) -> int | None:
+        """A number that is another once somebody else has committed; None where that takes a query to know.
+
+        For one thread. It costs a look at SQLite's shared memory (https://sqlite.org/pragma.html#pragma_data_version).
+        """
+        if self._file is None:
+            return None
+        if self._pulsed is None:
+            self._pulsed = self._engine.raw_connection()
+        cursor = self._pulsed.cursor()
+        cursor.execute("PRAGMA data_version")
+        row = cursor.fetchone()
+        cursor.close()
+        return int(row[0]) if row else None
+
     def close(self) -> None:
         """Let go of every connection."""
+        self._release()
+
+    def _release(self) -> None:
+        pulsed, self._pulsed = self._pulsed, None
+        if pulsed is not None:
+            pulsed.close()
         self._engine.dispose()
 
     def _schema(self) -> int:
@@ -273,7 +296,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     # FULL: a change that was accepted is on the disk, as docs promise. One sync a batch is cheap.
     connection.execute("PRAGMA synchronous = FULL")
-    # What a large change touches over and over goes to the file once: 32 MB of log, and at most that of cache.
+    # What a large load touches over and over goes to the file once: 32 MB of log, 32 MB of cache at most.
     connection.execute("PRAGMA wal_autocheckpoint = 8000")
     connection.execute("PRAGMA cache_size = -32000")
 

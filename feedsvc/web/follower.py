@@ -6,6 +6,7 @@ Knows nothing of HTTP. The store is looked at from one thread of its own, never 
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterable
 
 import structlog
@@ -17,6 +18,7 @@ from feedsvc.store.schema import Store
 log = structlog.get_logger(__name__)
 
 _INTERVAL = 0.1  # seconds between two looks
+_PULSE = 0.02  # seconds between two looks at whether there is anything to look at, where that is cheap
 _PAUSE = 1.0  # seconds after a look that failed
 
 
@@ -42,6 +44,8 @@ class Follower:
         self._on_beat = on_beat
         self._parent = parent
         self._seen: tuple[int, int] | None = None
+        self._pulse: int | None = None
+        self._due = 0.0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="feedsvc-follower", daemon=True)
 
@@ -67,15 +71,26 @@ class Follower:
                 self._forget(representations.changed_since(connection, self._seen[0]))
         self._seen = now
 
+    def look_if_due(self) -> float:
+        """Look if something was committed, or if there's no telling; returns seconds until the next time."""
+        pulse = self._store.pulse()
+        now = time.monotonic()
+        # A store that was replaced has a pulse of its own: now and then a look is due whatever it says.
+        if pulse is None or pulse != self._pulse or now >= self._due:
+            self.look()
+            self._pulse, self._due = pulse, now + _INTERVAL
+        return _INTERVAL if pulse is None else _PULSE
+
     def _follow(self) -> None:
         failing = beat_failing = False
-        while not self._stopping.wait(_PAUSE if failing else _INTERVAL):
+        pause = _PULSE
+        while not self._stopping.wait(_PAUSE if failing else pause):
             if self._parent is not None and os.getppid() != self._parent:
                 log.warning("parent_gone", parent=self._parent)
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
             try:
-                self.look()
+                pause = self.look_if_due()
             except Exception as error:  # the store is gone: what is in memory goes on being served
                 if not failing:
                     log.warning("store_unreachable", error=repr(error))
