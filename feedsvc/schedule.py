@@ -35,6 +35,8 @@ class _Refresher(Protocol):
 
     def next_flip(self) -> datetime | None: ...
 
+    def warm(self) -> None: ...
+
     def stop(self) -> None: ...
 
 
@@ -51,6 +53,8 @@ class Schedule:
         self._pending: set[Path] = set()
         self._lock = threading.Lock()
         self._stopping = threading.Event()
+        self._looked = threading.Event()
+        self._adding = threading.Lock()
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
             executors={"load": ThreadPoolExecutor(1), "publish": ThreadPoolExecutor(1)},
@@ -60,25 +64,38 @@ class Schedule:
         regular = self._publish if watched else self._scan
         self._add("refresh", regular, "interval", seconds=refresh, executor="publish" if watched else "load")
         self._add("rescan", self._scan, "interval", seconds=rescan, executor="load", next_run_time=now)
+        self._warmer = threading.Thread(target=self._warm, name="feedsvc-warmer", daemon=True)
         self._watcher = threading.Thread(target=self._watch, name="feedsvc-watcher", daemon=True)
 
     def start(self) -> None:
         """Begin, with a look through the whole folder."""
         self._scheduler.start()
+        self._warmer.start()
         if self._watched:
             self._watcher.start()
 
     def stop(self) -> None:
         """End: the transactions under way are finished, what is queued stays dirty in the store."""
-        self._stopping.set()
+        with self._adding:  # a job that adds another now would wait for the scheduler, which waits for it
+            self._stopping.set()
+        self._looked.set()
         self._refresher.stop()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=True)
-        if self._watcher.is_alive():
-            self._watcher.join(timeout=1)
+        for thread in (self._watcher, self._warmer):
+            if thread.is_alive():
+                thread.join(timeout=1)
 
     def _add(self, name: str, job: Callable[[], None], trigger: str, **arguments: object) -> None:
         self._scheduler.add_job(self._guarded, trigger, (name, job), id=name, name=name, **arguments)
+
+    def _run(self, name: str, job: Callable[[], None], at: datetime | None = None) -> None:
+        """Have a job run once, among those that load: at an instant (aware UTC), or as soon as it may."""
+        with self._adding:
+            if not self._stopping.is_set():
+                self._scheduler.add_job(
+                    self._guarded, "date", (name, job), run_date=at or datetime.now(UTC), executor="load"
+                )
 
     def _guarded(self, name: str, job: Callable[[], None]) -> None:
         if self._stopping.is_set():
@@ -91,6 +108,11 @@ class Schedule:
     def _scan(self) -> None:
         self._refresher.scan()
         self._publish()
+        self._looked.set()
+
+    def _warm(self) -> None:
+        self._looked.wait()
+        self._guarded("warm", self._refresher.warm)
 
     def _publish(self) -> None:
         self._refresher.refresh()
@@ -98,18 +120,21 @@ class Schedule:
 
     def _schedule_flip(self) -> None:
         flip = self._refresher.next_flip()
-        if flip is None or flip > datetime.now(UTC) + _HORIZON or self._stopping.is_set():
+        if flip is None or flip > datetime.now(UTC) + _HORIZON:
             return
-        # Several instances: the next flip may come while the job that schedules it is still running.
-        self._add(
-            "flip",
-            self._publish,
-            "date",
-            run_date=flip,
-            executor="publish",
-            replace_existing=True,
-            max_instances=8,
-        )
+        with self._adding:
+            if self._stopping.is_set():
+                return
+            # Several instances: the next flip may come while the job that schedules it is still running.
+            self._add(
+                "flip",
+                self._publish,
+                "date",
+                run_date=flip,
+                executor="publish",
+                replace_existing=True,
+                max_instances=8,
+            )
 
     # -- the watcher -------------------------------------------------------------------------------------
 
@@ -133,7 +158,7 @@ class Schedule:
             stop_event=self._stopping,
             raise_interrupt=False,
         )
-        self._scheduler.add_job(self._guarded, args=("catch_up", self._scan), executor="load")
+        self._run("catch_up", self._scan)
         for changes in events:
             if changes:
                 self._load({Path(path) for _, path in changes})
@@ -144,7 +169,7 @@ class Schedule:
         with self._lock:
             self._pending |= paths
         # A job of its own each time: one that is already running may have taken the paths before these.
-        self._scheduler.add_job(self._guarded, args=("changed", self._load_pending), executor="load")
+        self._run("changed", self._load_pending)
 
     def _load_pending(self) -> None:
         with self._lock:
@@ -156,10 +181,7 @@ class Schedule:
         except Exception:
             with self._lock:
                 self._pending |= paths
-            soon = datetime.now(UTC) + _RETRY
-            self._scheduler.add_job(
-                self._guarded, "date", ("changed", self._load_pending), run_date=soon, executor="load"
-            )
+            self._run("changed", self._load_pending, datetime.now(UTC) + _RETRY)
             raise
         self._publish()
 

@@ -438,6 +438,39 @@ def test_changed_configuration_is_published_and_gone_feeds_are_withdrawn(newsroo
     assert b"Sports \xe2\x80\x93 The Daily Example" in after["sections/sport.rss"].body
 
 
+def test_nothing_is_published_of_a_store_that_is_being_filled(newsroom: Newsroom) -> None:
+    for number in range(3):
+        newsroom.write(f"world/{number}.md")
+    published: list[int] = []
+    newsroom.refresher.scan(on_read=lambda _: published.append(newsroom.refresher.refresh()))
+    assert published == [0]
+    assert newsroom.refresher.refresh() == 6  # all and world, each once in three formats
+
+
+def test_first_load_that_was_cut_off_is_made_good(newsroom: Newsroom) -> None:
+    newsroom.write("world/a.md")
+
+    class CutOffError(Exception):
+        pass
+
+    def cut_off(_: int) -> None:
+        raise CutOffError
+
+    with pytest.raises(CutOffError):
+        newsroom.refresher.scan(on_read=cut_off)
+    newsroom.root.rename(newsroom.root.with_name("elsewhere"))  # no look comes after it that could mend it
+    newsroom.restarted().refresh()
+    assert b"world/a.md" in newsroom.published()["sections/world.rss"].body
+
+
+def test_feeds_are_rendered_ahead_after_a_restart_and_nothing_changes(newsroom: Newsroom) -> None:
+    newsroom.write("world/a.md")
+    before = newsroom.run()
+    refresher = newsroom.restarted()
+    refresher.warm()
+    assert newsroom.run() == before
+
+
 def test_stopped_refresher_takes_nothing_for_gone(newsroom: Newsroom) -> None:
     newsroom.write("a.md")
     newsroom.write("b.md")

@@ -42,6 +42,9 @@ class Recorder:
     def next_flip(self) -> datetime | None:
         return self.flips.pop(0) if self.flips else None
 
+    def warm(self) -> None:
+        self._note("warm")
+
     def stop(self) -> None:
         self._note("stop")
 

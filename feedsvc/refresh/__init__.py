@@ -122,6 +122,10 @@ class Refresher:
             write_meta(tx, "refreshed_at", self._clock().isoformat())
         return changed
 
+    def warm(self) -> None:
+        """Render ahead what feeds show that were published before a restart; see `Publisher.warm`."""
+        self._publisher.warm()
+
     def left_over(self) -> tuple[list[Quarantined], int]:
         """The stories in quarantine, and how many feeds are still dirty, as one that can't be built is."""
         with self._store.read() as connection:

@@ -26,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 _FEEDS_A_BATCH = 50
 _BYTES_A_BATCH = 32_000_000
+_BREATH = 0.01  # seconds between two feeds that are rendered ahead: whoever has work to do comes first
 
 
 class Publisher:
@@ -50,6 +51,7 @@ class Publisher:
         # As what they take of a store's stories is about three to one.
         self._fragments = FragmentCache(cache_bytes * 3 // 4)
         self._articles = ArticleCache(cache_bytes // 4)
+        self._rendered: set[str] = set()
 
     def next_flip(self) -> datetime | None:
         """When a feed changes by time alone next: by an embargo, an expiry, a tombstone (aware UTC)."""
@@ -96,11 +98,29 @@ class Publisher:
                 log.debug("feed_published", key=one.key, format=one.format, bytes=len(one.body))
         return changed
 
+    def warm(self) -> None:
+        """Render what published feeds show, as far as there is room for it, and keep it.
+
+        After a restart the first story into a feed would wait until the other forty-nine were rendered again.
+        """
+        with self._store.read() as connection:
+            keys = [listing.key for listing in representations.listings(connection)]
+        for key in keys:
+            if self._stopped.is_set() or self._fragments.is_full:
+                return
+            if key not in self._rendered:
+                with self._store.read() as connection:
+                    feed = self._feed(connection, key, self._clock())
+                render(feed, self._fragments)
+                self._rendered.add(key)
+                self._stopped.wait(_BREATH)
+
     def _representations(self, tx: Connection, key: str, now: datetime) -> list[Unpublished]:
         feed = self._feed(tx, key, now)
         if not (feed.articles or self._is_always_published(key) or representations.published_keys(tx, [key])):
             # A feed is not named before a story of it may be seen; once it was, it stays, empty and valid.
             return []
+        self._rendered.add(key)
         valid_until = min((a.expires for a in feed.articles if a.expires), default=None)
         made: list[Unpublished] = []
         for fmt, (body, failed) in render(feed, self._fragments).items():

@@ -31,6 +31,7 @@ class FragmentCache:
     """
 
     def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
         self._kept: ByteLRU[tuple[str, str, Format, str], bytes] = ByteLRU(max_bytes)
 
     def get(self, article: Article, fmt: Format, dialect: str) -> bytes | None:
@@ -40,6 +41,11 @@ class FragmentCache:
     def put(self, article: Article, fmt: Format, dialect: str, fragment: bytes) -> None:
         """Keep a fragment; the ones used longest ago go when there is no more room."""
         self._kept.put((article.id, article.digest, fmt, dialect), fragment, len(fragment))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether something went, or soon will, to make room."""
+        return self._kept.size > 0.95 * self._max_bytes
 
     @property
     def size(self) -> int:

@@ -1,0 +1,52 @@
+"""A look finds just what changed and what is gone, whatever the folder and the memory of it hold."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feedsvc.loading.content import FoundFile
+from feedsvc.refresh.looking import Look
+from feedsvc.store.sources import Seen
+
+_names = st.text("ab-./é", min_size=1, max_size=4)
+_states = st.dictionaries(_names, st.tuples(st.integers(0, 1), st.integers(0, 1)), max_size=8)
+
+
+def look(found: dict[str, tuple[int, int]], seen: dict[str, tuple[int, int]], *, every: bool = False) -> Look:
+    return Look(
+        [FoundFile(path, *state) for path, state in sorted(found.items())],
+        [Seen(path, *state) for path, state in sorted(seen.items())],
+        every=every,
+    )
+
+
+@given(_states, _states, st.booleans())
+def test_changed_and_gone_are_the_difference_of_both_sides(
+    found: dict[str, tuple[int, int]], seen: dict[str, tuple[int, int]], every: bool
+) -> None:
+    made = look(found, seen, every=every)
+    wanted = {path for path, state in found.items() if every or seen.get(path) != state}
+    assert [file.path for file in made.changed()] == sorted(wanted)
+    assert made.gone == sorted(seen.keys() - found.keys())
+
+
+def test_folder_that_may_not_be_read_is_told_once_and_nothing_in_it_is_gone() -> None:
+    found = [FoundFile("a.md", 1, 1), FoundFile("world", 0, 0, unreadable=True), FoundFile("z.md", 1, 1)]
+    seen = [Seen("a.md", 1, 1), Seen("world/b.md", 1, 1), Seen("world.md", 1, 1), Seen("z.md", 1, 1)]
+    first = Look(found, sorted(seen))
+    assert [file.path for file in first.changed()] == ["world"]
+    assert first.gone == ["world.md"]
+    second = Look(found, sorted([*seen, Seen("world", 0, 0)]))
+    assert list(second.changed()) == []
+    assert second.gone == ["world.md"]
+
+
+def test_root_that_may_not_be_read_leaves_all_as_it_is() -> None:
+    made = Look([FoundFile(".", 0, 0, unreadable=True)], [Seen("a.md", 1, 1), Seen("b/c.md", 1, 1)])
+    assert [file.path for file in made.changed()] == ["."]
+    assert made.gone == []
+
+
+def test_files_met_by_way_of_a_link_are_noted() -> None:
+    made = Look([FoundFile("a.md", 1, 1, linked=True), FoundFile("b.md", 1, 1)], [])
+    assert len(list(made.changed())) == 2
+    assert made.linked == {"a.md"}
