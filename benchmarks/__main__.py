@@ -46,6 +46,7 @@ def _run(name: str, scale: Scale, archives: Archives, folder: Path) -> None:
         "machine": machine.machine(),
         "versions": machine.versions(),
     }
+    folder.mkdir(parents=True, exist_ok=True)
     results.keep(folder / "results.json", section, surroundings)
     (folder / "RESULTS.md").write_text(results.markdown(folder / "results.json"), "utf-8")
     print(f"{time.monotonic() - began:.0f} s", file=sys.stderr)

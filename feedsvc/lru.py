@@ -4,6 +4,7 @@ Pure: knows nothing of what it keeps, nor how large that is: the caller says.
 """
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from threading import Lock
 from typing import Generic, TypeVar
 
@@ -24,12 +25,19 @@ class ByteLRU(Generic[Key, Value]):
 
     def get(self, key: Key) -> Value | None:
         """What is kept under `key`; None if nothing is."""
+        return self.get_all((key,))[0]
+
+    def get_all(self, keys: Iterable[Key]) -> list[Value | None]:
+        """What is kept under each key; None where nothing is."""
+        kept, made = self._kept, list[Value | None]()
         with self._lock:
-            found = self._kept.get(key)
-            if found is None:
-                return None
-            self._kept.move_to_end(key)
-        return found[0]
+            for key in keys:
+                if key in kept:
+                    kept.move_to_end(key)
+                    made.append(kept[key][0])
+                else:
+                    made.append(None)
+        return made
 
     def put(self, key: Key, value: Value, size: int) -> None:
         """Keep a value of `size` bytes, in place of what was kept under `key`."""

@@ -129,11 +129,13 @@ def to_html(text: str, markup: Markup, base: str) -> str:
     nothing, so that what a reader's own parser sees is what was judged here.
     """
     source = without_illegal(text)
-    if markup == "markdown":
-        source = _ALIGNED_CELL.sub(r'<\1 align="\2">', pyromark.html(source, options=_MARKDOWN))
-    elif markup == "text":
+    if markup == "text":
         return _paragraphs(source)
-    return _sanitised(source, base)
+    if markup == "html":
+        return _sanitised(source, base)
+    is_tame = not any(mark in source for mark in _WILD)
+    source = _ALIGNED_CELL.sub(r'<\1 align="\2">', pyromark.html(source, options=_MARKDOWN))
+    return _tamed(source, base) if is_tame else _sanitised(source, base)
 
 
 def to_text(html_text: str) -> str:
@@ -160,6 +162,15 @@ def _gap(tag: re.Match[str]) -> str:
 def _paragraphs(text: str) -> str:
     blocks = (block.strip() for block in _BLANK_LINES.split(text))
     return "\n".join(f"<p>{html.escape(block, quote=False)}</p>" for block in blocks if block)
+
+
+_WILD: Final = ("<", "[^", "data:", "&")
+"""What Markdown holds that may become anything but plain, well nested HTML: tags, footnotes, references."""
+
+
+def _tamed(source: str, base: str) -> str:
+    """The same as `_sanitised` for what CommonMark made without raw HTML: once is enough, and no embed."""
+    return _bare(source) if _is_bomb(source) else _cleaned(_cleaners().final.at(base), source)
 
 
 def _sanitised(source: str, base: str) -> str:

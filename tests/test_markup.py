@@ -2,11 +2,13 @@ import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import pyromark
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
+from feedsvc import markup
 from feedsvc.characters import without_illegal
 from feedsvc.markup import to_html, to_text
 
@@ -577,3 +579,16 @@ def test_threads_do_not_mix_their_stories() -> None:
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(lambda base: to_html('<a href="x">a</a>' * 50, "html", base), bases))
     assert all(text == f'<a href="{base}x">a</a>' * 50 for base, text in zip(bases, made, strict=True))
+
+
+_CHARACTERS = "*_`|>%\\é\"'() \t\n"
+_BEGINNINGS = ["**", "```", "~~", "\n\n", "- ", "1. ", "# ", "---", "|-|\n", ":--", "\n    ", "[", "![", "]("]
+_PLACES = ["](/a)", "](x.jpg)", "[x]: /y 'z'\n", "http://x.example/", "javascript:x", "a", "b c"]
+_marks = st.sampled_from([*_CHARACTERS, *_BEGINNINGS, *_PLACES])
+
+
+@settings(max_examples=300)
+@given(st.lists(_marks, max_size=25).map("".join))
+def test_tame_markdown_needs_no_second_look(text: str) -> None:
+    made = pyromark.html(text, options=markup._MARKDOWN)
+    assert markup._tamed(made, BASE) == markup._sanitised(made, BASE)

@@ -21,6 +21,8 @@ class _Renderer(Protocol):
 
     def shell(self, feed: Feed) -> Shell: ...
 
+    def dated(self, feed: Feed) -> bytes: ...
+
     def fragment(self, feed: Feed, story: Story) -> bytes: ...
 
 
@@ -54,14 +56,16 @@ def _rendered(feed: Feed, fmt: Format, cache: FragmentCache, tell: Callable[[Art
     dialect = f"{feed.content}/{feed.profile.name}"
     fragments: list[bytes] = []
     failed: list[tuple[Article, str]] = []
-    for article in feed.articles:
+    for article, known in zip(feed.articles, cache.get_all(feed.articles, fmt, dialect), strict=True):
+        if known is not None:
+            fragments.append(known)
+            continue
         try:
-            fragment = cache.get(article, fmt, dialect)
-            if fragment is None:
-                fragment = renderer.fragment(feed, tell(article))
-                cache.put(article, fmt, dialect, fragment)
+            fragment = renderer.fragment(feed, tell(article))
+            cache.put(article, fmt, dialect, fragment)
             fragments.append(fragment)
         except Exception as error:  # whatever a story makes the renderer do, the feed's other stories go out
             log.exception("story_not_rendered", article=article.id, key=feed.key, format=fmt)
             failed.append((article, f"it cannot be rendered as {fmt}: {error}"))
-    return Rendered(renderer.shell(feed).around(fragments), tuple(failed))
+    shell = cache.shell(feed, fmt, renderer.shell, renderer.dated(feed))
+    return Rendered(shell.around(fragments), tuple(failed))

@@ -31,6 +31,12 @@ def shell(feed: Feed) -> Shell:
     return cut_shell(plainly(generator(feed).atom_str()), _END)
 
 
+def dated(feed: Feed) -> bytes:
+    """How the feed's date stands in its shell."""
+    moment = max(feed.updated, BEGINNING).astimezone(ZoneInfo(feed.site.timezone))
+    return f"<updated>{moment.isoformat()}</updated>".encode()
+
+
 def fragment(feed: Feed, story: Story) -> bytes:
     """The entry of one story, as it stands in any feed."""
     entry = Entry()

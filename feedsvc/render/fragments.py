@@ -3,11 +3,12 @@
 Knows nothing of any format but where its fragments go.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from feedsvc.lru import ByteLRU
-from feedsvc.model import Article, Format
+from feedsvc.model import BEGINNING, Article, Feed, Format
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +24,16 @@ class Shell:
         return b"".join((self.head, self.between.join(fragments), self.tail))
 
 
+class _Known(NamedTuple):
+    """A shell that was made: of which feed, its date aside, and how that stands in it."""
+
+    feed: Feed
+    date: bytes
+    shell: Shell
+
+
 class FragmentCache:
-    """The fragments used last, up to `max_bytes`.
+    """The fragments used last, up to `max_bytes`, and a few bytes more for shells.
 
     An article's digest stands for all that is in it, the site being the same for the life of the process. A
     dialect names what else a fragment depends on: the feed's content and its profile.
@@ -32,15 +41,32 @@ class FragmentCache:
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
+        self._shells: ByteLRU[tuple[str, Format], _Known] = ByteLRU(max_bytes // 16)
         self._kept: ByteLRU[tuple[str, str, Format, str], bytes] = ByteLRU(max_bytes)
 
-    def get(self, article: Article, fmt: Format, dialect: str) -> bytes | None:
-        """The fragment of this version of the article, if it is kept."""
-        return self._kept.get((article.id, article.digest, fmt, dialect))
+    def get_all(self, articles: Sequence[Article], fmt: Format, dialect: str) -> list[bytes | None]:
+        """The fragments of these versions of articles; None for one that isn't kept."""
+        return self._kept.get_all([(one.id, one.digest, fmt, dialect) for one in articles])
 
     def put(self, article: Article, fmt: Format, dialect: str, fragment: bytes) -> None:
         """Keep a fragment; the ones used longest ago go when there is no more room."""
         self._kept.put((article.id, article.digest, fmt, dialect), fragment, len(fragment))
+
+    def shell(self, feed: Feed, fmt: Format, make: Callable[[Feed], Shell], date: bytes) -> Shell:
+        """The shell of a feed as `make` makes it; it isn't asked if but the date is another than last time.
+
+        `date` is how the feed's date stands in it. A story changes that of all its feeds, and rarely anything
+        else of a shell.
+        """
+        still = replace(feed, articles=(), updated=BEGINNING)
+        known = self._shells.get((feed.key, fmt))
+        if known is not None and known.feed == still:
+            made = known.shell
+            return replace(made, head=made.head.replace(known.date, date, 1)) if date else made
+        made = make(feed)
+        if not feed.tombstones:  # they have a say in the date
+            self._shells.put((feed.key, fmt), _Known(still, date, made), len(made.head) + len(made.tail))
+        return made
 
     @property
     def is_full(self) -> bool:

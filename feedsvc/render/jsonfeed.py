@@ -21,6 +21,11 @@ def shell(feed: Feed) -> Shell:
     return Shell(document[:cut], document[cut:], between=b",")
 
 
+def dated(_feed: Feed) -> bytes:
+    """How the feed's date stands in its shell: JSON Feed has none."""
+    return b""
+
+
 def fragment(feed: Feed, story: Story) -> bytes:
     """The item of one story, as it stands in any feed."""
     return _encoded(item_object(feed, story))

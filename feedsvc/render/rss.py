@@ -5,6 +5,7 @@ Pure: Feed and Story in, bytes out.
 
 import html
 from collections.abc import Mapping
+from email.utils import format_datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -54,6 +55,12 @@ def shell(feed: Feed) -> Shell:
         for tombstone in feed.tombstones:
             _add_withdrawn(document, feed, tombstone)
     return cut_shell(plainly(document.rss_str()), _END)
+
+
+def dated(feed: Feed) -> bytes:
+    """How the feed's date stands in its shell."""
+    moment = format_datetime(feed.updated.astimezone(ZoneInfo(feed.site.timezone)))
+    return f"<lastBuildDate>{moment}</lastBuildDate>".encode()
 
 
 def fragment(feed: Feed, story: Story) -> bytes:

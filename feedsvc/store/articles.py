@@ -145,7 +145,7 @@ class ArticleCache:
 
     def read(self, connection: Connection, versions: Sequence[tuple[str, str]]) -> dict[str, Article]:
         """The articles of these ids and digests, by id; what isn't kept comes from the store."""
-        found = {version[0]: article for version in versions if (article := self._kept.get(version))}
+        found = {article.id: article for article in self._kept.get_all(versions) if article}
         missing = [article_id for article_id, _ in versions if article_id not in found]
         if missing:
             query = select(articles.c.article).where(among(connection, articles.c.id, missing))
