@@ -36,7 +36,7 @@ _SITE = Site(
 _FORMATS: tuple[Format, ...] = ("rss", "atom")
 _NAMES = {"rss": "RSS", "atom": "Atom"}
 _FEEDGEN = "feedgen, in one piece"
-_FROM_ARTICLES = "the same, from the articles"
+_STORIES_TOLD = "the same, its stories converted to HTML before"
 _SPLICED = "feedsvc, 49 of 50 known"
 _ALL_KNOWN = "feedsvc, all 50 known"
 
@@ -61,9 +61,9 @@ def run(scale: Scale, _archives: Archives) -> Section:
     section.how += [
         f"Medians of {scale.rounds} rounds of {_WINDOWS} feeds, each with one story that the one before "
         "had not.",
-        "feedgen in one piece is the same code without splicing; its bytes were seen to be the same. Its "
-        "stories and Django's came converted to HTML; feedsvc converts the new one itself, and feedgen "
-        "from the articles all 50.",
+        "feedgen in one piece is the same code without splicing: from the same articles, the same bytes, as "
+        "was checked. It converts 50 stories to HTML where feedsvc converts the new one.",
+        "What is said to be converted before is charged for nothing but the elements; Django's too.",
         "Django's feeds have fewer elements: title, link, HTML, author, categories, id and date.",
     ]
     return section
@@ -111,10 +111,13 @@ def _prove(window: _Window, fmt: Format) -> None:
 
 
 def _renderers(fmt: Format, section: Section) -> dict[str, Callable[[], Callable[[_Window], bytes]]]:
-    found = {_SPLICED: lambda: _spliced(fmt), _FEEDGEN: lambda: _in_one_piece(fmt)}
-    found[_FROM_ARTICLES] = lambda: _from_articles(fmt)
+    found = {
+        _SPLICED: lambda: _spliced(fmt),
+        _FEEDGEN: lambda: _from_articles(fmt),
+        _STORIES_TOLD: lambda: _in_one_piece(fmt),
+    }
     if find_spec("django"):
-        found["Django's feedgenerator"] = lambda: _django(fmt)
+        found["Django's feedgenerator, its stories converted to HTML before"] = lambda: _django(fmt)
     elif fmt == _FORMATS[0]:
         section.missing.append("Django's feedgenerator: not installed")
     return found

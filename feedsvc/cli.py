@@ -16,10 +16,12 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from feedsvc import checking, config_file, config_reference, config_values
 from feedsvc.config import Config
 from feedsvc.errors import ConfigError, FeedsvcError, PageRefused
+from feedsvc.loading import content
 from feedsvc.loading.story_text import read_page, to_story
 from feedsvc.logs import set_up_logging
 from feedsvc.refresh import Refresher
@@ -140,9 +142,11 @@ def refresh(config: Config, as_json: bool) -> None:
     """Load what changed, publish every dirty feed, and exit: 1 if a story waits or a feed is still dirty."""
     if not config.content_root.is_dir():
         raise ConfigError(f"store.content: {config.content_root} is no folder; name the folder of stories")
-    with _refresher(config) as refresher, _progress("reading stories") as on_read:
-        report = refresher.scan(on_read=on_read)
-        published = refresher.refresh()
+    with _refresher(config) as refresher:
+        with _progress("reading stories", lambda: content.count(config.content_root)) as on_read:
+            report = refresher.scan(on_read=on_read)
+        with _progress("publishing feeds", lambda: refresher.left_over()[1]) as on_published:
+            published = refresher.refresh(on_published)
         quarantined, dirty_feeds = refresher.left_over()
     figures = {
         "read": report.read,
@@ -164,7 +168,7 @@ def refresh(config: Config, as_json: bool) -> None:
 def check(config: Config, as_json: bool) -> None:
     """Check the configuration, every story, and every feed they would make; exit 1 on a finding."""
     set_up_logging("error", config.log.format)  # what the refresher logs comes back as findings
-    with _progress("checking stories") as on_read:
+    with _progress("checking stories", lambda: content.count(config.content_root)) as on_read:
         findings = checking.check(
             config.content_root, config_values.load_rules(config), config_values.rules(config), on_read
         )
@@ -278,14 +282,19 @@ def _refresher(config: Config) -> Iterator[Refresher]:
 
 
 @contextmanager
-def _progress(label: str) -> Iterator[Callable[[int], None]]:
-    """A count that moves while the work is long: on a terminal only, so that logs stay plain lines."""
+def _progress(label: str, total: Callable[[], int]) -> Iterator[Callable[[int], None]]:
+    """A bar that moves while the work is long: on a terminal only, so that logs stay plain lines.
+
+    `total` is asked then only: to count the files of an archive takes a moment, too.
+    """
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield lambda _read: None
+        yield lambda _done: None
         return
-    with console.status(label) as shown:
-        yield lambda read: shown.update(f"{label}: {read:,}")
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(label, total=total())
+        yield lambda done: bar.update(task, completed=done)
 
 
 def _sentence(figures: dict[str, int]) -> str:

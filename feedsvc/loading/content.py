@@ -83,6 +83,11 @@ def walk(root: Path, under: str = "") -> Iterator[FoundFile]:
             waiting.extend(_listed(found, base, followed))
 
 
+def count(root: Path) -> int:
+    """How many story files there are below `root`."""
+    return sum(1 for _ in walk(root))
+
+
 def _start(base: str, under: str) -> FoundFile | _Folder | None:
     parts = [part for part in under.split("/") if part]
     path = ""

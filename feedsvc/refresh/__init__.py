@@ -102,10 +102,11 @@ class Refresher:
         """Load what something happened to; see `Intake.scan_changed`."""
         return self._intake.scan_changed(paths)
 
-    def refresh(self) -> int:
+    def refresh(self, on_published: Callable[[int], None] | None = None) -> int:
         """Mark what time has flipped, publish every dirty feed; returns how many representations changed.
 
-        Nothing while the store is filled for the first time: each feed is made once, of all there is.
+        `on_published` is told how many feeds were made. Nothing is while the store is filled for the first
+        time: each feed is made once, of all there is.
         """
         if self._intake.is_filling:
             return 0
@@ -115,7 +116,7 @@ class Refresher:
             self.prepare()
             self.scan()
         self._publisher.mark_flips()
-        changed = self._publisher.publish_dirty()
+        changed = self._publisher.publish_dirty(on_published)
         if changed:
             log.info("refreshed", representations=changed)
         with self._store.write() as tx:

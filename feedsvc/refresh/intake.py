@@ -5,6 +5,7 @@ Knows nothing of how feeds are built: it marks those dirty that a change touches
 
 import os
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ from feedsvc.store.sources import Seen, Source
 log = structlog.get_logger(__name__)
 
 _BATCHES_A_TRANSACTION = 4  # each waits for the disk at its end, and keeps other writers waiting until then
+_TELL_SECONDS = 5.0  # between two words on how far a long load has come
 _STAYS = "; the last good version of the story stays published"
 
 
@@ -155,6 +157,7 @@ class Intake:
         self, look: Look | _Looks, report: LoadReport, on_read: Callable[[int], None] | None = None
     ) -> None:
         """Load what a look finds changed, then remove what it finds gone: a file that moved is met first."""
+        told = time.monotonic()
         batches = reading.outcomes(self._read_rules, look.changed())
         while outcomes := list(chain.from_iterable(islice(batches, _BATCHES_A_TRANSACTION))):
             if self._stopped.is_set():
@@ -162,6 +165,9 @@ class Intake:
             self._load(outcomes, report)
             if on_read:
                 on_read(report.read)
+            if time.monotonic() > told + _TELL_SECONDS:
+                told = time.monotonic()
+                log.info("stories_loading", read=report.read)
         self._linked |= look.linked
         if not self._stopped.is_set():
             self._remove(look.gone, report)

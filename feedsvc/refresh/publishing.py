@@ -69,9 +69,12 @@ class Publisher:
             dirty.mark(tx, articles.flipped(tx, *span) | tombstones.falling(tx, *span), now)
             dirty.set_flips_until(tx, now)
 
-    def publish_dirty(self) -> int:
-        """Publish every dirty feed; returns how many representations changed."""
-        changed, failed = 0, set[str]()
+    def publish_dirty(self, on_published: Callable[[int], None] | None = None) -> int:
+        """Publish every dirty feed; returns how many representations changed.
+
+        `on_published` is told how many feeds were made so far.
+        """
+        changed, feeds, failed = 0, 0, set[str]()
         while not self._stopped.is_set():
             with self._store.write() as tx:
                 keys = dirty.claim(tx, _FEEDS_A_BATCH, failed)
@@ -94,6 +97,9 @@ class Publisher:
                 published = representations.publish(tx, candidates, now)
                 dirty.release(tx, built)
             changed += len(published)
+            feeds += len(built)
+            if on_published:
+                on_published(feeds)
             for one in published:
                 log.debug("feed_published", key=one.key, format=one.format, bytes=len(one.body))
         return changed
