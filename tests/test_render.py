@@ -435,3 +435,26 @@ def test_html_summary_is_plain_text() -> None:
     assert to_text(told.html) == told.summary
     assert replace(told, title="x").title == "x"
     assert told.modified - told.published == timedelta(0)
+
+
+@pytest.mark.parametrize(
+    ("days_apart", "ceiling", "max_age", "ttl", "period", "frequency"),
+    [
+        (1 / 1440, 3600, 60, "1", "hourly", "60"),
+        (7, 3600, 3600, "60", "hourly", "1"),
+        (7, 86_400, 86_400, "1440", "daily", "1"),
+        (0.1, 86_400, 2160, "36", "hourly", "1"),
+    ],
+)
+def test_feed_says_how_often_to_poll_by_its_own_rhythm(
+    days_apart: float, ceiling: int, max_age: int, ttl: str, period: str, frequency: str
+) -> None:
+    shown = [
+        article(str(number), published=NOON - timedelta(days=days_apart * number)) for number in range(5)
+    ]
+    settings = FeedSettings(max_age="auto", max_age_floor=60, max_age_ceiling=ceiling)
+    feed = build("all", shown, Rules(site=SITE, default=settings), PUBLIC, NOON)
+    channel = etree.fromstring(body_of(feed, "rss"))[0]
+    sy = "{http://purl.org/rss/1.0/modules/syndication/}"
+    told = [channel.findtext(name) for name in ("ttl", f"{sy}updatePeriod", f"{sy}updateFrequency")]
+    assert (feed.max_age, told) == (max_age, [ttl, period, frequency])

@@ -47,7 +47,7 @@ def seen(connection: Connection, under: str = "", after: str = "", limit: int = 
         # "0" follows "/": every path below the folder sorts between the two.
         page = query.where(path > max(after, f"{under}/"), path < f"{under}0")
         itself = connection.execute(query.where(path == under)).one_or_none() if after < under else None
-    rows = connection.execute(page.order_by(path).limit(limit))
+    rows = connection.execute(page.order_by(path).limit(limit)).all()
     return list(map(Seen._make, [*([itself] if itself else []), *rows]))
 
 
