@@ -75,6 +75,7 @@ def _way(site: Site, size: int, stories: int) -> Way:
     try:
         _make_folders(site.content)
         reader.poll_for(3)  # start-up is over, and the folders just made are watched
+        _settle(server, reader)
         quiet = _quiet(server, reader)
         return _published(site, server, reader, size, stories, placed, quiet)
     finally:
@@ -98,6 +99,20 @@ def _published(
         reader.poll_for(dice.uniform(*_BETWEEN_SECONDS))
     spent = cpu_seconds(server.pid) - before - quiet * (time.perf_counter() - began)
     return Way(seconds, max(0.0, spent) / stories)
+
+
+def _settle(server: Server, reader: Reader) -> None:
+    """Wait until the service has rendered ahead what its feeds show, which it does once after a start."""
+    for _ in range(_MOST_SECONDS_TO_SETTLE):
+        before = cpu_seconds(server.pid)
+        reader.poll_for(1)
+        if cpu_seconds(server.pid) - before < _SETTLED:
+            return
+
+
+_MOST_SECONDS_TO_SETTLE = 30
+_SETTLED = 0.25
+"""CPU seconds in a second: polls alone take less."""
 
 
 def _quiet(server: Server, reader: Reader) -> float:
