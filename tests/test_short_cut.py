@@ -234,6 +234,63 @@ def test_refresher_has_a_moment_after_an_expiry() -> None:
     assert made_cache(shelf).find(place()) is not None
 
 
+# The commonest poll has a way of its own
+
+
+TAG = '"d1-gzip"'
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [
+        ({}, 304),
+        ({"If_None_Match": f'W/{TAG}, "d0"'}, 304),
+        ({"If_None_Match": '"d0-gzip"'}, 200),
+        ({"If_Match": TAG}, 304),
+        ({"If_Match": '"d0-gzip"'}, 412),
+        ({"If_Unmodified_Since": "Fri, 01 Jan 2100 00:00:00 GMT"}, 304),
+        ({"If_Unmodified_Since": "Mon, 01 Jan 2001 00:00:00 GMT"}, 412),
+        ({"If_Modified_Since": "Mon, 01 Jan 2001 00:00:00 GMT"}, 304),
+        ({"Accept_Encoding": "br"}, 200),
+        ({"Accept_Encoding": "identity;q=0"}, 406),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_whatever_else_a_poll_with_the_right_tag_says_is_heard(
+    fields: dict[str, str], status: int, method: str
+) -> None:
+    service = made_service(feed())
+    usual = {"Accept_Encoding": "gzip", "If_None_Match": TAG}
+    answer = service.get("/feeds/all.rss", method, **usual | fields)
+    assert answer.status_code == status
+    assert service.counters.by_format["rss"][status] == 1
+    if status == 304:
+        assert set(answer.headers.keys()) == {"ETag", "Cache-Control", "Vary", "Link"}
+        assert answer.headers["ETag"] == TAG
+
+
+def test_a_server_may_change_the_header_fields_of_one_answer() -> None:
+    service = made_service(feed())
+    environ = create_environ("/feeds/all.rss", headers={"If-None-Match": '"d1"'})
+    given: list[list[tuple[str, str]]] = []
+
+    def start_response(_status: str, headers: list[tuple[str, str]]) -> Callable[[bytes], object]:
+        given.append([*headers])
+        headers.append(("Date", "now"))
+        return lambda _: None
+
+    for _ in range(2):
+        assert list(service.short_cut(environ, start_response)) == []  # type: ignore[arg-type]
+    assert given[0] == given[1]
+
+
+def test_a_browser_with_the_right_tag_is_told_that_its_copy_is_private() -> None:
+    service = made_service(feed())
+    answer = service.get("/feeds/all.rss", If_None_Match='"d1"', Sec_Fetch_Dest="document")
+    assert answer.status_code == 304
+    assert answer.headers["Cache-Control"].startswith("private")
+
+
 # Host
 
 

@@ -27,7 +27,10 @@ ROOT = "/feeds/"
 """What the path of every feed begins with."""
 
 _VARIANT_OVERHEAD = 2_048
-"""Bytes that a variant's objects and header fields take beside its body."""
+"""Bytes that a variant's objects and header fields take beside its body, or an entry's beside its own.
+
+tracemalloc says 900 for an entry and 1,400 to 2,300 for a variant; the rest is for what the allocator wastes.
+"""
 _RETRY_SECONDS = 1.0
 """How long after a load that brought nothing new, or nothing at all, the store is left alone."""
 _PATIENCE_SECONDS = 0.25

@@ -5,8 +5,6 @@ Knows neither HTTP nor the store. Equal directories give equal bytes: the docume
 
 from collections.abc import Sequence
 
-from lxml import etree
-
 from feedsvc.characters import without_illegal
 from feedsvc.model import Site
 from feedsvc.urls import feed_url, page_url
@@ -23,6 +21,8 @@ def document(site: Site, groups: Sequence[Group], what: str = "Feeds") -> bytes:
     inside it: to readers such as miniflux an outline with a feed of its own is a leaf, and what is inside it
     is lost.
     """
+    from lxml import etree  # here, for most workers never need its 3 MB
+
     root = etree.Element("opml", version="2.0")
     head = etree.SubElement(root, "head")
     etree.SubElement(head, "title").text = without_illegal(f"{what} – {site.name}")

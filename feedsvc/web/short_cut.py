@@ -13,6 +13,7 @@ Knows neither the store nor any rule of HTTP: feeds come from the cache, the rul
 
 import threading
 from collections.abc import Iterable
+from math import inf
 from typing import TYPE_CHECKING
 
 from feedsvc.model import FORMATS, Format
@@ -176,6 +177,17 @@ class ShortCut:
         if coding is None:
             return self._refuse(406, entry.format, environ, start_response)
         variant = entry.variants.get(coding) or self._cache.variant(entry, coding)
+        # Nearly every poll is this one, and what it gets is what all below comes to: half the time of it.
+        if (
+            environ.get("HTTP_IF_NONE_MATCH") == variant.etag
+            and variant.ready_until == inf
+            and "HTTP_IF_MATCH" not in environ
+            and "HTTP_IF_UNMODIFIED_SINCE" not in environ
+            and "HTTP_SEC_FETCH_DEST" not in environ
+        ):
+            self._counts[entry.format][304] += 1
+            start_response("304 Not Modified", [*variant.headers_304])
+            return []
         now = self._clock()
         if now > variant.ready_until:
             if now > entry.shown_until:

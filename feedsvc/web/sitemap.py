@@ -8,14 +8,15 @@ https://www.sitemaps.org/protocol.html
 import re
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
-
-from lxml import etree
 
 from feedsvc.characters import without_illegal
 from feedsvc.model import Article, Site
 from feedsvc.web.story_page import headline, moment, story_url
+
+if TYPE_CHECKING:
+    from lxml import etree
 
 PATH: Final = "/sitemap-news.xml"
 MOST: Final = 1_000
@@ -35,6 +36,8 @@ _IN_PARENTHESES = re.compile(r"\s*\([^()]*\)")
 
 def document(site: Site, stories: Iterable[Article]) -> bytes:
     """The news sitemap of `stories`, in their order. Equal stories give equal bytes."""
+    from lxml import etree  # here, for most workers never need its 3 MB
+
     root = etree.Element(f"{{{_SITEMAP}}}urlset", nsmap=_NAMESPACES)
     for story in stories:
         place = story_url(site, story)
@@ -71,8 +74,10 @@ def robots(site: Site) -> bytes:
     return f"User-agent: *\nAllow: /\n\nSitemap: {site.url}{PATH}\n".encode()
 
 
-def _say(parent: etree._Element, name: str, text: str) -> None:
-    etree.SubElement(parent, f"{{{_NEWS}}}{name}").text = without_illegal(text)
+def _say(parent: "etree._Element", name: str, text: str) -> None:
+    said = parent.makeelement(f"{{{_NEWS}}}{name}")
+    said.text = without_illegal(text)
+    parent.append(said)
 
 
 def _publication_name(site: Site) -> str:

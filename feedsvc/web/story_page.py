@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from feedsvc import urls
-from feedsvc.markup import to_html, to_text
 from feedsvc.model import Article, Enclosure, Image, Site
 from feedsvc.slugs import humanized
 from feedsvc.web.directory import PageLink
@@ -146,6 +145,8 @@ def teaser(site: Site, article: Article, section: PageLink | None) -> Teaser:
 
 def story_page(site: Site, article: Article, section: PageLink | None) -> StoryPage:
     """Make of an article what its own page says. `section` is the page of its section, if it has one."""
+    from feedsvc.markup import to_html, to_text  # here, for a worker that only serves feeds saves 3 MB
+
     url = story_url(site, article)
     body = to_html(article.body, article.markup, url)
     # A picture that the text shows already would be seen twice.
@@ -210,6 +211,8 @@ def headline(article: Article, url: str) -> str:
     """What to call a story: its title, else, as there are stories without one, its first words."""
     if article.title:
         return article.title
+    from feedsvc.markup import to_html, to_text
+
     words = article.summary or to_text(to_html(article.body, article.markup, url))
     return _shortened(words, _HEADLINE_LENGTH) or "Untitled"
 

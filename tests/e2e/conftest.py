@@ -52,8 +52,14 @@ class Service:
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=5)
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, *options: str, command: str = "serve", ready: bool = True) -> "Service":
-        arguments = [sys.executable, "-m", "feedsvc", command, "--config", str(self.config)]
+    def start(
+        self,
+        *options: str,
+        command: str = "serve",
+        ready: bool = True,
+        program: tuple[str, ...] = (sys.executable, "-m", "feedsvc"),
+    ) -> "Service":
+        arguments = [*program, command, "--config", str(self.config)]
         if command != "worker":
             arguments += ["--port", str(self.port)]
         with self.log.open("ab") as log:

@@ -3,9 +3,11 @@
 import os
 import signal
 import sqlite3
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import httpx
 import pytest
@@ -50,6 +52,27 @@ def test_signal_while_starting_ends_it_in_order(service: Service) -> None:
         service.start(ready=False)
         time.sleep(pause)
         assert service.stop() < 5
+
+
+@pytest.mark.parametrize("as_script", [False, True])
+def test_worker_holds_what_serving_feeds_takes_and_no_more(service: Service, as_script: bool) -> None:
+    write_story(service.content, "a.md")
+    script = service.folder / "feedsvc"
+    script.write_text("from feedsvc.cli import main\n\nif __name__ == '__main__':\n    main()\n")
+    service.start(program=(sys.executable, str(script))) if as_script else service.start()
+    assert answers(service)
+    (worker,) = (pid for pid in service.processes() if b"spawn_main" in _proc(pid, "cmdline"))
+    libraries = _proc(worker, "maps")
+    assert b"_granian" in libraries
+    # What renders feeds and stories: the commands import it.
+    assert not [name for name in (b"lxml", b"nh3", b"pyromark") if name in libraries]
+    assert b"MALLOC_ARENA_MAX=1\0" in _proc(worker, "environ")
+    assert os.sched_getscheduler(worker) == os.SCHED_BATCH
+    assert service.get("/feeds.opml").status_code == service.get("/stories/a").status_code == 200
+
+
+def _proc(pid: int, name: str) -> bytes:
+    return Path(f"/proc/{pid}/{name}").read_bytes()
 
 
 def test_web_and_worker_share_a_store(service: Service, second: Service) -> None:
