@@ -31,6 +31,7 @@ from feedsvc.store.schema import Store, read_meta
 from feedsvc.web import server
 
 _USAGE = 2
+_WORKERS_START = 1.0  # seconds, about
 
 
 def _with_config(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -80,7 +81,7 @@ def serve(config: Config, host: str | None, port: int | None, workers: int | Non
     """Keep the feeds fresh and serve them: the refresher here, web workers beside it."""
     server.end_on_sigterm()
     with _address(config, host, port) as address, _refresher(config) as refresher:
-        schedule = _schedule(config, refresher)
+        schedule = _schedule(config, refresher, first=0.0 if refresher.is_new else _WORKERS_START)
         schedule.start()
         try:
             _serve(config, address, port, workers)
@@ -126,12 +127,13 @@ def worker(config: Config) -> None:
             schedule.stop()
 
 
-def _schedule(config: Config, refresher: Refresher) -> Schedule:
+def _schedule(config: Config, refresher: Refresher, first: float = 0.0) -> Schedule:
     return Schedule(
         refresher,
         refresh=config.schedule.refresh,
         rescan=config.schedule.rescan,
         watched=config.content_root if config.schedule.watch else None,
+        first=first,
     )
 
 

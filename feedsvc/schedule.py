@@ -44,10 +44,14 @@ class Schedule:
     """Runs a refresher in the background: at intervals, at each flip, and when files change.
 
     Intervals are in seconds. `watched` is the folder whose changes are loaded at once, or None for none.
+    `first` is how long (seconds) the first look through the folder leaves the machine to the web workers that
+    start, if the store has published before: then what time has flipped is published at once all the same.
     Loading and publishing have a thread each, so that a long look through the folder delays no embargo.
     """
 
-    def __init__(self, refresher: _Refresher, *, refresh: int, rescan: int, watched: Path | None) -> None:
+    def __init__(
+        self, refresher: _Refresher, *, refresh: int, rescan: int, watched: Path | None, first: float = 0.0
+    ) -> None:
         self._refresher = refresher
         self._watched = watched
         self._pending: set[Path] = set()
@@ -63,7 +67,9 @@ class Schedule:
         now = datetime.now(UTC)
         regular = self._publish if watched else self._scan
         self._add("refresh", regular, "interval", seconds=refresh, executor="publish" if watched else "load")
-        self._add("rescan", self._scan, "interval", seconds=rescan, executor="load", next_run_time=now)
+        look = now + timedelta(seconds=first)
+        self._add("rescan", self._scan, "interval", seconds=rescan, executor="load", next_run_time=look)
+        self._flips_first = first > 0
         self._warmer = threading.Thread(target=self._warm, name="feedsvc-warmer", daemon=True)
         self._watcher = threading.Thread(target=self._watch, name="feedsvc-watcher", daemon=True)
 
@@ -111,6 +117,8 @@ class Schedule:
         self._looked.set()
 
     def _warm(self) -> None:
+        if self._flips_first:
+            self._guarded("catch_up", self._publish)
         self._looked.wait()
         self._guarded("warm", self._refresher.warm)
 
@@ -158,12 +166,15 @@ class Schedule:
             stop_event=self._stopping,
             raise_interrupt=False,
         )
-        self._run("catch_up", self._scan)
+        caught_up = False
         for changes in events:
             if changes:
                 self._load({Path(path) for _, path in changes})
             elif _identity(folder) != identity:
                 return  # the folder was replaced: watch the new one
+            if not caught_up:  # only now is it sure that nothing happens unseen
+                self._run("catch_up", self._scan)
+                caught_up = True
 
     def _load(self, paths: set[Path]) -> None:
         with self._lock:

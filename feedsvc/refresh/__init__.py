@@ -94,6 +94,12 @@ class Refresher:
         ]
         representations.withdraw(tx, gone)
 
+    @property
+    def is_new(self) -> bool:
+        """Whether the store has never published anything."""
+        with self._store.read() as connection:
+            return representations.is_empty(connection)
+
     def scan(self, on_read: Callable[[int], None] | None = None) -> LoadReport:
         """Look through the folder of stories and load what changed; see `Intake.scan`."""
         return self._intake.scan(on_read)

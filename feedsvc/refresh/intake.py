@@ -174,7 +174,7 @@ class Intake:
 
     def _load(self, outcomes: Sequence[Outcome], report: LoadReport) -> None:
         report.read += len(outcomes)
-        with self._store.write() as tx:
+        with self._store.write(repeatable=self._filling) as tx:  # the files are there to be read again
             waiting = self._accept(tx, {file.path: (file, outcome) for file, outcome in outcomes}, report)
         self._load_again(waiting, report)
 

@@ -214,9 +214,15 @@ class Store:
                 yield connection
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """One transaction: all of it is there afterwards, or, after an exception or a crash, none of it."""
-        with self._engine.connect().execution_options(feedsvc_write=True) as connection, connection.begin():
+    def write(self, *, repeatable: bool = False) -> Iterator[Connection]:
+        """One transaction: all of it is there afterwards, or, after an exception or a crash, none of it.
+
+        One that is `repeatable`, because its source is at hand, doesn't wait for SQLite's disk: a power cut
+        may undo it and those before it that didn't wait either, the last first. The next one that waits holds
+        for them, too.
+        """
+        options = {"feedsvc_write": True, "feedsvc_repeatable": repeatable}
+        with self._engine.connect().execution_options(**options) as connection, connection.begin():
             yield connection
 
     def pulse(self) -> int | None:
@@ -294,8 +300,6 @@ def _engine_options(url: str) -> dict[str, Any]:
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # the driver would begin transactions late; `_begin_sqlite` does it
     connection.execute("PRAGMA journal_mode = WAL")
-    # FULL: a change that was accepted is on the disk, as docs promise. One sync a batch is cheap.
-    connection.execute("PRAGMA synchronous = FULL")
     # What a large load touches over and over goes to the file once: 32 MB of log, 32 MB of cache at most.
     connection.execute("PRAGMA wal_autocheckpoint = 8000")
     connection.execute("PRAGMA cache_size = -32000")
@@ -303,8 +307,14 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     # A writer that began as a reader fails at once when another has written since; IMMEDIATE waits instead.
-    writes = connection.get_execution_options().get("feedsvc_write")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    options = connection.get_execution_options()
+    if not options.get("feedsvc_write"):
+        connection.exec_driver_sql("BEGIN")
+        return
+    # FULL: a change that was accepted is on the disk, as docs promise. One sync a batch is cheap.
+    durability = "NORMAL" if options.get("feedsvc_repeatable") else "FULL"
+    connection.exec_driver_sql(f"PRAGMA synchronous = {durability}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def upsert(tx: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

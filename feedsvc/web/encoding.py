@@ -31,7 +31,8 @@ def encoded(body: bytes, coding: Coding) -> bytes:
     time, and "unknown" for the system (RFC 1952 §2.3).
     """
     if coding == "zstd":
-        return zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(body)
+        # A copy: what the library gives keeps the memory of a whole feed behind its short length.
+        return bytes(memoryview(zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(body)))
     if coding == "br":
         brotlied: bytes = brotli.compress(body, mode=brotli.MODE_TEXT, quality=_BROTLI_QUALITY)
         return brotlied
