@@ -18,7 +18,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from feedsvc import checking, config_file, config_reference, config_values
+from feedsvc import config_file, config_reference, config_values
 from feedsvc.config import Config
 from feedsvc.errors import ConfigError, FeedsvcError, PageRefused
 from feedsvc.loading import content
@@ -169,6 +169,8 @@ def refresh(config: Config, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object for each finding.")
 def check(config: Config, as_json: bool) -> None:
     """Check the configuration, every story, and every feed they would make; exit 1 on a finding."""
+    from feedsvc import checking  # here, as a service that starts is not to wait for it
+
     set_up_logging("error", config.log.format)  # what the refresher logs comes back as findings
     with _progress("checking stories", lambda: content.count(config.content_root)) as on_read:
         findings = checking.check(

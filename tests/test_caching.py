@@ -1,5 +1,6 @@
 import gzip
 import re
+import tracemalloc
 import zlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -538,6 +539,18 @@ def test_encoding_loses_nothing_and_repeats_itself(body: bytes, coding: Coding) 
 @pytest.mark.parametrize("coding", ["zstd", "br", "gzip"])
 def test_encoding_makes_a_feed_much_smaller(coding: Coding) -> None:
     assert len(encoded(BODY, coding)) < len(BODY) / 10
+
+
+@pytest.mark.parametrize("coding", ["zstd", "br", "gzip"])
+def test_encoded_bytes_take_no_more_memory_than_they_are_long(coding: Coding) -> None:
+    encoded(BODY, coding)
+    tracemalloc.start()
+    try:
+        kept = [encoded(BODY, coding) for _ in range(20)]
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < sum(map(len, kept)) * 1.5 + 4_000
 
 
 def test_gzip_carries_no_time_name_or_system() -> None:
