@@ -177,6 +177,8 @@ class Store:
             self._engine = create_engine(self._file_url(url), **_engine_options(url))
             if self._file:
                 event.listen(self._engine, "connect", _prepare_sqlite)
+                if create:
+                    event.listen(self._engine, "connect", _prepare_sqlite_for_loads)
                 event.listen(self._engine, "begin", _begin_sqlite)
             self.reopen()
         except (OSError, SQLAlchemyError) as error:
@@ -300,7 +302,11 @@ def _engine_options(url: str) -> dict[str, Any]:
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # the driver would begin transactions late; `_begin_sqlite` does it
     connection.execute("PRAGMA journal_mode = WAL")
-    # What a large load touches over and over goes to the file once: 32 MB of log, 32 MB of cache at most.
+
+
+def _prepare_sqlite_for_loads(connection: Any, _record: object) -> None:
+    # What a large load touches over and over goes to the file once: 32 MB of log, 32 MB of cache at most. Not
+    # for who only reads: each connection has a cache of its own.
     connection.execute("PRAGMA wal_autocheckpoint = 8000")
     connection.execute("PRAGMA cache_size = -32000")
 
