@@ -66,11 +66,18 @@ def outcomes(rules: ReadRules, files: Iterable[FoundFile]) -> Iterator[list[Outc
     """What each of the files came to, in batches; those that have gone since they were found are left out."""
     files = iter(files)
     few = list(islice(files, _FEW))
-    processes = min(len(os.sched_getaffinity(0)), _MOST_PROCESSES)
+    processes = min(_processors(), _MOST_PROCESSES)
     if len(few) < _FEW or processes < 2:
         yield from (_read_here(rules, batch) for batch in _batches(chain(few, files)))
     else:
         yield from _spread(rules, _batches(chain(few, files)), processes)
+
+
+def _processors() -> int:
+    """How many processors this process may use; where the system doesn't say, how many there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _batches(files: Iterable[FoundFile]) -> Iterator[list[FoundFile]]:

@@ -1,6 +1,5 @@
 """Files come to the same wherever they are read, in the order found, whatever happens to a reader."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,7 +41,7 @@ def one_by_one(rules: ReadRules, found: Sequence[FoundFile]) -> list[Outcome]:
 
 @pytest.fixture(autouse=True)
 def _two_processors(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr(reading, "_processors", lambda: 2)
 
 
 def test_many_files_come_to_the_same_as_one_by_one(rules: ReadRules) -> None:
