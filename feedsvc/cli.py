@@ -145,7 +145,7 @@ def refresh(config: Config, as_json: bool) -> None:
     if not config.content_root.is_dir():
         raise ConfigError(f"store.content: {config.content_root} is no folder; name the folder of stories")
     with _refresher(config) as refresher:
-        with _progress("reading stories", lambda: content.count(config.content_root)) as on_read:
+        with _progress("reading stories", lambda: _to_read(config, refresher)) as on_read:
             report = refresher.scan(on_read=on_read)
         with _progress("publishing feeds", lambda: refresher.left_over()[1]) as on_published:
             published = refresher.refresh(on_published)
@@ -285,11 +285,16 @@ def _refresher(config: Config) -> Iterator[Refresher]:
         store.close()
 
 
+def _to_read(config: Config, refresher: Refresher) -> int | None:
+    """How many stories a look is to read: all, if the store is new; else it finds out itself."""
+    return content.count(config.content_root) if refresher.is_new else None
+
+
 @contextmanager
-def _progress(label: str, total: Callable[[], int]) -> Iterator[Callable[[int], None]]:
+def _progress(label: str, total: Callable[[], int | None]) -> Iterator[Callable[[int], None]]:
     """A bar that moves while the work is long: on a terminal only, so that logs stay plain lines.
 
-    `total` is asked then only: to count the files of an archive takes a moment, too.
+    `total` is asked then only, for to count files takes a moment, too. It may be None: nobody knows.
     """
     console = Console(stderr=True)
     if not console.is_terminal:

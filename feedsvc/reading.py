@@ -27,6 +27,7 @@ from feedsvc.selection import placed
 log = structlog.get_logger(__name__)
 
 FILES_A_BATCH = 500
+_BYTES_A_BATCH = 8_000_000
 _FEW = 2 * FILES_A_BATCH  # up to here, starting processes would take longer than reading
 _MOST_PROCESSES = 8  # one process writes to the store what they read; more would wait for it
 _AHEAD = 4  # batches under way for each process, so that none waits while the store is written to
@@ -81,8 +82,15 @@ def _processors() -> int:
 
 
 def _batches(files: Iterable[FoundFile]) -> Iterator[list[FoundFile]]:
-    files = iter(files)
-    while batch := list(islice(files, FILES_A_BATCH)):
+    batch: list[FoundFile] = []
+    size = 0
+    for file in files:
+        batch.append(file)
+        size += file.size
+        if len(batch) == FILES_A_BATCH or size >= _BYTES_A_BATCH:
+            yield batch
+            batch, size = [], 0
+    if batch:
         yield batch
 
 
@@ -158,11 +166,18 @@ class _Process:
         # Not -m: what is pickled must be of this module's name there, too.
         program = f"import sys; sys.path[:] = {sys.path!r}; from feedsvc.reading import serve; serve()"
         # A group of its own: Ctrl-C is for the parent, which ends its readers.
-        self._process = Popen([sys.executable, "-c", program], stdin=PIPE, stdout=PIPE, process_group=0)
+        try:
+            self._process = Popen([sys.executable, "-c", program], stdin=PIPE, stdout=PIPE, process_group=0)
+        except OSError as error:  # no memory for another, or no more processes
+            raise _ReaderDiedError from error
         assert self._process.stdin
         assert self._process.stdout
         self._to, self._from = self._process.stdin, self._process.stdout
-        self._tell((rules, logs.present()))
+        try:
+            self._tell((rules, logs.present()))
+        except _ReaderDiedError:
+            self.end()
+            raise
 
     def ask(self, paths: Sequence[str]) -> None:
         """Have it read files. Raises _ReaderDiedError."""
@@ -172,7 +187,7 @@ class _Process:
         """What the files came to that it was asked for longest ago. Raises _ReaderDiedError."""
         try:
             made: list[Ready | Rejected | None] = pickle.load(self._from)
-        except (EOFError, OSError, pickle.UnpicklingError) as error:
+        except Exception as error:  # what is left of an answer may trip pickle in any way
             raise _ReaderDiedError from error
         return made
 

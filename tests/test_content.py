@@ -413,3 +413,15 @@ def test_a_folder_that_may_not_be_read_says_so(root: Path) -> None:
         assert {found.path: found.unreadable for found in walk(root)} == {"b.md": False, "shut": True}
     finally:
         (root / "shut").chmod(0o700)
+
+
+def test_folder_that_becomes_a_link_out_while_a_batch_is_read_is_refused(root: Path, tmp_path: Path) -> None:
+    write(root, "a/x.md", "a/y.md")
+    write(tmp_path / "outside", "y.md")
+    reader = content.Reader(root, RULES)
+    assert isinstance(reader.load("a/x.md"), Loaded)
+    (root / "a").rename(tmp_path / "moved")
+    (root / "a").symlink_to(tmp_path / "outside")
+    refused = reader.load("a/y.md")
+    assert isinstance(refused, Rejected)
+    assert refused.rule == "link-outside"

@@ -392,11 +392,11 @@ def test_any_bytes_load_or_are_rejected(raw: bytes) -> None:
 
 # What most front matter is made of, and what YAML could mean something by.
 _pieces = st.sampled_from(
-    [*"abz09_-.,:;#[]{}&*!|>'\"%@`?~=/\\ ()\t\néж“\u2028", "null", ": ", " #", "- ", "---", "..."]
+    [*"abz09_-.,:;#[]{}&*!|>'\"%@`?~=/\\ ()\t\néж“\u2028\u3000\xa0", "null", ": ", " #", "- ", "---", "..."]
 )
 _values = st.lists(_pieces, max_size=8).map("".join)
-_items = st.lists(st.text("ab c-.'0", min_size=1, max_size=5), min_size=1, max_size=3).map(", ".join)
-_keys = st.sampled_from(["a", "title", "Last-Mod", "x_1"])
+_items = st.lists(st.text("ab c-.'0\u3000", min_size=1, max_size=5), min_size=1, max_size=3).map(", ".join)
+_keys = st.sampled_from(["a", "title", "Last-Mod", "x_1", "null", "Null"])
 _lines = st.builds("{}: {}".format, _keys, _values | _items.map("[{}]".format))
 
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -447,20 +448,68 @@ def test_nothing_is_published_of_a_store_that_is_being_filled(newsroom: Newsroom
     assert newsroom.refresher.refresh() == 6  # all and world, each once in three formats
 
 
-def test_first_load_that_was_cut_off_is_made_good(newsroom: Newsroom) -> None:
+class CutOffError(Exception):
+    """What ends a look in its middle."""
+
+
+def cut_off(_: int) -> None:
+    raise CutOffError
+
+
+def test_first_load_that_was_cut_off_loses_no_story(newsroom: Newsroom) -> None:
     newsroom.write("world/a.md")
-
-    class CutOffError(Exception):
-        pass
-
-    def cut_off(_: int) -> None:
-        raise CutOffError
-
     with pytest.raises(CutOffError):
         newsroom.refresher.scan(on_read=cut_off)
     newsroom.root.rename(newsroom.root.with_name("elsewhere"))  # no look comes after it that could mend it
     newsroom.restarted().refresh()
     assert b"world/a.md" in newsroom.published()["sections/world.rss"].body
+
+
+def test_story_edited_after_a_first_load_was_cut_off_is_in_no_feed_it_left(newsroom: Newsroom) -> None:
+    file = newsroom.write("a.md", section="world", date="2026-02-01")
+    with pytest.raises(CutOffError):
+        newsroom.refresher.scan(on_read=cut_off)
+    newsroom.write("a.md", section="sport", date="2026-02-02")
+    os.utime(file, (1, 1))
+    newsroom.restarted()
+    made = newsroom.run()
+    assert "sections/world.rss" not in made
+    assert [made[key].body.count(b"<item>") for key in ("all.rss", "sections/sport.rss")] == [1, 1]
+
+
+def test_file_that_another_process_loads_during_a_look_is_not_gone(
+    newsroom: Newsroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newsroom.write("a.md")
+    newsroom.run()
+    walk = content.walk
+
+    def slow(root: Path, under: str = "") -> Iterator[FoundFile]:
+        listed = list(walk(root, under))
+        if not under:  # its folder was listed; now another one is quicker
+            newsroom.write("z.md")
+            other = Refresher(newsroom.store, root, LoadRules(), newsroom.rules, clock=newsroom.clock)
+            other.scan_changed([root / "z.md"])
+        yield from listed
+
+    monkeypatch.setattr(content, "walk", slow)
+    assert newsroom.run()["all.rss"].body.count(b"<item>") == 2
+
+
+def test_feed_that_cannot_be_rendered_ahead_harms_no_other(
+    newsroom: Newsroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newsroom.write("world/a.md")
+    newsroom.run()
+    publisher, asked = newsroom.restarted()._publisher, []
+
+    def broken(_connection: object, key: str, _now: object) -> None:
+        asked.append(key)
+        raise ValueError(key)
+
+    monkeypatch.setattr(publisher, "_feed", broken)
+    publisher.warm()
+    assert asked == ["all", "sections/world"]
 
 
 def test_feeds_are_rendered_ahead_after_a_restart_and_nothing_changes(newsroom: Newsroom) -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, delete, inspect, select, text
+from sqlalchemy import Connection, inspect, text
 
 from feedsvc import selection
 from feedsvc.errors import StoreError
@@ -13,7 +13,7 @@ from feedsvc.model import Article, Change, Rejected
 from feedsvc.store import articles, dirty, representations, sources
 from feedsvc.store.articles import Application, ArticleCache
 from feedsvc.store.representations import Unpublished
-from feedsvc.store.schema import MIGRATIONS, TABLES, Store, memberships, read_meta, write_meta
+from feedsvc.store.schema import MIGRATIONS, TABLES, Store, read_meta, write_meta
 from feedsvc.store.sources import Source
 from tests.stories import NOON, article
 
@@ -235,23 +235,6 @@ def test_window_is_an_index_range_scan(tmp_path: object) -> None:
         assert not any("SCAN" in row[3] or "TEMP B-TREE" in row[3] for row in plan)
         assert int(read_meta(connection, "schema") or 0) == len(MIGRATIONS)
     store.close()
-
-
-def test_store_that_is_filled_has_the_memberships_of_one_that_is_written_to(store: Store) -> None:
-    stories = [
-        article("talks", section="World/Europe", tags=["Ferries", "Señales"]),
-        article("draft", status="draft", tags=["Ferries"]),
-        article("kept", embargo=NOON + timedelta(hours=3), authors=["Jane Doe"]),
-    ]
-    with store.write() as tx:
-        put(tx, *(Change(None, story) for story in stories))
-        wanted = set(map(tuple, tx.execute(select(memberships))))
-        tx.execute(delete(memberships))
-        dirty.release(tx, dirty.marked(tx))
-        articles.place_all(tx, NOON)
-        articles.place_all(tx, NOON)
-        assert set(map(tuple, tx.execute(select(memberships)))) == wanted
-        assert dirty.marked(tx) == sorted({key for key, _, _ in wanted})
 
 
 def test_articles_kept_in_memory_are_those_of_the_store(store: Store) -> None:

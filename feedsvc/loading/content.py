@@ -278,14 +278,24 @@ _HOW: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
 def _opened(base: str, real: str) -> int:
     try:
-        return os.open(real, _HOW)
+        file = os.open(real, _HOW)
     except OSError as error:
         if error.errno != errno.ELOOP:
             raise
-    target = os.path.realpath(real)
-    if not _within(base, target):
+        file = os.open(os.path.realpath(real), _HOW)
+    # Asked of what is open: a folder on the way may have become a link since it was looked up.
+    if not _within(base, _place_of(file, real)):
+        os.close(file)
         raise FrontMatterError(1, _OUTSIDE, "link-outside")
-    return os.open(target, _HOW)
+    return file
+
+
+def _place_of(file: int, name: str) -> str:
+    """Where an open file is; where the system doesn't tell, where its name leads now."""
+    try:
+        return os.readlink(f"/proc/self/fd/{file}")
+    except OSError:
+        return os.path.realpath(name)
 
 
 def _bytes_of(file: int, limit: int) -> tuple[bytes, int]:

@@ -67,7 +67,7 @@ def plain_yaml(source: str) -> dict[str, object] | None:
     made: dict[str, object] = {}
     for line in source.split("\n"):
         found = _PLAIN_LINE.fullmatch(line)
-        if found is None or found[1] in made or ": " in found[2] or " #" in found[2]:
+        if found is None or found[1] in made or found[1] in _NULLS or ": " in found[2] or " #" in found[2]:
             if line:
                 return None
             continue
@@ -80,7 +80,8 @@ def plain_yaml(source: str) -> dict[str, object] | None:
             items = _PLAIN_LIST.fullmatch(text)
             if items is None:
                 return None
-            made[key] = [None if item in _NULLS else item for item in map(str.strip, text[1:-1].split(","))]
+            parts = [part.strip(" ") for part in text[1:-1].split(",")]
+            made[key] = [None if part in _NULLS else part for part in parts]
     return made
 
 

@@ -19,7 +19,7 @@ from feedsvc.model import Quarantined
 from feedsvc.refresh.intake import Intake, LoadReport
 from feedsvc.refresh.publishing import Publisher
 from feedsvc.selection import Rules
-from feedsvc.store import articles, dirty, representations, sources
+from feedsvc.store import dirty, representations, sources
 from feedsvc.store.schema import Store, read_meta, write_meta
 
 log = structlog.get_logger(__name__)
@@ -73,8 +73,6 @@ class Refresher:
             if read_meta(tx, "loaded_by") != loading:
                 sources.reread_all(tx)
                 write_meta(tx, "loaded_by", loading)
-            if representations.is_empty(tx):
-                articles.place_all(tx, self._clock())  # a first load that was cut off left that undone
             if read_meta(tx, "memberships_by") != memberships:
                 self._intake.apply_again(tx)
                 write_meta(tx, "memberships_by", memberships)

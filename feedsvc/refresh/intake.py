@@ -89,7 +89,7 @@ class Intake:
 
     @property
     def is_filling(self) -> bool:
-        """Whether the first load of a store is under way: its stories are not in their feeds yet."""
+        """Whether the first load of a store is under way: then its feeds are made once, at the end."""
         return self._filling
 
     def apply_again(self, tx: Connection) -> None:
@@ -113,9 +113,6 @@ class Intake:
             self._filling = representations.is_empty(connection)
         try:
             self._bring_in(self._look(), report, on_read)
-            if self._filling:
-                with self._store.write() as tx:
-                    articles.place_all(tx, self._clock())
         finally:
             self._filling = False
         _tell_of(report)
@@ -247,7 +244,7 @@ class Intake:
         ]
         tombstones.exhume(tx, [one.placed.id for _, one in found if one.placed.status != "withdrawn"])
         changes += self._replacements(tx, others)
-        articles.apply(tx, changes, self._clock(), placing=not self._filling)
+        articles.apply(tx, changes, self._clock())
         return len(changes)
 
     def _replacements(self, tx: Connection, found: Sequence[tuple[FoundFile, Article]]) -> list[Application]:
@@ -278,7 +275,12 @@ class Intake:
 
     def _remove(self, paths: Sequence[str], report: LoadReport) -> None:
         for start in range(0, len(paths), FILES_A_BATCH):
-            some = paths[start : start + FILES_A_BATCH]
+            # Another process may have loaded a file after this one listed its folder: that isn't gone.
+            some = [
+                path
+                for path in paths[start : start + FILES_A_BATCH]
+                if next(content.walk(self._root, path), None) is None
+            ]
             with self._store.write() as tx:
                 owned = [source.article_id for source in sources.at(tx, some).values() if source.article_id]
                 sources.forget(tx, some)

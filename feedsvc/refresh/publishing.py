@@ -115,11 +115,19 @@ class Publisher:
             if self._stopped.is_set() or self._fragments.is_full:
                 return
             if key not in self._rendered:
-                with self._store.read() as connection:
-                    feed = self._feed(connection, key, self._clock())
-                render(feed, self._fragments)
-                self._rendered.add(key)
+                self._render_ahead(key)
                 self._stopped.wait(_BREATH)
+
+    def _render_ahead(self, key: str) -> None:
+        try:
+            with self._store.read() as connection:
+                feed = self._feed(connection, key, self._clock())
+            render(feed, self._fragments)
+        except SQLAlchemyError:
+            raise  # the store is gone: so it is for every other feed
+        except Exception:  # one that can't be built harms no other; publishing it will say so again
+            log.exception("feed_not_built", key=key)
+        self._rendered.add(key)
 
     def _representations(self, tx: Connection, key: str, now: datetime) -> list[Unpublished]:
         feed = self._feed(tx, key, now)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, or_, select, text, tuple_
+from sqlalchemy import Connection, bindparam, delete, func, or_, select, tuple_
 
 from feedsvc.lru import ByteLRU
 from feedsvc.model import ARTICLE, Article, Placed, from_micros, to_micros
@@ -31,37 +31,17 @@ class Application:
     dirty: Collection[str]
 
 
-def apply(tx: Connection, changes: Sequence[Application], now: datetime, *, placing: bool = True) -> None:
-    """Write articles and memberships, and mark every feed touched, in the caller's one transaction.
-
-    Without `placing`, memberships are left to `place_all`: a store that is filled takes them in order.
-    """
+def apply(tx: Connection, changes: Sequence[Application], now: datetime) -> None:
+    """Write articles and memberships, and mark every feed touched, in the caller's one transaction."""
     new = [change.new for change in changes if change.new]
-    if placing:
-        before = _memberships(_places(tx, [change.article_id for change in changes]))
-        after = _memberships({one.id: one.positions for one in new})
-        _forget_memberships(tx, before - after)
-        upsert_tuples(tx, memberships, sorted(after - before))
+    before = _memberships(_places(tx, [change.article_id for change in changes]))
+    after = _memberships({one.id: one.positions for one in new})
+    _forget_memberships(tx, before - after)
+    upsert_tuples(tx, memberships, sorted(after - before))
     upsert_tuples(tx, articles, list(map(_row, new)))
     if removed := [change.article_id for change in changes if change.new is None]:
         tx.execute(delete(articles).where(among(tx, articles.c.id, removed)))
     mark(tx, {key for change in changes for key in change.dirty}, now)
-
-
-def place_all(tx: Connection, now: datetime) -> None:
-    """Make the memberships of every article there is from what is noted with it, and mark their feeds."""
-    sqlite = (
-        "SELECT json_extract(place.value, '$[0]'), json_extract(place.value, '$[1]'), articles.id"
-        " FROM articles, json_each(places) AS place"
-    )
-    postgresql = (
-        "SELECT place ->> 0, CAST(place ->> 1 AS BIGINT), articles.id"
-        " FROM articles, jsonb_array_elements(CAST(places AS JSONB)) AS place"
-    )
-    every = sqlite if tx.dialect.name == "sqlite" else postgresql
-    # In order, so that the index grows at its end only.
-    tx.execute(text(f"INSERT INTO memberships {every} ORDER BY 1, 2, 3 ON CONFLICT DO NOTHING"))
-    mark(tx, tx.execute(select(memberships.c.feed_key).distinct()).scalars(), now)
 
 
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))

@@ -177,8 +177,7 @@ class Store:
             self._engine = create_engine(self._file_url(url), **_engine_options(url))
             if self._file:
                 event.listen(self._engine, "connect", _prepare_sqlite)
-                if create:
-                    event.listen(self._engine, "connect", _prepare_sqlite_for_loads)
+                event.listen(self._engine, "connect", _cache_for_loads if create else _cache_for_reading)
                 event.listen(self._engine, "begin", _begin_sqlite)
             self.reopen()
         except (OSError, SQLAlchemyError) as error:
@@ -304,11 +303,15 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
 
 
-def _prepare_sqlite_for_loads(connection: Any, _record: object) -> None:
-    # What a large load touches over and over goes to the file once: 32 MB of log, 32 MB of cache at most. Not
-    # for who only reads: each connection has a cache of its own.
+def _cache_for_loads(connection: Any, _record: object) -> None:
+    # What a large load touches over and over goes to the file once: 32 MB of log, 32 MB of cache at most.
     connection.execute("PRAGMA wal_autocheckpoint = 8000")
     connection.execute("PRAGMA cache_size = -32000")
+
+
+def _cache_for_reading(connection: Any, _record: object) -> None:
+    # Half a megabyte: each connection has a cache of its own, and a feed is read once until it changes.
+    connection.execute("PRAGMA cache_size = -500")
 
 
 def _begin_sqlite(connection: Connection) -> None:
