@@ -9,7 +9,8 @@ from feedsvc import reading
 from feedsvc.loading import content
 from feedsvc.loading.content import FoundFile, LoadRules
 from feedsvc.model import CustomFeed
-from feedsvc.reading import Outcome, ReadRules, Ready
+from feedsvc.processes import Process
+from feedsvc.reading import Made, Outcome, ReadRules, Ready
 from tests.stories import write_story
 
 MANY = 2 * reading.FILES_A_BATCH + 300
@@ -41,7 +42,7 @@ def one_by_one(rules: ReadRules, found: Sequence[FoundFile]) -> list[Outcome]:
 
 @pytest.fixture(autouse=True)
 def _two_processors(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "_processors", lambda: 2)
+    monkeypatch.setattr(reading, "processors", lambda: 2)
 
 
 def test_many_files_come_to_the_same_as_one_by_one(rules: ReadRules) -> None:
@@ -66,7 +67,7 @@ def test_files_that_went_meanwhile_are_left_out(rules: ReadRules) -> None:
 
 
 def test_reader_that_dies_loses_no_file(rules: ReadRules, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Mortal(reading._Process):
+    class Mortal(Process[Sequence[str], Made]):
         asked = 0
 
         def ask(self, paths: Sequence[str]) -> None:
@@ -76,7 +77,7 @@ def test_reader_that_dies_loses_no_file(rules: ReadRules, monkeypatch: pytest.Mo
                 self._process.wait()
             super().ask(paths)
 
-    monkeypatch.setattr(reading, "_Process", Mortal)
+    monkeypatch.setattr(reading, "Process", Mortal)
     found = files(rules)
     assert [file.path for file, _ in spread(rules, found)] == [file.path for file in found]
     assert Mortal.asked >= 3
@@ -85,12 +86,12 @@ def test_reader_that_dies_loses_no_file(rules: ReadRules, monkeypatch: pytest.Mo
 def test_readers_end_when_nobody_wants_more(rules: ReadRules, monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[int | None] = []
 
-    class Watched(reading._Process):
+    class Watched(Process[Sequence[str], Made]):
         def end(self) -> None:
             super().end()
             ended.append(self._process.poll())
 
-    monkeypatch.setattr(reading, "_Process", Watched)
+    monkeypatch.setattr(reading, "Process", Watched)
     batches = reading.outcomes(rules, files(rules))
     next(batches)
     batches.close()  # type: ignore[attr-defined]
@@ -99,7 +100,7 @@ def test_readers_end_when_nobody_wants_more(rules: ReadRules, monkeypatch: pytes
 
 
 def test_reader_ends_with_its_pipe(rules: ReadRules) -> None:
-    reader = reading._Process(rules)
+    reader = Process[Sequence[str], Made]("feedsvc.reading:read", rules)
     reader.ask([files(rules)[0].path])
     assert isinstance(reader.answer()[0], Ready)
     reader._to.close()

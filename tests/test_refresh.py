@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import delete
 
 from feedsvc.loading import content
 from feedsvc.loading.content import FoundFile, LoadRules
 from feedsvc.model import CustomFeed, FeedSettings, Representation
-from feedsvc.refresh import Refresher
+from feedsvc.processes import Process
+from feedsvc.refresh import Refresher, ahead
 from feedsvc.selection import Rules
-from feedsvc.store import dirty, representations, sources
+from feedsvc.store import dirty, representations, schema, sources
 from feedsvc.store.schema import Store
 from tests.conftest import Clock
 from tests.stories import NOON, write_story
@@ -475,6 +477,34 @@ def test_story_edited_after_a_first_load_was_cut_off_is_in_no_feed_it_left(newsr
     made = newsroom.run()
     assert "sections/world.rss" not in made
     assert [made[key].body.count(b"<item>") for key in ("all.rss", "sections/sport.rss")] == [1, 1]
+
+
+@pytest.mark.parametrize("dies", [False, True])
+def test_many_feeds_made_by_two_processes_are_those_of_one(
+    newsroom: Newsroom, monkeypatch: pytest.MonkeyPatch, dies: bool
+) -> None:
+    for number in range(60):
+        newsroom.write(f"world/{number:02}.md", tags=f"[Tag {number}, Tag {number + 60}]")
+    monkeypatch.setattr(ahead, "processors", lambda: 1)
+    alone = newsroom.run()
+    asked: list[int] = []
+
+    class Watched(Process[ahead.Wanted, object]):
+        def ask(self, wanted: ahead.Wanted) -> None:
+            asked.append(len(wanted))
+            if dies:
+                self._process.kill()
+                self._process.wait()
+            super().ask(wanted)
+
+    monkeypatch.setattr(ahead, "processors", lambda: 2)
+    monkeypatch.setattr(ahead, "Process", Watched)
+    with newsroom.store.write() as tx:
+        tx.execute(delete(schema.representations))
+        dirty.mark(tx, {key.rpartition(".")[0] for key in alone}, newsroom.clock())
+    newsroom.restarted()
+    assert newsroom.run() == alone
+    assert asked[0] >= 25
 
 
 def test_file_that_another_process_loads_during_a_look_is_not_gone(

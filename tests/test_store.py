@@ -18,7 +18,7 @@ from feedsvc.store.sources import Source
 from tests.stories import NOON, article
 
 
-def put(tx: Connection, *changes: Change) -> None:
+def put(tx: Connection, *changes: Change, filling: bool = False) -> None:
     """Apply changes as the refresher would."""
     applications = []
     for change in changes:
@@ -26,7 +26,7 @@ def put(tx: Connection, *changes: Change) -> None:
         assert story is not None
         new = selection.placed(change.new) if change.new else None
         applications.append(Application(story.id, new, selection.affected(change)))
-    articles.apply(tx, applications, NOON)
+    articles.apply(tx, applications, NOON, filling=filling)
 
 
 def unpublished(key: str = "all", body: bytes = b"one", **fields: object) -> Unpublished:
@@ -69,6 +69,34 @@ def test_moved_story_leaves_its_old_feeds_and_touches_both(store: Store) -> None
         assert set(dirty.claim(tx, 99)) == {"all", "sections/world", "sections/sport", "tags/x"}
         assert list(articles.window(tx, "sections/world")) == []
         assert list(articles.window(tx, "sections/sport")) == [after]
+
+
+def test_store_that_is_filled_comes_to_the_same_as_one_that_grew(store: Store) -> None:
+    first, moved, gone = (article(name, section="world", tags=["Сирия"]) for name in ("a", "b", "c"))
+    elsewhere = article("b", section="sport", published=NOON - timedelta(hours=1))
+    with store.write() as tx:
+        put(tx, Change(None, first), Change(None, moved), filling=True)
+    with store.write() as tx:
+        put(tx, Change(None, gone), filling=True)
+    with store.write() as tx:  # another process, which fills nothing
+        put(tx, Change(moved, elsewhere), Change(gone, None))
+    with store.write() as tx:
+        articles.place_all(tx)
+        found = {key: list(articles.window(tx, key)) for key in ("all", "sections/world", "sections/sport")}
+        assert found == {
+            "all": [first, elsewhere],
+            "sections/world": [first],
+            "sections/sport": [elsewhere],
+        }
+        put(tx, Change(None, moved))  # what is owed no more is written at once
+        assert moved in articles.window(tx, "sections/world")
+
+
+def test_memberships_are_owed_by_none_but_a_store_that_was_empty(store: Store) -> None:
+    with store.write() as tx:
+        put(tx, Change(None, article("a")))
+        put(tx, Change(None, article("b")), filling=True)
+        assert [story.id for story in articles.window(tx, "all")] == ["a", "b"]
 
 
 def test_removed_story_leaves_nothing(store: Store) -> None:

@@ -113,6 +113,8 @@ class Intake:
             self._filling = representations.is_empty(connection)
         try:
             self._bring_in(self._look(), report, on_read)
+            with self._store.write() as tx:
+                articles.place_all(tx)
         finally:
             self._filling = False
         _tell_of(report)
@@ -244,7 +246,7 @@ class Intake:
         ]
         tombstones.exhume(tx, [one.placed.id for _, one in found if one.placed.status != "withdrawn"])
         changes += self._replacements(tx, others)
-        articles.apply(tx, changes, self._clock())
+        articles.apply(tx, changes, self._clock(), filling=self._filling)
         return len(changes)
 
     def _replacements(self, tx: Connection, found: Sequence[tuple[FoundFile, Article]]) -> list[Application]:

@@ -5,8 +5,10 @@ Knows nothing of files. A claim is released in one transaction with its work: a 
 
 import hashlib
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
+from typing import NamedTuple
 
 import structlog
 from sqlalchemy import Connection
@@ -14,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from feedsvc import selection
 from feedsvc.model import Article, Feed, Rejected
+from feedsvc.refresh.ahead import Ahead
 from feedsvc.render import render
 from feedsvc.render.fragments import FragmentCache
 from feedsvc.selection import PUBLIC, Rules
@@ -27,6 +30,13 @@ log = structlog.get_logger(__name__)
 _FEEDS_A_BATCH = 50
 _BYTES_A_BATCH = 32_000_000
 _BREATH = 0.01  # seconds between two feeds that are rendered ahead: whoever has work to do comes first
+
+
+class _Batch(NamedTuple):
+    """Some feeds that were made: how many, and what of them was another than before."""
+
+    feeds: int
+    published: list[Unpublished]
 
 
 class Publisher:
@@ -48,6 +58,7 @@ class Publisher:
         self._rules = rules
         self._clock = clock
         self._stopped = stopped
+        self._cache_bytes = cache_bytes
         # As what they take of a store's stories is about three to one.
         self._fragments = FragmentCache(cache_bytes * 3 // 4)
         self._articles = ArticleCache(cache_bytes // 4)
@@ -74,35 +85,63 @@ class Publisher:
 
         `on_published` is told how many feeds were made so far.
         """
-        changed, feeds, failed = 0, 0, set[str]()
-        while not self._stopped.is_set():
-            with self._store.write() as tx:
-                keys = dirty.claim(tx, _FEEDS_A_BATCH, failed)
-                if not keys:
+        changed, made, failed = 0, 0, set[str]()
+        with self._ahead() as ahead:
+            while not self._stopped.is_set():
+                batch = self._publish_batch(failed, ahead)
+                if batch is None:
                     break
-                now = self._clock()
-                candidates: list[Unpublished] = []
-                built: list[str] = []
-                for key in keys:
-                    if sum(len(one.body) for one in candidates) > _BYTES_A_BATCH:
-                        break  # the rest stays dirty, and is claimed again
-                    try:
-                        candidates += self._representations(tx, key, now)
-                        built.append(key)
-                    except SQLAlchemyError:
-                        raise  # the whole batch stays dirty, and is tried again
-                    except Exception:  # a feed that can't be built stays dirty; the others go out
-                        log.exception("feed_not_built", key=key)
-                        failed.add(key)
-                published = representations.publish(tx, candidates, now)
-                dirty.release(tx, built)
-            changed += len(published)
-            feeds += len(built)
-            if on_published:
-                on_published(feeds)
-            for one in published:
-                log.debug("feed_published", key=one.key, format=one.format, bytes=len(one.body))
+                changed += len(batch.published)
+                made += batch.feeds
+                if on_published:
+                    on_published(made)
+                for one in batch.published:
+                    log.debug("feed_published", key=one.key, format=one.format, bytes=len(one.body))
         return changed
+
+    def _ahead(self) -> Ahead:
+        with self._store.read() as connection:
+            waiting, _ = dirty.backlog(connection)
+        return Ahead(waiting, self._cache_bytes)
+
+    def _publish_batch(self, failed: set[str], ahead: Ahead) -> _Batch | None:
+        """Publish some dirty feeds but those that `failed`, to which it adds; None if there are none."""
+        with self._store.write() as tx:
+            articles.place_all(tx)  # a first load that was cut off owes them
+            keys = dirty.claim(tx, _FEEDS_A_BATCH, failed)
+            if not keys:
+                return None
+            now = self._clock()
+            feeds = self._feeds(tx, keys, now, failed)
+            ahead.render(feeds.values(), self._fragments)
+            candidates: list[Unpublished] = []
+            built: list[str] = []
+            for key, feed in feeds.items():
+                if sum(len(one.body) for one in candidates) > _BYTES_A_BATCH:
+                    break  # the rest stays dirty, and is claimed again
+                with self._harming_only_itself(key, failed):
+                    candidates += self._representations(tx, feed)
+                    built.append(key)
+            published = representations.publish(tx, candidates, now)
+            dirty.release(tx, built)
+        return _Batch(len(built), published)
+
+    def _feeds(self, tx: Connection, keys: Sequence[str], now: datetime, failed: set[str]) -> dict[str, Feed]:
+        feeds: dict[str, Feed] = {}
+        for key in keys:
+            with self._harming_only_itself(key, failed):
+                feeds[key] = self._feed(tx, key, now)
+        return feeds
+
+    @contextmanager
+    def _harming_only_itself(self, key: str, failed: set[str]) -> Iterator[None]:
+        try:
+            yield
+        except SQLAlchemyError:
+            raise  # the whole batch stays dirty, and is tried again
+        except Exception:  # a feed that can't be built stays dirty; the others go out
+            log.exception("feed_not_built", key=key)
+            failed.add(key)
 
     def warm(self) -> None:
         """Render what published feeds show, as far as there is room for it, and keep it.
@@ -129,8 +168,8 @@ class Publisher:
             log.exception("feed_not_built", key=key)
         self._rendered.add(key)
 
-    def _representations(self, tx: Connection, key: str, now: datetime) -> list[Unpublished]:
-        feed = self._feed(tx, key, now)
+    def _representations(self, tx: Connection, feed: Feed) -> list[Unpublished]:
+        key = feed.key
         if not (feed.articles or self._is_always_published(key) or representations.published_keys(tx, [key])):
             # A feed is not named before a story of it may be seen; once it was, it stays, empty and valid.
             return []

@@ -3,7 +3,9 @@
 Knows nothing of the store or of HTTP. Equal feeds give equal bytes, whatever was rendered before.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import NamedTuple, Protocol
 
 import structlog
@@ -36,6 +38,41 @@ class Rendered(NamedTuple):
     failed: tuple[tuple[Article, str], ...]
 
 
+def missing(feeds: Iterable[Feed], cache: FragmentCache) -> list[tuple[Feed, Article]]:
+    """The articles, each once, of which a format's fragment is not in the cache, with a feed they are in.
+
+    The feeds are without their articles: what else a fragment depends on.
+    """
+    found: dict[tuple[str, str, str], tuple[Feed, Article]] = {}
+    for feed in feeds:
+        dialect = dialect_of(feed)
+        alone = replace(feed, articles=(), tombstones=())
+        for fmt in feed.formats:
+            for article, known in zip(feed.articles, cache.get_all(feed.articles, fmt, dialect), strict=True):
+                if known is None:
+                    found.setdefault((article.id, article.digest, dialect), (alone, article))
+    return list(found.values())
+
+
+def fragments(_rules: None, wanted: Sequence[tuple[Feed, Article]]) -> list[dict[Format, bytes]]:
+    """The fragments of each article in every format of the feed beside it; one that fails is left out."""
+    return [_fragments(feed, article) for feed, article in wanted]
+
+
+def _fragments(feed: Feed, article: Article) -> dict[Format, bytes]:
+    made: dict[Format, bytes] = {}
+    with suppress(Exception):  # `render` tries it again, and tells of it
+        told = story(feed.site, article)
+        for fmt in feed.formats:
+            made[fmt] = _RENDERERS[fmt].fragment(feed, told)
+    return made
+
+
+def dialect_of(feed: Feed) -> str:
+    """What a story's fragment depends on beside the story and the site."""
+    return f"{feed.content}/{feed.profile.name}"
+
+
 def render(feed: Feed, cache: FragmentCache) -> dict[Format, Rendered]:
     """Render a feed in each of its formats.
 
@@ -53,7 +90,7 @@ def render(feed: Feed, cache: FragmentCache) -> dict[Format, Rendered]:
 
 def _rendered(feed: Feed, fmt: Format, cache: FragmentCache, tell: Callable[[Article], Story]) -> Rendered:
     renderer = _RENDERERS[fmt]
-    dialect = f"{feed.content}/{feed.profile.name}"
+    dialect = dialect_of(feed)
     fragments: list[bytes] = []
     failed: list[tuple[Article, str]] = []
     for article, known in zip(feed.articles, cache.get_all(feed.articles, fmt, dialect), strict=True):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, or_, select, tuple_
+from sqlalchemy import Connection, bindparam, delete, func, or_, select, text, tuple_
 
 from feedsvc.lru import ByteLRU
 from feedsvc.model import ARTICLE, Article, Placed, from_micros, to_micros
@@ -18,8 +18,12 @@ from feedsvc.store.schema import (
     among,
     articles,
     memberships,
+    read_meta,
     upsert_tuples,
+    write_meta,
 )
+
+_UNPLACED = "unplaced"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +35,50 @@ class Application:
     dirty: Collection[str]
 
 
-def apply(tx: Connection, changes: Sequence[Application], now: datetime) -> None:
-    """Write articles and memberships, and mark every feed touched, in the caller's one transaction."""
+def apply(tx: Connection, changes: Sequence[Application], now: datetime, *, filling: bool = False) -> None:
+    """Write articles and memberships, and mark every feed touched, in the caller's one transaction.
+
+    With `filling`, a store that was empty owes the memberships: `place_all` makes them, in order, which
+    takes a fraction of the time.
+    """
     new = [change.new for change in changes if change.new]
-    before = _memberships(_places(tx, [change.article_id for change in changes]))
-    after = _memberships({one.id: one.positions for one in new})
-    _forget_memberships(tx, before - after)
-    upsert_tuples(tx, memberships, sorted(after - before))
+    if not (filling and _may_owe(tx)):
+        before = _memberships(_places(tx, [change.article_id for change in changes]))
+        after = _memberships({one.id: one.positions for one in new})
+        _forget_memberships(tx, before - after)
+        upsert_tuples(tx, memberships, sorted(after - before))
     upsert_tuples(tx, articles, list(map(_row, new)))
     if removed := [change.article_id for change in changes if change.new is None]:
         tx.execute(delete(articles).where(among(tx, articles.c.id, removed)))
     mark(tx, {key for change in changes for key in change.dirty}, now)
+
+
+def _may_owe(tx: Connection) -> bool:
+    """Whether memberships may be left to `place_all`; if so, that they are owed is noted with them."""
+    may = read_meta(tx, _UNPLACED) == "1" or tx.execute(select(articles.c.id).limit(1)).first() is None
+    if may:
+        # Written each time: whoever pays what is owed waits for this transaction, or this note outlives it.
+        write_meta(tx, _UNPLACED, "1")
+    return may
+
+
+def place_all(tx: Connection) -> None:
+    """Make the memberships that are owed, of every article, from what is noted with it."""
+    if read_meta(tx, _UNPLACED) != "1":
+        return
+    write_meta(tx, _UNPLACED, "0")
+    sqlite = (
+        "SELECT json_extract(place.value, '$[0]'), json_extract(place.value, '$[1]'), articles.id"
+        " FROM articles, json_each(places) AS place"
+    )
+    postgresql = (
+        "SELECT place ->> 0, CAST(place ->> 1 AS BIGINT), articles.id"
+        " FROM articles, jsonb_array_elements(CAST(places AS JSONB)) AS place"
+    )
+    every = sqlite if tx.dialect.name == "sqlite" else postgresql
+    tx.execute(delete(memberships))
+    # In order, so that the index grows at its end only.
+    tx.execute(text(f"INSERT INTO memberships {every} ORDER BY 1, 2, 3"))
 
 
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))

@@ -300,12 +300,15 @@ def _engine_options(url: str) -> dict[str, Any]:
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # the driver would begin transactions late; `_begin_sqlite` does it
+    connection.execute(
+        "PRAGMA page_size = 8192"
+    )  # of a new file: two stories in one, and no half of it empty
     connection.execute("PRAGMA journal_mode = WAL")
 
 
 def _cache_for_loads(connection: Any, _record: object) -> None:
     # What a large load touches over and over goes to the file once: 32 MB of log, 32 MB of cache at most.
-    connection.execute("PRAGMA wal_autocheckpoint = 8000")
+    connection.execute("PRAGMA wal_autocheckpoint = 4000")
     connection.execute("PRAGMA cache_size = -32000")
 
 
