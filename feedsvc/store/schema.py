@@ -302,7 +302,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # the driver would begin transactions late; `_begin_sqlite` does it
     connection.execute(
         "PRAGMA page_size = 8192"
-    )  # of a new file: two stories in one, and no half of it empty
+    )  # of a new file: stories fill it better
     connection.execute("PRAGMA journal_mode = WAL")
 
 
