@@ -15,6 +15,8 @@ from typing import Generic, TypeVar
 
 from feedsvc import logs
 
+_PIPE_BYTES = 1_048_576  # a batch goes through in two or three pieces, each of which wakes the other end
+
 Asked = TypeVar("Asked")
 Made = TypeVar("Made")
 
@@ -42,7 +44,14 @@ class Process(Generic[Asked, Made]):
         program = f"import sys; sys.path[:] = {sys.path!r}; from feedsvc.processes import serve; serve()"
         # A group of its own: Ctrl-C is for the parent, which ends those it started.
         try:
-            self._process = Popen([sys.executable, "-c", program], stdin=PIPE, stdout=PIPE, process_group=0)
+            self._process = Popen(
+                [sys.executable, "-c", program],
+                stdin=PIPE,
+                stdout=PIPE,
+                process_group=0,
+                bufsize=_PIPE_BYTES,
+                pipesize=_PIPE_BYTES,
+            )
         except OSError as error:  # no memory for another, or no more processes
             raise ProcessLostError from error
         assert self._process.stdin

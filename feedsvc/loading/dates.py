@@ -44,8 +44,15 @@ def instant(value: object, zone: ZoneInfo) -> datetime | None:
 
     `value` is text, or what TOML made of it. `zone` holds for a date that names none; a day is its midnight.
     """
-    if isinstance(value, str):
-        value = _written(value.strip())
+    return _instant(value, zone) if isinstance(value, str) else _aware(value, zone)
+
+
+@lru_cache(maxsize=1_024)  # a story's date is asked for by several fields
+def _instant(text: str, zone: ZoneInfo) -> datetime | None:
+    return _aware(_written(text.strip()), zone)
+
+
+def _aware(value: object, zone: ZoneInfo) -> datetime | None:
     if isinstance(value, datetime):
         moment = value
     elif isinstance(value, date):
@@ -60,7 +67,6 @@ def instant(value: object, zone: ZoneInfo) -> datetime | None:
         return None
 
 
-@lru_cache(maxsize=1_024)  # a story's date is asked for by several fields
 def _written(text: str) -> datetime | None:
     try:
         if found := _ISO.fullmatch(text):

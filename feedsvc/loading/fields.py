@@ -7,6 +7,7 @@ and ignored: it would move a story's id when its headline changes, and an id mus
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -252,10 +253,15 @@ def _section(found: FrontMatter, place: _Place) -> tuple[str, tuple[str, ...]]:
         return section_path(label(written))
     if categories := _categories(found):
         return section_path(categories[0])
+    return _section_of(place.folders)
+
+
+@lru_cache(maxsize=4_096)
+def _section_of(folders: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     # Jekyll's _posts and _drafts hold stories, but are no section.
-    folders = [folder for folder in place.folders if slug(folder) and not folder.startswith("_")]
-    readable = (without_illegal(humanized(folder)) or slug(folder) for folder in folders)
-    return "/".join(slug(folder) for folder in folders), tuple(readable)
+    kept = [folder for folder in folders if slug(folder) and not folder.startswith("_")]
+    readable = (without_illegal(humanized(folder)) or slug(folder) for folder in kept)
+    return "/".join(slug(folder) for folder in kept), tuple(readable)
 
 
 def _categories(found: FrontMatter) -> list[str]:
@@ -267,11 +273,16 @@ def _tags(found: FrontMatter, section: str) -> tuple[Term, ...]:
     written = found.first("tags", "tag", "keywords")
     terms: dict[str, Term] = {}
     for name in labels(written) if written else []:
-        terms.setdefault(name.casefold(), Term(name, slug(name)))
+        terms.setdefault(name.casefold(), _term(name))
     for name in _categories(found):
         if slug(name) != section.rpartition("/")[2] and section_path(name)[0] != section:
             terms.setdefault(name.casefold(), Term(name, slug(name)))
     return tuple(terms.values())
+
+
+@lru_cache(maxsize=16_384)
+def _term(name: str) -> Term:
+    return Term(name, slug(name))
 
 
 def _url(found: FrontMatter) -> str | None:

@@ -4,6 +4,7 @@ Pure: knows these keys' parts, and nothing of sections, feeds or files.
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from feedsvc.loading.values import Parts, Written, address, items, label, line, unescaped
@@ -23,6 +24,15 @@ def authors(written: Written | None) -> tuple[Author, ...]:
     """
     if written is None:
         return ()
+    return _byline(written) if isinstance(written.value, str) else _authors(written)
+
+
+@lru_cache(maxsize=4_096)  # few bylines stand above very many stories
+def _byline(written: Written) -> tuple[Author, ...]:
+    return _authors(written)
+
+
+def _authors(written: Written) -> tuple[Author, ...]:
     if isinstance(written.value, str):
         line(written)  # a byline is one line of bearable length, or it is told
         written = unescaped(written)

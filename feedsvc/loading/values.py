@@ -6,6 +6,7 @@ Pure: knows the shapes values come in (all text from YAML, typed from TOML and J
 import re
 from collections.abc import Iterator
 from datetime import date, datetime, time
+from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ _LONGEST_LINE: Final = 5_000
 _LONGEST_LABEL: Final = 300
 _TRUE: Final = frozenset({"true", "yes", "on", "y", "1"})
 _FALSE: Final = frozenset({"false", "no", "off", "n", "0"})
+_SIMPLE: Final = re.compile(r"[\w .,'’–-]{1,100}")
 _WHOLE: Final = re.compile(r"[0-9]{1,15}")
 _NOT_IN_URL: Final = re.compile(r'[\x00-\x20\x7f-\xa0<>"\\^`{|}]')
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
@@ -43,9 +45,12 @@ class Written(NamedTuple):
     def is_empty(self) -> bool:
         """Whether the key stands there with nothing behind it, as in a template nobody filled in."""
         value = self.value
-        return value is None or (isinstance(value, str) and not value.strip()) or value in ([], {})
+        if isinstance(value, str):
+            return not value or value.isspace()
+        return value is None or value in ([], {})
 
 
+@lru_cache(maxsize=1_024)  # few keys stand in very many stories
 def normalised(key: str) -> str:
     """A key without what authors write differently: `Last-Modified`, `last_modified` → `lastmodified`."""
     return key.lower().replace("_", "").replace("-", "").replace(" ", "")
@@ -146,7 +151,17 @@ def labels(written: Written) -> list[str]:
         apart = re.split(r"[;\n]" if ";" in whole_text else r"[,\n]", whole_text)
         written = written._replace(value=apart)
     found = items(written)
-    return [made for item in found if not item.is_empty and (made := label(item))]
+    return [made for item in found if not item.is_empty and (made := _simple(item.value) or label(item))]
+
+
+@lru_cache(maxsize=16_384)  # few labels stand in very many stories
+def _simple_label(value: str) -> str | None:
+    return " ".join(value.split()) if _SIMPLE.fullmatch(value) else None
+
+
+def _simple(value: object) -> str | None:
+    """A label with nothing in it to be resolved or refused, as nearly all are; None for any other value."""
+    return _simple_label(value) if isinstance(value, str) else None
 
 
 def items(written: Written) -> list[Written]:

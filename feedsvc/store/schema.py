@@ -300,9 +300,7 @@ def _engine_options(url: str) -> dict[str, Any]:
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # the driver would begin transactions late; `_begin_sqlite` does it
-    connection.execute(
-        "PRAGMA page_size = 8192"
-    )  # of a new file: stories fill it better
+    connection.execute("PRAGMA page_size = 8192")  # of a new file: stories fill it better
     connection.execute("PRAGMA journal_mode = WAL")
 
 
