@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feedsvc.characters import ILLEGAL
+from feedsvc.loading import fields
 from feedsvc.loading.content import LoadRules, parse
 from feedsvc.loading.dates import instant
 from feedsvc.loading.plain import escaped, plain
@@ -46,6 +47,32 @@ def toml(text: str) -> Article:
 
 def at(text: str) -> datetime:
     return datetime.fromisoformat(text)
+
+
+# The short way
+
+
+@given(
+    title=st.text(max_size=20),
+    body=st.sampled_from(["Text.", "", "# Heading\n\nText.", "   "]),
+    keys=st.dictionaries(
+        st.sampled_from(["section", "tags", "author", "authors", "summary", "date"]),
+        st.one_of(
+            st.text(max_size=12),
+            st.lists(st.text(max_size=8), max_size=3),
+            st.sampled_from(["2026-02-11", "World/Middle East", "Jane Doe, Al Roe <al@a.example>"]),
+        ),
+    ),
+    path=st.sampled_from(["a.md", "world/a.md", "2026-02-01-a.md", "_drafts/a.md", "_posts/index.md"]),
+)
+def test_story_of_common_keys_is_what_the_long_way_makes_of_it(
+    title: str, body: str, keys: dict[str, object], path: str
+) -> None:
+    written = json.dumps({"title": title, "body": body, "date": "2026-02-11", **keys})
+    with pytest.MonkeyPatch.context() as patched:
+        short = parse(path.replace(".md", ".json"), written.encode(), RULES)
+        patched.setattr(fields, "_COMMON", frozenset())
+        assert parse(path.replace(".md", ".json"), written.encode(), RULES) == short
 
 
 # Dates

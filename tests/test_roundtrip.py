@@ -47,6 +47,14 @@ def parsed(body: bytes) -> Any:
     return made
 
 
+def repaired(text: str) -> str:
+    """A text as feedparser gives it: what could be UTF-8 read as Latin-1, it takes for that."""
+    try:
+        return text.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return text
+
+
 def instant(parts: Any) -> datetime:
     return datetime.fromtimestamp(calendar.timegm(parts), UTC)
 
@@ -90,13 +98,13 @@ def test_feedparser_reads_back_the_words(fmt: str, feed: Feed) -> None:
             # An RSS description is HTML; and what looks like HTML in a title is taken for it by readers that
             # guess, feedparser among them, however it is written.
             summary = html.unescape(summary)
-            assert title in {one.title, html.unescape(one.title)}
+            assert title in {repaired(one.title), html.unescape(repaired(one.title))}
         else:
-            assert title == one.title or (title and not one.title)
+            assert title == repaired(one.title) or (title and not one.title)
         if expected := (one.summary if feed.content == "full" else all_there_is(one)).strip():
-            assert summary == expected  # where there is none, feedparser gives the content instead
+            assert summary in {repaired(expected), expected}  # where there is none, feedparser gives the content instead
         if feed.content == "full" and one.html:
-            assert entry.content[0].value == one.html.strip()
+            assert entry.content[0].value == repaired(one.html.strip())
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,25 @@ _STATUSES: Final[dict[str, Status]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What a file's path says of its story."""
+
+    id: str
+    folders: tuple[str, ...]
+    day: str
+
+
+def _place(path: str) -> _Place:
+    *folders, name = path.split("/")
+    stem = name.rpartition(".")[0]
+    if stem.lower() == "index" and folders:
+        stem = folders.pop()
+    made = "/".join(part for folder in [*folders, stem] if (part := slug(folder)))
+    dated = _DATED_NAME.match(stem)
+    return _Place(made, tuple(folders), dated[1] if dated else "")
+
+
 def article(found: FrontMatter, path: str, zone: ZoneInfo) -> Article:
     """The article of one story file, yet without its digest.
 
@@ -64,6 +83,36 @@ def article(found: FrontMatter, path: str, zone: ZoneInfo) -> Article:
     it cannot, FrontMatterError if something is missing.
     """
     place = _place(path)
+    if found.fields.keys() <= _COMMON and "_drafts" not in place.folders:
+        return _common_article(found, place, zone)
+    return _any_article(found, place, zone)
+
+
+_COMMON: Final = frozenset({"title", "date", "section", "tags", "author", "authors", "summary"})
+"""The keys that most stories have no other beside."""
+
+
+def _common_article(found: FrontMatter, place: _Place, zone: ZoneInfo) -> Article:
+    """What `_any_article` makes of a story with nothing but common keys, in less than half the time."""
+    title, body = _title_and_body(found)
+    published = _published(found, place, "published", zone)
+    section, section_labels = _section(found, place)
+    return Article(
+        id=_id(found, place),
+        title=title,
+        published=published,
+        updated=published,
+        section=section,
+        section_labels=section_labels,
+        tags=_tags(found, section),
+        authors=people.authors(found.first("authors", "author")),
+        summary=_text(found, "summary"),
+        body=body,
+        markup=found.markup,
+    )
+
+
+def _any_article(found: FrontMatter, place: _Place, zone: ZoneInfo) -> Article:
     status = _status(found, place)
     title, body = _title_and_body(found)
     published = _published(found, place, status, zone)
@@ -98,25 +147,6 @@ def article(found: FrontMatter, path: str, zone: ZoneInfo) -> Article:
         images=media.images(found.first(*_IMAGES)),
         enclosures=media.enclosures(found.first(*_ENCLOSURES)),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """What a file's path says of its story."""
-
-    id: str
-    folders: tuple[str, ...]
-    day: str
-
-
-def _place(path: str) -> _Place:
-    *folders, name = path.split("/")
-    stem = name.rpartition(".")[0]
-    if stem.lower() == "index" and folders:
-        stem = folders.pop()
-    made = "/".join(part for folder in [*folders, stem] if (part := slug(folder)))
-    dated = _DATED_NAME.match(stem)
-    return _Place(made, tuple(folders), dated[1] if dated else "")
 
 
 def _id(found: FrontMatter, place: _Place) -> str:
