@@ -18,7 +18,7 @@ from feedsvc.linting import Remark, lint_article, lint_links, lint_profile, lint
 from feedsvc.loading.content import LoadRules
 from feedsvc.model import Article, Feed, Format
 from feedsvc.refresh import Refresher
-from feedsvc.selection import PUBLIC, Rules
+from feedsvc.selection import Rules
 from feedsvc.store import articles, dirty, representations, sources
 from feedsvc.store.schema import Store
 from feedsvc.urls import feed_url
@@ -129,7 +129,7 @@ def _remarks(connection: Connection, rules: Rules) -> Iterator[tuple[Article, Re
 
 
 def _feed(connection: Connection, key: str, rules: Rules) -> Feed:
-    return selection.build(key, articles.window(connection, key), rules, PUBLIC, datetime.now(UTC))
+    return selection.build(key, articles.window(connection, key), rules, rules.public, datetime.now(UTC))
 
 
 def _wrong_feeds(connection: Connection, rules: Rules) -> Iterator[Finding]:

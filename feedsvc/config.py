@@ -6,14 +6,9 @@ Knows no stage and no file: `config_file` reads one, and `config_values` makes o
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    model_validator,
-)
+from pydantic import Field, PrivateAttr, model_validator
 
+from feedsvc.config_partners import PartnerTable, Table, TermsTable, TlsTable
 from feedsvc.config_types import (
     Authority,
     Count,
@@ -21,8 +16,11 @@ from feedsvc.config_types import (
     Language,
     Mailbox,
     MaxAge,
+    Name,
     Namespaces,
+    Network,
     Origin,
+    Rate,
     Size,
     StoreUrl,
     TimeZone,
@@ -32,14 +30,11 @@ from feedsvc.config_types import (
 from feedsvc.model import ContentMode, Format, Order
 from feedsvc.model import Field as RequiredField
 from feedsvc.profiles import BUILT_IN
+from feedsvc.rights import Level
 from feedsvc.slugs import section_path, slug
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class LogoTable(_Table):
+class LogoTable(Table):
     """A picture that stands for the feeds."""
 
     url: WebUrl = Field(description="Where it is: GIF, JPEG or PNG.")
@@ -47,7 +42,7 @@ class LogoTable(_Table):
     height: int = Field(default=31, ge=1, le=400, description="Pixels; RSS takes 400 at most.")
 
 
-class SiteTable(_Table):
+class SiteTable(Table):
     """The newsroom, as every feed names it."""
 
     name: Words = Field(
@@ -87,7 +82,7 @@ class SiteTable(_Table):
     hub: WebUrl | None = Field(default=None, description="WebSub hub that every feed and response links to.")
 
 
-class StoreTable(_Table):
+class StoreTable(Table):
     """Where articles and published feeds are kept."""
 
     url: StoreUrl = Field(
@@ -97,13 +92,14 @@ class StoreTable(_Table):
     content: str = Field(default="content", description="Folder of stories, relative to this file.")
 
 
-class LimitsTable(_Table):
+class LimitsTable(Table):
     """What is refused for its size."""
 
-    story: Size = Field(default=5_000_000, description="Largest story file.")
+    story: Size = Field(default=5_000_000, description="Largest story, in a file or pushed.")
+    ingest: Size = Field(default=100_000_000, description="Largest batch of stories pushed at once.")
 
 
-class FeedTable(_Table):
+class FeedTable(Table):
     """What may be set for one section, tag or author, over what [feeds] says."""
 
     title: Words = Field(
@@ -118,29 +114,6 @@ class FeedTable(_Table):
         default=None, min_length=1, description="Formats it is published in."
     )
     max_age: MaxAge | None = Field(default=None, description='How long clients keep it, or "auto".')
-
-
-class TermsTable(_Table):
-    """Stories by what they are filed under; labels or slugs."""
-
-    sections: list[str] = Field(default=[], description="Sections, with their sub-sections.")
-    tags: list[str] = Field(default=[], description="Tags.")
-    authors: list[str] = Field(default=[], description="Authors.")
-    sources: list[str] = Field(default=[], description="Agencies.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_keys(cls, value: object) -> object:
-        """`["sections/world", "tags/syria"]` says the same as a table of lists."""
-        if not isinstance(value, list):
-            return value
-        terms: dict[str, list[str]] = {}
-        for key in value:
-            kind, _, name = str(key).partition("/")
-            if kind not in cls.model_fields or not name:
-                raise ValueError('write keys such as "sections/world", "tags/syria", "sources/reuters"')
-            terms.setdefault(kind, []).append(name)
-        return terms
 
 
 class CustomTable(FeedTable):
@@ -164,7 +137,7 @@ class CustomTable(FeedTable):
     )
 
 
-class FeedsTable(_Table):
+class FeedsTable(Table):
     """What holds for every feed unless its own table says otherwise."""
 
     items: Count = Field(default=50, ge=1, le=1000, description="Most stories a feed shows.")
@@ -185,7 +158,7 @@ class FeedsTable(_Table):
     max_age_ceiling: Duration = Field(default=3600, description='Longest `max_age` that "auto" gives.')
 
 
-class ProfileTable(_Table):
+class ProfileTable(Table):
     """A dialect of a feed for one aggregator; what isn't set is as in the profile it is `like`."""
 
     like: str | None = Field(
@@ -218,16 +191,21 @@ class ProfileTable(_Table):
     feed_bytes: Size | None = Field(default=None, description="Largest feed.")
 
 
-class SourceTable(_Table):
+class SourceTable(Table):
     """An agency, by its slug."""
 
     name: Words = Field(default="", description="The agency's name as it is shown.")
     url: WebUrl | None = Field(
         default=None, description="The agency's site, or its feed: RSS's and Atom's source."
     )
+    public: Level = Field(
+        default="full",
+        description="How much of its copy everybody may have: `full`, `summary`, `headline` or `none`.",
+    )
+    partners: Level = Field(default="full", description="How much of it partners may have.")
 
 
-class ScheduleTable(_Table):
+class ScheduleTable(Table):
     """When the refresher works."""
 
     refresh: Annotated[Duration, Field(ge=1)] = Field(
@@ -242,7 +220,7 @@ class ScheduleTable(_Table):
     )
 
 
-class HttpTable(_Table):
+class HttpTable(Table):
     """The server."""
 
     host: str = Field(default="127.0.0.1", description="Address to listen at.")
@@ -256,9 +234,18 @@ class HttpTable(_Table):
         default=86_400, description="How long caches may serve when the service fails."
     )
     cache: Size = Field(default=64_000_000, description="Memory for ready answers in each worker.")
+    trusted_proxies: list[Network] = Field(
+        default=[],
+        description="Addresses and networks of proxies whose X-Forwarded-For is believed. Nobody else's is.",
+    )
+    rate: Rate | None = Field(
+        default=None,
+        description='Most full answers that one address gets of public feeds, "600/m". Default: no limit.',
+    )
+    tls: TlsTable | None = Field(default=None, description="What to serve HTTPS with.")
 
 
-class LogTable(_Table):
+class LogTable(Table):
     """What is written to standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(
@@ -269,18 +256,19 @@ class LogTable(_Table):
     )
 
 
-class Config(_Table):
+class Config(Table):
     """Everything that can be set, and what is made of it for the stages."""
 
     site: SiteTable = SiteTable()
     store: StoreTable = StoreTable()
     feeds: FeedsTable = FeedsTable()
-    sections: dict[str, FeedTable] = {}
-    tags: dict[str, FeedTable] = {}
-    authors: dict[str, FeedTable] = {}
-    custom: dict[str, CustomTable] = {}
-    profiles: dict[str, ProfileTable] = {}
-    sources: dict[str, SourceTable] = {}
+    sections: dict[str, FeedTable] = Field(default={})
+    tags: dict[str, FeedTable] = Field(default={})
+    authors: dict[str, FeedTable] = Field(default={})
+    custom: dict[str, CustomTable] = Field(default={})
+    profiles: dict[str, ProfileTable] = Field(default={})
+    sources: dict[str, SourceTable] = Field(default={})
+    partners: dict[Name, PartnerTable] = Field(default={})
     schedule: ScheduleTable = ScheduleTable()
     http: HttpTable = HttpTable()
     limits: LimitsTable = LimitsTable()
@@ -302,6 +290,11 @@ class Config(_Table):
                     raise ValueError(f"{kind}.{name}: is the same as {kind}.{spelled[its_slug]}; keep one")
         known = BUILT_IN.keys() | self.profiles.keys()
         used = {f"custom.{name}.profile": table.profile for name, table in self.custom.items()}
+        used |= {
+            f"partners.{name}.profile": table.profile
+            for name, table in self.partners.items()
+            if table.profile
+        }
         used |= {f"profiles.{name}.like": table.like for name, table in self.profiles.items() if table.like}
         for place, profile in used.items():
             if profile not in (BUILT_IN if place.endswith(".like") else known):
@@ -323,6 +316,11 @@ class Config(_Table):
     def content_root(self) -> Path:
         """The folder of stories."""
         return self._path.parent / self.store.content
+
+    def tls_file(self, which: Literal["certificate", "key"]) -> Path | None:
+        """The file of the certificate or of its key; None if the server speaks plain HTTP."""
+        tls = self.http.tls
+        return self._path.parent / str(getattr(tls, which)) if tls else None
 
     @property
     def store_url(self) -> str:

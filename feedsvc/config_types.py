@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from datetime import date
+from ipaddress import ip_network
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
@@ -122,6 +123,33 @@ def _store_url(value: str) -> str:
     return value.replace("postgresql://", "postgresql+psycopg://", 1)
 
 
+_NAME = re.compile(r"[a-z0-9]+(?:[-_][a-z0-9]+)*")
+
+
+def _name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise ValueError("write a name of small letters, digits, - and _, which stands in URLs")
+    return value
+
+
+def _rate(value: object) -> object:
+    """`60/m` → (60, 60): so many in so many seconds."""
+    if isinstance(value, str):
+        found = re.fullmatch(r"(\d+) ?/ ?(\d*)(s|m|h|d)", value.strip())
+        if found:
+            return int(found[1]), int(found[2] or 1) * _UNITS[found[3]]
+    elif isinstance(value, list | tuple):
+        return value
+    raise ValueError('write how many in what time, "60/m", "10/s" or "1000/h"')
+
+
+def _network(value: str) -> str:
+    try:
+        return str(ip_network(value, strict=False))
+    except ValueError:
+        raise ValueError('write an address or a network such as "127.0.0.1" or "10.0.0.0/8"') from None
+
+
 Duration = Annotated[int, BeforeValidator(_duration), Field(ge=0)]
 MaxAge = Annotated[Annotated[int, Field(ge=0)] | Literal["auto"], BeforeValidator(_duration_or_auto)]
 Count = Annotated[int, BeforeValidator(_whole)]
@@ -134,4 +162,7 @@ Authority = Annotated[str, AfterValidator(_authority)]
 Language = Annotated[str, AfterValidator(_language)]
 StoreUrl = Annotated[str, AfterValidator(_store_url)]
 Mailbox = Annotated[str, AfterValidator(_mailbox)]
+Name = Annotated[str, AfterValidator(_name)]
+Rate = Annotated[tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]], BeforeValidator(_rate)]
+Network = Annotated[str, AfterValidator(_network)]
 Namespaces = Annotated[dict[str, str], AfterValidator(_namespaces)]

@@ -4,13 +4,15 @@ Pure: only the commands and the two factories call it.
 """
 
 from dataclasses import replace
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 from feedsvc.config import Config, CustomTable, FeedTable
 from feedsvc.loading.content import LoadRules
-from feedsvc.model import DEFAULT_PROFILE, Agency, CustomFeed, FeedSettings, Image, Profile, Site
+from feedsvc.model import DEFAULT_PROFILE, Agency, ContentMode, CustomFeed, FeedSettings, Image, Profile, Site
 from feedsvc.profiles import BUILT_IN
-from feedsvc.selection import Rules
+from feedsvc.rights import Audience, Level, Terms
+from feedsvc.selection import Partner, Rules
 from feedsvc.slugs import section_path, slug
 
 
@@ -36,7 +38,42 @@ def rules(config: Config) -> Rules:
         default=default,
         by_key={key: _settings(config, default, table) for key, table in _tables(config).items()},
         customs=custom_feeds(config),
+        public=Audience(by_source=_levels({name: one.public for name, one in config.sources.items()})),
+        partners=tuple(partner(config, name) for name in config.partners),
     )
+
+
+def partner(config: Config, name: str) -> Partner:
+    """What a partner is licensed to have."""
+    table = config.partners[name]
+    dialect = profile(config, table.profile) if table.profile else None
+    audience = Audience(
+        name=name,
+        feeds=tuple(table.feeds),
+        level=table.content or "full",
+        by_source=_levels({name: one.partners for name, one in config.sources.items()}),
+        exclude_sources=tuple(map(slug, table.exclude.sources)),
+        exclude_tags=tuple(map(slug, table.exclude.tags)),
+        exclude_sections=tuple(section_path(label)[0] for label in table.exclude.sections),
+        exclude_authors=tuple(map(slug, table.exclude.authors)),
+        delay=timedelta(seconds=table.delay),
+    )
+    wanted: ContentMode | None = None
+    if table.content:
+        wanted = "full" if table.content == "full" else "summary"
+    return Partner(
+        audience,
+        Terms(name, tuple(table.link_parameters.items()), table.footer),
+        content=wanted or (dialect.content if dialect else None),
+        formats=tuple(table.formats) if table.formats else None,
+        items=table.items or table.limit,
+        profile=dialect,
+    )
+
+
+def _levels(by_name: dict[str, Level]) -> dict[str, Level]:
+    """Agency's slug → the most of its copy, where that is not all."""
+    return {slug(name): level for name, level in by_name.items() if level != "full"}
 
 
 def site(config: Config) -> Site:

@@ -1,6 +1,6 @@
 """The values that travel through feedsvc, one per stage.
 
-Pure: no I/O, no clock, no configuration object, and nothing imported from the rest of the package.
+Pure: no I/O, no clock, no configuration object, and nothing imported from the rest but `rights`.
 """
 
 import hashlib
@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, NamedTuple
 
 from pydantic import TypeAdapter
+
+from feedsvc.rights import Access, Level, Terms
 
 Status = Literal["draft", "published", "withdrawn"]
 Markup = Literal["markdown", "html", "text"]
@@ -78,8 +80,10 @@ class Article:
     story page that feedsvc shows. `section` is a path of slugs (`world/middle-east`, "" for none), and
     `section_labels` the same path as its author wrote it. `source` is the agency whose copy it is, `original`
     the URL where that first stood, `comments` that of a page of comments. `body` is source text in `markup`.
-    `correction` and `withdrawal` are notes for readers, `withdrawn` the instant if its author wrote one. All
-    instants are aware UTC. `digest` is the version: equal articles have equal digests (see `versioned`).
+    `correction` and `withdrawal` are notes for readers, `withdrawn` the instant if its author wrote one.
+    `access` is whom it is for, `syndication` how much of it whom may have: `public`, `partners`, or a partner
+    by name. All instants are aware UTC. `digest` is the version: equal articles have equal digests (see
+    `versioned`).
     """
 
     id: str
@@ -107,6 +111,8 @@ class Article:
     withdrawal: str = ""
     withdrawn: datetime | None = None
     rights: str = ""
+    access: Access = "public"
+    syndication: tuple[tuple[str, Level], ...] = ()
     images: tuple[Image, ...] = ()
     enclosures: tuple[Enclosure, ...] = ()
     digest: str = ""
@@ -158,7 +164,8 @@ class Placed(NamedTuple):
     """An article as the store takes it: its JSON, and its place in each of its feeds.
 
     `positions` (feed key → minus the microseconds since 1970 that it ranks by there) are those of a published
-    story; `keys` are its feeds whatever its status. `visible_from` and `visible_until` are in microseconds.
+    story; `keys` are its feeds whatever its status. `visible_from` and `visible_until` are in microseconds,
+    and so is `published`, which is None where it is the same as `visible_from`.
     """
 
     id: str
@@ -166,6 +173,7 @@ class Placed(NamedTuple):
     status: Status
     visible_from: int
     visible_until: int | None
+    published: int | None
     positions: dict[str, int]
     keys: frozenset[str]
     json: str
@@ -312,13 +320,15 @@ DEFAULT_PROFILE = Profile()
 class Tombstone:
     """The mark that a story was withdrawn (RFC 6721): which, when (aware UTC), and what readers are told.
 
-    `url` is where it was, as its author wrote it; None for the story page.
+    `url` is where it was, as its author wrote it; None for the story page. `article` is the story without its
+    text, by which is told who could have had it; None in a mark of a store that did not keep that yet.
     """
 
     article_id: str
     at: datetime
     reason: str = ""
     url: str | None = None
+    article: Article | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,6 +350,9 @@ class FeedSettings:
     profile: Profile = DEFAULT_PROFILE
 
 
+PUBLIC_TERMS = Terms("")
+
+
 @dataclass(frozen=True, slots=True)
 class Feed:
     """What a feed key shows at one instant: its metadata, its eligible articles in order, and what is gone.
@@ -359,6 +372,12 @@ class Feed:
     label: str = ""
     tombstones: tuple[Tombstone, ...] = ()
     profile: Profile = DEFAULT_PROFILE
+    terms: Terms = PUBLIC_TERMS
+
+    @property
+    def partner(self) -> str:
+        """The name of the partner it is for; "" for everybody's."""
+        return self.terms.partner
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,7 +385,10 @@ class Representation:
     """The bytes of one feed in one format, with what its validators are made of.
 
     `digest` is of the bytes. `changed_at` (aware UTC, whole seconds) moves only when they do, and then
-    forward. `max_age` is in seconds. From `valid_until` (aware UTC) on, a story in it has expired.
+    forward. `max_age` is in seconds. From `valid_until` (aware UTC) on, a story in it has expired. `partner`
+    is whom it is for, "" for everybody. `contents` says of a partner's which versions of stories are in it,
+    as (id, digest), and which marks of withdrawn ones; `publication` is the number of the commit that wrote
+    it.
     """
 
     key: str
@@ -377,6 +399,9 @@ class Representation:
     changed_at: datetime
     max_age: int
     valid_until: datetime | None = None
+    partner: str = ""
+    contents: tuple[tuple[str, str], ...] = ()
+    publication: int = 0
 
 
 class Quarantined(NamedTuple):

@@ -18,6 +18,8 @@ log = structlog.get_logger(__name__)
 
 _DEBOUNCE_MS = 200  # the longest that a stream of events is gathered
 _STEP_MS = 20  # the quiet after which it is handed over
+_PULSE = 0.02  # seconds between two looks at whether somebody wrote to the store, where that is cheap
+_LOOK = 0.25  # seconds between two where it takes a query
 _IDLE_MS = 1_000  # how often the watcher looks whether it still watches the right folder
 _AGAIN = 1.0  # seconds until a watch that failed is tried again; it begins with a look at everything
 _RETRY = timedelta(seconds=1)  # until files whose loading failed are tried again
@@ -36,6 +38,10 @@ class _Refresher(Protocol):
     def next_flip(self) -> datetime | None: ...
 
     def warm(self) -> None: ...
+
+    def waiting(self) -> datetime | None: ...
+
+    def pulse(self) -> int | None: ...
 
     def stop(self) -> None: ...
 
@@ -59,6 +65,7 @@ class Schedule:
         self._stopping = threading.Event()
         self._looked = threading.Event()
         self._adding = threading.Lock()
+        self._changing = threading.Lock()
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
             executors={"load": ThreadPoolExecutor(1), "publish": ThreadPoolExecutor(1)},
@@ -71,12 +78,14 @@ class Schedule:
         self._add("rescan", self._scan, "interval", seconds=rescan, executor="load", next_run_time=look)
         self._flips_first = first > 0
         self._warmer = threading.Thread(target=self._warm, name="feedsvc-warmer", daemon=True)
+        self._listener = threading.Thread(target=self._listen, name="feedsvc-listener", daemon=True)
         self._watcher = threading.Thread(target=self._watch, name="feedsvc-watcher", daemon=True)
 
     def start(self) -> None:
         """Begin, with a look through the whole folder."""
         self._scheduler.start()
         self._warmer.start()
+        self._listener.start()
         if self._watched:
             self._watcher.start()
 
@@ -88,19 +97,21 @@ class Schedule:
         self._refresher.stop()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=True)
-        for thread in (self._watcher, self._warmer):
+        for thread in (self._watcher, self._warmer, self._listener):
             if thread.is_alive():
                 thread.join(timeout=1)
 
     def _add(self, name: str, job: Callable[[], None], trigger: str, **arguments: object) -> None:
         self._scheduler.add_job(self._guarded, trigger, (name, job), id=name, name=name, **arguments)
 
-    def _run(self, name: str, job: Callable[[], None], at: datetime | None = None) -> None:
-        """Have a job run once, among those that load: at an instant (aware UTC), or as soon as it may."""
+    def _run(
+        self, name: str, job: Callable[[], None], at: datetime | None = None, executor: str = "load"
+    ) -> None:
+        """Have a job run once, at an instant (aware UTC) or as soon as may be, with those of that kind."""
         with self._adding:
             if not self._stopping.is_set():
                 self._scheduler.add_job(
-                    self._guarded, "date", (name, job), run_date=at or datetime.now(UTC), executor="load"
+                    self._guarded, "date", (name, job), run_date=at or datetime.now(UTC), executor=executor
                 )
 
     def _guarded(self, name: str, job: Callable[[], None]) -> None:
@@ -143,6 +154,28 @@ class Schedule:
                 replace_existing=True,
                 max_instances=8,
             )
+
+    # -- what others write to the store ------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        """Publish what others made dirty: a worker that was pushed a story, or another process."""
+        pulse: int | None = None
+        marked: datetime | None = None
+        while not self._stopping.wait(_PULSE if pulse is not None else _LOOK):
+            try:
+                before, pulse = pulse, self._refresher.pulse()
+                if pulse is not None and pulse == before:
+                    continue
+                with self._changing:  # what this process brings in itself, it publishes itself
+                    newest = self._refresher.waiting()
+            except Exception as error:  # the store is gone: the regular refresh says so
+                log.debug("store_not_heard", error=repr(error))
+                self._stopping.wait(_AGAIN)
+                continue
+            # A feed that can't be built stays dirty: it is for the regular refresh to try it again.
+            if newest is not None and (marked is None or newest > marked):
+                marked = newest
+                self._run("pushed", self._publish, executor="publish")
 
     # -- the watcher -------------------------------------------------------------------------------------
 
@@ -187,14 +220,15 @@ class Schedule:
             paths, self._pending = self._pending, set()
         if not paths:
             return
-        try:
-            self._refresher.scan_changed(paths)
-        except Exception:
-            with self._lock:
-                self._pending |= paths
-            self._run("changed", self._load_pending, datetime.now(UTC) + _RETRY)
-            raise
-        self._publish()
+        with self._changing:
+            try:
+                self._refresher.scan_changed(paths)
+            except Exception:
+                with self._lock:
+                    self._pending |= paths
+                self._run("changed", self._load_pending, datetime.now(UTC) + _RETRY)
+                raise
+            self._publish()
 
 
 def _identity(folder: Path) -> tuple[int, int]:

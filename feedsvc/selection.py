@@ -4,30 +4,45 @@ Pure: no I/O, no clock, no configuration object. Time and limits come in as argu
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Literal
 
+from feedsvc.gate import (
+    PUBLIC as PUBLIC,
+)
+from feedsvc.gate import (
+    as_shown,
+    matches,
+    opens_at,
+    section_and_parents,
+    was_eligible,
+    without_text,
+)
+from feedsvc.gate import (
+    eligible as eligible,
+)
 from feedsvc.model import (
     ARTICLE,
+    PUBLIC_TERMS,
     Agency,
     Article,
     Change,
+    ContentMode,
     CustomFeed,
     Feed,
     FeedSettings,
+    Format,
     Placed,
+    Profile,
     Site,
     Term,
     Tombstone,
     to_micros,
 )
+from feedsvc.rights import Audience, Terms
 from feedsvc.slugs import humanized
-
-Audience = Literal["public"]
-PUBLIC: Audience = "public"
 
 # "auto" asks for four polls in the time between two stories: often enough to be fresh, and no more.
 _POLLS_PER_STORY = 4
@@ -38,20 +53,10 @@ TOMBSTONE_STANDS = timedelta(days=30)
 """How long a feed says that a story was withdrawn."""
 
 
-def eligible(article: Article, audience: Audience, now: datetime) -> bool:
-    """Whether `audience` may have the story at `now` (aware UTC). This is the only place that decides."""
-    del audience  # rights that differ by audience are not told apart yet
-    return (
-        article.status == "published"
-        and article.visible_from <= now
-        and (article.expires is None or now < article.expires)
-    )
-
-
 def keys_of(article: Article, customs: Sequence[CustomFeed] = ()) -> frozenset[str]:
     """The feed keys the story belongs to, whether it is eligible or not. A section holds its sub-sections."""
     keys = {"all"}
-    keys.update(f"sections/{path}" for path in _section_and_parents(article.section))
+    keys.update(f"sections/{path}" for path in section_and_parents(article.section))
     keys.update(f"tags/{tag.slug}" for tag in article.tags)
     keys.update(f"authors/{author.slug}" for author in article.authors)
     keys.update(f"custom/{custom.name}" for custom in customs if _belongs(article, custom))
@@ -72,6 +77,7 @@ def placed(article: Article, customs: Sequence[CustomFeed] = (), json: str = "")
         status=article.status,
         visible_from=visible_from,
         visible_until=to_micros(article.expires) if article.expires else None,
+        published=to_micros(article.published) if article.published < article.visible_from else None,
         positions=positions,
         keys=keys,
         json=json or ARTICLE.dump_json(article).decode(),
@@ -85,8 +91,10 @@ def affected(change: Change, customs: Sequence[CustomFeed] = ()) -> frozenset[st
     return old | new
 
 
-def tombstone(change: Change, seen: datetime, now: datetime) -> Tombstone | None:
-    """The mark a withdrawn story leaves, if anybody may have had it before.
+def tombstone(
+    change: Change, seen: datetime, now: datetime, audiences: Sequence[Audience] = (PUBLIC,)
+) -> Tombstone | None:
+    """The mark a withdrawn story leaves, if any of the audiences may have had it before.
 
     `seen` is the time of its file, which counts if the story says not when, and `now` the present (both aware
     UTC). The mark is always later than what it takes back, or readers would pass over it (RFC 6721 §3).
@@ -95,7 +103,9 @@ def tombstone(change: Change, seen: datetime, now: datetime) -> Tombstone | None
     if new is None or new.status != "withdrawn":
         return None
     at = min(new.withdrawn or seen, now)
-    if old is not None and eligible(old, PUBLIC, now):
+    held = new  # what those who could have had it could have had
+    if old is not None and any(eligible(old, audience, now) for audience in audiences):
+        held = old
         at = max(at, old.modified + _SECOND)
     elif at < new.visible_from and (new.embargo or seen < new.visible_from):
         return (
@@ -104,7 +114,7 @@ def tombstone(change: Change, seen: datetime, now: datetime) -> Tombstone | None
     at = min(max(at, new.visible_from + _SECOND), now)
     if at < new.visible_from:
         return None
-    return Tombstone(new.id, at.replace(microsecond=0), new.withdrawal, new.url)
+    return Tombstone(new.id, at.replace(microsecond=0), new.withdrawal, new.url, without_text(held))
 
 
 def rank(article: Article, custom: CustomFeed | None) -> datetime:
@@ -112,21 +122,15 @@ def rank(article: Article, custom: CustomFeed | None) -> datetime:
     return article.modified if custom and custom.order == "updated" else article.visible_from
 
 
-def _section_and_parents(path: str) -> Iterator[str]:
-    parts = path.split("/") if path else []
-    for depth in range(1, len(parts) + 1):
-        yield "/".join(parts[:depth])
-
-
 def _belongs(article: Article, custom: CustomFeed) -> bool:
-    included = _matches(
+    included = matches(
         article,
         custom.include_sections,
         custom.include_tags,
         custom.include_authors,
         custom.include_sources,
     )
-    excluded = _matches(
+    excluded = matches(
         article,
         custom.exclude_sections,
         custom.exclude_tags,
@@ -139,37 +143,65 @@ def _belongs(article: Article, custom: CustomFeed) -> bool:
     return (included or all_included) and not excluded
 
 
-def _matches(
-    article: Article,
-    sections: Sequence[str],
-    tags: Sequence[str],
-    authors: Sequence[str],
-    sources: Sequence[str],
-) -> bool:
-    return (
-        any(path in sections for path in _section_and_parents(article.section))
-        or any(tag.slug in tags for tag in article.tags)
-        or any(author.slug in authors for author in article.authors)
-        or (article.source is not None and article.source.slug in sources)
-    )
+@dataclass(frozen=True, slots=True)
+class Partner:
+    """A licensed partner: what it may have, and how its feeds differ. What is not set is as for everybody."""
+
+    audience: Audience
+    terms: Terms
+    content: ContentMode | None = None
+    formats: tuple[Format, ...] | None = None
+    items: int | None = None
+    profile: Profile | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called in the configuration and in URLs."""
+        return self.audience.name
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What `build` goes by, beside the stories: the site, and what is set for feeds and agencies."""
+    """What `build` goes by beside the stories: the site, and what is set for feeds, agencies and partners."""
 
     site: Site
     default: FeedSettings = field(default_factory=FeedSettings)
     by_key: Mapping[str, FeedSettings] = field(default_factory=dict)
     customs: tuple[CustomFeed, ...] = ()
+    public: Audience = PUBLIC
+    partners: tuple[Partner, ...] = ()
+
+    @property
+    def audiences(self) -> tuple[Audience, ...]:
+        """Everybody first, then each partner."""
+        return self.public, *(partner.audience for partner in self.partners)
+
+    @property
+    def delays(self) -> tuple[timedelta, ...]:
+        """By how much partners have stories later, each once."""
+        return tuple(sorted({one.audience.delay for one in self.partners if one.audience.delay}))
+
+    def partner(self, name: str) -> Partner | None:
+        """A partner by name; None for everybody, or if there is none of that name."""
+        return next((partner for partner in self.partners if partner.name == name), None)
 
     def custom(self, key: str) -> CustomFeed | None:
         """The definition of a feed that an editor defined."""
         return next((custom for custom in self.customs if key == f"custom/{custom.name}"), None)
 
-    def settings(self, key: str) -> FeedSettings:
-        """What is set for one feed."""
-        return self.by_key.get(key, self.default)
+    def settings(self, key: str, audience: Audience = PUBLIC) -> FeedSettings:
+        """What is set for one feed, as the audience has it."""
+        settings = self.by_key.get(key, self.default)
+        partner = self.partner(audience.name)
+        if partner is None:
+            return settings
+        return replace(
+            settings,
+            content=partner.content or settings.content,
+            formats=partner.formats or settings.formats,
+            items=partner.items or settings.items,
+            profile=partner.profile or settings.profile,
+        )
 
 
 def build(
@@ -185,9 +217,10 @@ def build(
     `candidates` come newest first by `rank`, then by id; no more of them are taken than are needed to find
     as many eligible ones as the feed shows. `tombstones` are those of the feed's withdrawn stories.
     """
-    settings = rules.settings(key)
+    settings = rules.settings(key, audience)
+    partner = rules.partner(audience.name)
     shown = [
-        _with_source_name(article, rules.site.agencies)
+        as_shown(_with_source_name(article, rules.site.agencies), audience)
         for article in islice((a for a in candidates if eligible(a, audience, now)), settings.items)
     ]
     label, title, description = _words(key, shown, settings, rules.site)
@@ -195,21 +228,34 @@ def build(
         key=key,
         title=title,
         description=description,
-        updated=max((_changed(a, now) for a in shown), default=rules.site.founded).replace(microsecond=0),
+        updated=max((_changed(a, audience, now) for a in shown), default=rules.site.founded).replace(
+            microsecond=0
+        ),
         site=rules.site,
         content=settings.content,
         formats=settings.formats,
         max_age=_max_age(shown, settings),
         articles=tuple(reversed(shown) if settings.order == "oldest" else shown),
         label=label,
-        tombstones=tuple(one for one in tombstones if one.at <= now < one.at + TOMBSTONE_STANDS),
+        tombstones=tuple(one for one in tombstones if _is_shown(one, audience, now)),
         profile=settings.profile,
+        terms=partner.terms if partner else PUBLIC_TERMS,
     )
 
 
-def _changed(article: Article, now: datetime) -> datetime:
-    """When the story changed last; a change that is yet to come dates no feed."""
-    return article.modified if article.modified <= now else article.visible_from
+def _is_shown(tombstone: Tombstone, audience: Audience, now: datetime) -> bool:
+    """Whether a mark stands, of a story that the audience could have had: else it would learn of it here."""
+    if not tombstone.at <= now < tombstone.at + TOMBSTONE_STANDS:
+        return False
+    if tombstone.article is None:
+        return audience.is_public
+    return was_eligible(tombstone.article, audience, tombstone.at)
+
+
+def _changed(article: Article, audience: Audience, now: datetime) -> datetime:
+    """When the story changed last for the audience; a change that is yet to come dates no feed."""
+    opened = opens_at(article, audience)
+    return max(article.modified, opened) if article.modified <= now else opened
 
 
 def _with_source_name(article: Article, agencies: Mapping[str, Agency]) -> Article:

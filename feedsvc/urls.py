@@ -4,7 +4,8 @@ Pure: knows neither Flask nor the store. Every URL is made from the configured s
 """
 
 import re
-from urllib.parse import quote, urljoin
+from collections.abc import Sequence
+from urllib.parse import quote, unquote_plus, urlencode, urljoin, urlsplit, urlunsplit
 
 from feedsvc.model import Article, Format, Site
 
@@ -20,9 +21,17 @@ _PCHAR = "/:@!$&'()*+,;=-._~"
 """What RFC 3986 lets stand unescaped in a path, beside letters and digits."""
 
 
-def feed_path(key: str, fmt: Format) -> str:
-    """The path of a feed, percent-encoded: `/feeds/tags/%D1%81%D0%B8%D1%80%D0%B8%D1%8F.atom`."""
-    return f"/feeds/{quote(key)}.{fmt}"
+def feed_path(key: str, fmt: Format, partner: str = "") -> str:
+    """The path of a feed, percent-encoded: `/feeds/tags/%D1%81%D0%B8%D1%80%D0%B8%D1%8F.atom`.
+
+    A partner's is below that of its feeds, `/partners/acme`.
+    """
+    return f"{partner_path(partner)}/feeds/{quote(key)}.{fmt}"
+
+
+def partner_path(partner: str) -> str:
+    """What the paths of a partner's feeds begin with; nothing for everybody's."""
+    return f"/partners/{quote(partner)}" if partner else ""
 
 
 def page_path(key: str) -> str:
@@ -35,9 +44,9 @@ def story_path(article_id: str) -> str:
     return f"/stories/{quote(article_id)}"
 
 
-def feed_url(site: Site, key: str, fmt: Format) -> str:
-    """The absolute URL of a feed."""
-    return site.url + feed_path(key, fmt)
+def feed_url(site: Site, key: str, fmt: Format, partner: str = "") -> str:
+    """The absolute URL of a feed, everybody's or a partner's."""
+    return site.url + feed_path(key, fmt, partner)
 
 
 def page_url(site: Site, key: str) -> str:
@@ -74,9 +83,20 @@ def stylesheet_url(site: Site) -> str:
     return f"{site.url}/static/feed.css"
 
 
-def feed_id(site: Site, key: str) -> str:
+def feed_id(site: Site, key: str, partner: str = "") -> str:
     """The identifier of a feed in Atom: a tag: URI, the same whatever URL or format it is served at."""
-    return f"tag:{site.authority}:/feeds/{quote(key)}"  # no story's id begins with a slash
+    return f"tag:{site.authority}:{partner_path(partner)}/feeds/{quote(key)}"  # no story's id begins so
+
+
+def with_parameters(url: str, parameters: Sequence[tuple[str, str]]) -> str:
+    """A link with parameters put to its query, in place of those of the same names that it has."""
+    if not parameters:
+        return url
+    parts = urlsplit(url)
+    named = {name for name, _ in parameters}
+    own = [pair for pair in parts.query.split("&") if pair]
+    kept = [pair for pair in own if unquote_plus(pair.partition("=")[0]) not in named]
+    return urlunsplit(parts._replace(query="&".join([*kept, urlencode(parameters)])))
 
 
 def source_id(site: Site, slug: str) -> str:

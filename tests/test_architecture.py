@@ -6,17 +6,19 @@ from pathlib import Path
 import feedsvc
 
 ROOT = Path(feedsvc.__file__).parent
-LEAVES = {"feedsvc", "characters", "errors", "lru", "model", "slugs", "urls"}
+LEAVES = {"feedsvc", "characters", "errors", "lru", "model", "rights", "slugs", "urls"}
 ALLOWED = {
     "characters": set(),
     "errors": set(),
     "lru": set(),
-    "model": set(),
+    "model": {"rights"},
+    "rights": set(),
     "slugs": set(),
     "urls": {"model"},
     "profiles": {"model"},
     "config_types": set(),
-    "config": LEAVES | {"profiles", "config_types"},
+    "config_partners": {"config_types", "model", "rights"},
+    "config": LEAVES | {"profiles", "config_types", "config_partners"},
     "config_file": {"config", "errors"},
     "config_values": LEAVES | {"config", "profiles", "loading", "selection"},
     "config_reference": {"config", "config_file"},
@@ -27,14 +29,19 @@ ALLOWED = {
     "processes": {"logs"},
     "reading": LEAVES | {"loading", "processes", "selection"},
     "store": LEAVES,
-    "selection": LEAVES,
+    "gate": LEAVES,
+    "selection": LEAVES | {"gate"},
+    "applying": LEAVES | {"store", "selection"},
     "render": LEAVES | {"markup"},
-    "refresh": LEAVES | {"loading", "processes", "reading", "store", "selection", "render"},
+    "refresh": LEAVES
+    | {"applying", "gate", "loading", "processes", "reading", "store", "selection", "render"},
     "schedule": set(),
     "documents": {"model"},
     "linting": LEAVES | {"render"},
     "checking": LEAVES | {"documents", "linting"} | {"loading", "store", "selection", "refresh"},
-    "web": LEAVES | {"config", "config_file", "config_values", "logs", "markup", "store", "selection"},
+    "web": LEAVES
+    | {"config", "config_file", "config_values", "logs", "markup"}
+    | {"applying", "gate", "store", "selection"},
 }
 
 

@@ -102,7 +102,8 @@ def test_feedparser_reads_back_the_words(fmt: str, feed: Feed) -> None:
         else:
             assert title == repaired(one.title) or (title and not one.title)
         if expected := (one.summary if feed.content == "full" else all_there_is(one)).strip():
-            assert summary in {repaired(expected), expected}  # where there is none, feedparser gives the content instead
+            # Where there is none, feedparser gives the content instead.
+            assert summary in {repaired(expected), expected}
         if feed.content == "full" and one.html:
             assert entry.content[0].value == repaired(one.html.strip())
 

@@ -13,8 +13,16 @@ from feedsvc.model import Article, Change, Rejected
 from feedsvc.store import articles, dirty, representations, sources
 from feedsvc.store.articles import Application, ArticleCache
 from feedsvc.store.representations import Unpublished
-from feedsvc.store.schema import MIGRATIONS, TABLES, Store, read_meta, write_meta
+from feedsvc.store.schema import (
+    Store,
+    read_meta,
+    write_meta,
+)
 from feedsvc.store.sources import Source
+from feedsvc.store.tables import (
+    MIGRATIONS,
+    TABLES,
+)
 from tests.stories import NOON, article
 
 

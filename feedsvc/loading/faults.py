@@ -8,6 +8,7 @@ from typing import Literal
 from feedsvc.errors import FeedsvcError
 
 Rule = Literal[
+    "access-unknown",
     "body-missing",
     "cdata-end",
     "character-removed",
@@ -40,6 +41,7 @@ Rule = Literal[
     "nested-too-deeply",
     "number-invalid",
     "status-unknown",
+    "syndication-unknown",
     "text-invalid",
     "title-and-body-missing",
     "toml-syntax",

@@ -31,6 +31,7 @@ from feedsvc.loading.values import (
     web_address,
 )
 from feedsvc.model import BEGINNING, Article, Status, Term
+from feedsvc.rights import ACCESSES, LEVELS, Access, Level
 from feedsvc.slugs import humanized, section_path, slug
 
 _DATED_NAME: Final = re.compile(r"(\d{4}-\d{1,2}-\d{1,2})-.", re.ASCII)
@@ -144,6 +145,8 @@ def _any_article(found: FrontMatter, place: _Place, zone: ZoneInfo) -> Article:
         withdrawal=_withdrawal(found, zone) if status == "withdrawn" else "",
         withdrawn=_withdrawn(found, zone, published, updated) if status == "withdrawn" else None,
         rights=_line(found, "rights", "copyright", "license"),
+        access=_access(found),
+        syndication=_syndication(found),
         images=media.images(found.first(*_IMAGES)),
         enclosures=media.enclosures(found.first(*_ENCLOSURES)),
     )
@@ -342,6 +345,39 @@ def _comments(found: FrontMatter) -> str | None:
         if written and isinstance(written.value, str) and _BEGINS_AS_URL.match(written.value.strip()):
             return address(written)
     return None
+
+
+def _access(found: FrontMatter) -> Access:
+    written = found.first("access")
+    if written is None:
+        return "public"
+    access = next((one for one in ACCESSES if one == line(written).lower()), None)
+    if access is None:
+        raise written.unfit(f"is no access; write {', '.join(ACCESSES)}", "access-unknown")
+    return access
+
+
+def _syndication(found: FrontMatter) -> tuple[tuple[str, Level], ...]:
+    """How much of the story whom may have. A level alone is for partners: it is they who syndicate."""
+    written = found.first("syndication", "syndicate")
+    if written is None:
+        return ()
+    if not isinstance(written.value, dict):
+        return (("partners", _level(written)),)
+    parts = {str(name).strip(): value for name, value in written.value.items()}
+    return tuple(
+        sorted((name, _level(Written(written.key, value, f".{name}"))) for name, value in parts.items())
+    )
+
+
+def _level(written: Written) -> Level:
+    said = as_flag(written.value)
+    if said is not None:
+        return "full" if said else "none"
+    level = next((one for one in LEVELS if one == line(written).lower()), None)
+    if level is None:
+        raise written.unfit("is no right; write full, summary, headline or none", "syndication-unknown")
+    return level
 
 
 def _language(found: FrontMatter) -> str | None:

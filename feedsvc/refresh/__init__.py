@@ -15,11 +15,11 @@ from sqlalchemy import Connection
 
 from feedsvc import __version__
 from feedsvc.loading.content import LoadRules
-from feedsvc.model import Quarantined
+from feedsvc.model import Format, Quarantined
 from feedsvc.refresh.intake import Intake, LoadReport
 from feedsvc.refresh.publishing import Publisher
 from feedsvc.selection import Rules
-from feedsvc.store import dirty, representations, sources
+from feedsvc.store import articles, dirty, representations, sources
 from feedsvc.store.schema import Store, read_meta, write_meta
 
 log = structlog.get_logger(__name__)
@@ -78,19 +78,39 @@ class Refresher:
                 write_meta(tx, "memberships_by", memberships)
             if read_meta(tx, "published_by") != publishing:
                 self._withdraw_unconfigured(tx)
-                published = {listing.key for listing in representations.listings(tx)}
-                dirty.mark(tx, published | {"all"} | set(self._rules.by_key), self._clock())
+                named = {key for one in self._rules.audiences for key in one.feeds if "*" not in key}
+                every = articles.keys(tx) | {"all"} | set(self._rules.by_key) | named
+                dirty.mark(tx, every, self._clock())
                 write_meta(tx, "published_by", publishing)
 
     def _withdraw_unconfigured(self, tx: Connection) -> None:
         gone = [
-            (listing.key, fmt)
-            for listing in representations.listings(tx)
+            (partner, listing.key, fmt)
+            for partner in ["", *representations.partners(tx)]
+            for listing in representations.listings(tx, partner)
             for fmt in listing.formats
-            if fmt not in self._rules.settings(listing.key).formats
-            or (listing.key.startswith("custom/") and self._rules.custom(listing.key) is None)
+            if not self._is_configured(partner, listing.key, fmt)
         ]
         representations.withdraw(tx, gone)
+
+    def _is_configured(self, partner: str, key: str, fmt: Format) -> bool:
+        licensed = self._rules.partner(partner)
+        audience = licensed.audience if licensed else self._rules.public
+        return (
+            audience.name == partner
+            and audience.may_have_feed(key)
+            and fmt in self._rules.settings(key, audience).formats
+            and not (key.startswith("custom/") and self._rules.custom(key) is None)
+        )
+
+    def waiting(self) -> datetime | None:
+        """When the feed that was made dirty last was: who pushes stories writes to the store itself."""
+        with self._store.read() as connection:
+            return dirty.newest(connection)
+
+    def pulse(self) -> int | None:
+        """A number that is another once the store was written to; see `Store.pulse`. For one thread."""
+        return self._store.pulse()
 
     @property
     def is_new(self) -> bool:

@@ -15,14 +15,15 @@ from pathlib import Path
 import structlog
 from sqlalchemy import Connection
 
-from feedsvc import reading, selection
+from feedsvc import applying, reading
+from feedsvc.applying import Arrival
 from feedsvc.loading import content
 from feedsvc.loading.content import FoundFile, LoadRules
 from feedsvc.model import Article, Change, Note, Rejected, versioned
 from feedsvc.reading import FILES_A_BATCH, Outcome, ReadRules, Ready
 from feedsvc.refresh.looking import Look
 from feedsvc.selection import Rules
-from feedsvc.store import articles, representations, sources, tombstones
+from feedsvc.store import articles, representations, sources
 from feedsvc.store.articles import Application
 from feedsvc.store.schema import Store
 from feedsvc.store.sources import Seen, Source
@@ -96,8 +97,8 @@ class Intake:
         """Make the memberships of every article anew, as when custom feeds are defined otherwise."""
         every = articles.each(tx)
         while some := list(islice(every, FILES_A_BATCH)):
-            changes = (Change(article, article) for article in some)
-            articles.apply(tx, [self._application(change) for change in changes], self._clock())
+            changes = [applying.application(Change(one, one), self._rules) for one in some]
+            articles.apply(tx, changes, self._clock())
 
     def scan(self, on_read: Callable[[int], None] | None = None) -> LoadReport:
         """Look through the whole folder of stories and load what changed.
@@ -244,7 +245,7 @@ class Intake:
             for file, ready in found
             if (ready.placed.id in known and known[ready.placed.id] != ready.placed.digest) or not ready.plain
         ]
-        tombstones.exhume(tx, [one.placed.id for _, one in found if one.placed.status != "withdrawn"])
+        applying.exhume(tx, [change.article_id for change in changes], self._rules)
         changes += self._replacements(tx, others)
         articles.apply(tx, changes, self._clock(), filling=self._filling)
         return len(changes)
@@ -252,28 +253,13 @@ class Intake:
     def _replacements(self, tx: Connection, found: Sequence[tuple[FoundFile, Article]]) -> list[Application]:
         """The changes of stories that were there before, or whose date or end follows from what was."""
         old = articles.get_many(tx, [article.id for _, article in found])
-        made: list[Application] = []
+        arrivals: list[Arrival] = []
         for file, article in found:
             before = old.get(article.id)
-            change = Change(before, _dated(article, before, file))
-            assert change.new
-            if before is None or before.digest != change.new.digest:
-                self._bury(tx, change, _modified(file))
-                made.append(self._application(change))
-        return made
-
-    def _bury(self, tx: Connection, change: Change, seen: datetime) -> None:
-        """Leave a tombstone for a withdrawn story. A file that says not when says it by its time."""
-        if mark := selection.tombstone(change, seen, self._clock()):
-            keys = selection.affected(change, self._rules.customs)
-            tombstones.bury(tx, mark, keys, selection.TOMBSTONE_STANDS)
-
-    def _application(self, change: Change) -> Application:
-        customs = self._rules.customs
-        article = change.new or change.old
-        assert article is not None
-        new = selection.placed(change.new, customs) if change.new else None
-        return Application(article.id, new, selection.affected(change, customs))
+            dated = _dated(article, before, file)
+            if before is None or before.digest != dated.digest:
+                arrivals.append(Arrival(Change(before, dated), _modified(file)))
+        return applying.prepared(tx, arrivals, self._rules, self._clock())
 
     def _remove(self, paths: Sequence[str], report: LoadReport) -> None:
         for start in range(0, len(paths), FILES_A_BATCH):
@@ -292,13 +278,11 @@ class Intake:
 
     def _remove_unowned(self, tx: Connection, ids: Sequence[str]) -> int:
         """Remove the stories that no file owns any more."""
-        owned = sources.owners(tx, ids)
+        owned = sources.owners(tx, ids).keys() | sources.ingested(tx, ids)
         gone = articles.get_many(tx, [article_id for article_id in ids if article_id not in owned])
-        changes = [Change(article, None) for article in gone.values()]
-        # What was withdrawn stays so when its file goes, for those who have not come by since.
-        tombstones.exhume(tx, [article.id for article in gone.values() if article.status != "withdrawn"])
-        articles.apply(tx, [self._application(change) for change in changes], self._clock())
-        return len(changes)
+        now = self._clock()
+        applying.apply(tx, [Arrival(Change(one, None), now) for one in gone.values()], self._rules, now)
+        return len(gone)
 
 
 def _with_parents(path: Path) -> set[str]:

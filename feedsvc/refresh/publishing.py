@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import chain
 from typing import NamedTuple
 
 import structlog
@@ -19,8 +20,9 @@ from feedsvc.model import Article, Feed, Rejected
 from feedsvc.refresh.ahead import Ahead
 from feedsvc.render import render
 from feedsvc.render.fragments import FragmentCache
-from feedsvc.selection import PUBLIC, Rules
-from feedsvc.store import articles, dirty, representations, sources, tombstones
+from feedsvc.rights import Audience
+from feedsvc.selection import Rules
+from feedsvc.store import articles, dirty, recalls, representations, sources, tombstones
 from feedsvc.store.articles import ArticleCache
 from feedsvc.store.representations import Unpublished
 from feedsvc.store.schema import Store
@@ -68,7 +70,10 @@ class Publisher:
         """When a feed changes by time alone next: by an embargo, an expiry, a tombstone (aware UTC)."""
         with self._store.read() as connection:
             after = dirty.flips_until(connection) or self._clock()
-            flips = (articles.next_flip(connection, after), tombstones.next_fall(connection, after))
+            flips = (
+                articles.next_flip(connection, after, self._rules.delays),
+                tombstones.next_fall(connection, after),
+            )
             return min((flip for flip in flips if flip), default=None)
 
     def mark_flips(self) -> None:
@@ -77,7 +82,8 @@ class Publisher:
             now = self._clock()
             until = dirty.flips_until(tx) or now
             span = min(until, now), max(until, now)
-            dirty.mark(tx, articles.flipped(tx, *span) | tombstones.falling(tx, *span), now)
+            flipped = articles.flipped(tx, *span, self._rules.delays)
+            dirty.mark(tx, flipped | tombstones.falling(tx, *span), now)
             dirty.set_flips_until(tx, now)
 
     def publish_dirty(self, on_published: Callable[[int], None] | None = None) -> int:
@@ -113,25 +119,31 @@ class Publisher:
                 return None
             now = self._clock()
             feeds = self._feeds(tx, keys, now, failed)
-            ahead.render(feeds.values(), self._fragments)
+            ahead.render(chain.from_iterable(feeds.values()), self._fragments)
             candidates: list[Unpublished] = []
             built: list[str] = []
-            for key, feed in feeds.items():
+            for key, by_audience in feeds.items():
                 if sum(len(one.body) for one in candidates) > _BYTES_A_BATCH:
                     break  # the rest stays dirty, and is claimed again
                 with self._harming_only_itself(key, failed):
-                    candidates += self._representations(tx, feed)
+                    candidates += self._representations(tx, key, by_audience, now)
                     built.append(key)
             published = representations.publish(tx, candidates, now)
             dirty.release(tx, built)
         return _Batch(len(built), published)
 
-    def _feeds(self, tx: Connection, keys: Sequence[str], now: datetime, failed: set[str]) -> dict[str, Feed]:
-        feeds: dict[str, Feed] = {}
+    def _feeds(
+        self, tx: Connection, keys: Sequence[str], now: datetime, failed: set[str]
+    ) -> dict[str, list[Feed]]:
+        """Feed key → what it shows to everybody, and to each partner that is given it."""
+        feeds: dict[str, list[Feed]] = {}
         for key in keys:
             with self._harming_only_itself(key, failed):
-                feeds[key] = self._feed(tx, key, now)
+                feeds[key] = [self._feed(tx, key, now, one) for one in self._audiences(key)]
         return feeds
+
+    def _audiences(self, key: str) -> list[Audience]:
+        return [audience for audience in self._rules.audiences if audience.may_have_feed(key)]
 
     @contextmanager
     def _harming_only_itself(self, key: str, failed: set[str]) -> Iterator[None]:
@@ -160,32 +172,56 @@ class Publisher:
     def _render_ahead(self, key: str) -> None:
         try:
             with self._store.read() as connection:
-                feed = self._feed(connection, key, self._clock())
-            render(feed, self._fragments)
+                now = self._clock()
+                feeds = [self._feed(connection, key, now, one) for one in self._audiences(key)]
+            for feed in feeds:
+                render(feed, self._fragments)
         except SQLAlchemyError:
             raise  # the store is gone: so it is for every other feed
         except Exception:  # one that can't be built harms no other; publishing it will say so again
             log.exception("feed_not_built", key=key)
         self._rendered.add(key)
 
-    def _representations(self, tx: Connection, feed: Feed) -> list[Unpublished]:
-        key = feed.key
-        if not (feed.articles or self._is_always_published(key) or representations.published_keys(tx, [key])):
-            # A feed is not named before a story of it may be seen; once it was, it stays, empty and valid.
-            return []
+    def _representations(
+        self, tx: Connection, key: str, feeds: Sequence[Feed], now: datetime
+    ) -> list[Unpublished]:
         self._rendered.add(key)
-        valid_until = min((a.expires for a in feed.articles if a.expires), default=None)
+        marks = recalls.marks(tx, key, now) if any(feed.partner for feed in feeds) else ()
         made: list[Unpublished] = []
-        for fmt, (body, failed) in render(feed, self._fragments).items():
-            self._set_aside(tx, failed)
-            digest = hashlib.blake2b(body, digest_size=16).hexdigest()
-            made.append(
-                Unpublished(key, fmt, feed.title, body, digest, feed.max_age, feed.updated, valid_until)
-            )
+        for feed in feeds:
+            # A feed is not named before a story of it may be seen; once it was, it stays, empty and valid.
+            if feed.articles or self._is_always_published(feed) or self._was_published(tx, feed):
+                made += self._rendered_in_each_format(tx, feed, marks if feed.partner else ())
         return made
 
-    def _is_always_published(self, key: str) -> bool:
-        return key == "all" or key in self._rules.by_key
+    def _rendered_in_each_format(
+        self, tx: Connection, feed: Feed, marks: Sequence[tuple[str, str]]
+    ) -> Iterator[Unpublished]:
+        valid_until = min((a.expires for a in feed.articles if a.expires), default=None)
+        for fmt, (body, failed) in render(feed, self._fragments).items():
+            self._set_aside(tx, failed)
+            left_out = {article.id for article, _ in failed}
+            shown = [(one.id, one.digest) for one in feed.articles if one.id not in left_out]
+            yield Unpublished(
+                feed.key,
+                fmt,
+                feed.title,
+                body,
+                hashlib.blake2b(body, digest_size=16).hexdigest(),
+                feed.max_age,
+                feed.updated,
+                valid_until,
+                partner=feed.partner,
+                contents=(*shown, *marks) if feed.partner else (),
+            )
+
+    def _is_always_published(self, feed: Feed) -> bool:
+        if partner := self._rules.partner(feed.partner):
+            return partner.audience.is_named(feed.key)
+        return feed.key == "all" or feed.key in self._rules.by_key
+
+    def _was_published(self, tx: Connection, feed: Feed) -> bool:
+        return bool(representations.published_keys(tx, [feed.key], feed.partner))
 
     def _set_aside(self, tx: Connection, failed: Sequence[tuple[Article, str]]) -> None:
         if not failed:
@@ -198,9 +234,9 @@ class Publisher:
         ]
         sources.put_in_quarantine(tx, rejected, self._clock())
 
-    def _feed(self, tx: Connection, key: str, now: datetime) -> Feed:
+    def _feed(self, tx: Connection, key: str, now: datetime, audience: Audience) -> Feed:
         custom = self._rules.custom(key)
         by_update = custom is not None and custom.order == "updated"
         candidates = articles.window(tx, key, None if by_update else now, cache=self._articles)
-        withdrawn = tombstones.standing(tx, key, self._rules.settings(key).items)
-        return selection.build(key, candidates, self._rules, PUBLIC, now, withdrawn)
+        withdrawn = tombstones.standing(tx, key, self._rules.settings(key, audience).items)
+        return selection.build(key, candidates, self._rules, audience, now, withdrawn)

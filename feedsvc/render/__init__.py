@@ -62,7 +62,7 @@ def fragments(_rules: None, wanted: Sequence[tuple[Feed, Article]]) -> list[dict
 def _fragments(feed: Feed, article: Article) -> dict[Format, bytes]:
     made: dict[Format, bytes] = {}
     with suppress(Exception):  # `render` tries it again, and tells of it
-        told = story(feed.site, article)
+        told = story(feed.site, article, feed.terms)
         for fmt in feed.formats:
             made[fmt] = _RENDERERS[fmt].fragment(feed, told)
     return made
@@ -70,7 +70,7 @@ def _fragments(feed: Feed, article: Article) -> dict[Format, bytes]:
 
 def dialect_of(feed: Feed) -> str:
     """What a story's fragment depends on beside the story and the site."""
-    return f"{feed.content}/{feed.profile.name}"
+    return f"{feed.content}/{feed.profile.name}/{feed.partner}"
 
 
 def render(feed: Feed, cache: FragmentCache) -> dict[Format, Rendered]:
@@ -82,7 +82,7 @@ def render(feed: Feed, cache: FragmentCache) -> dict[Format, Rendered]:
 
     def tell(article: Article) -> Story:
         if article.id not in told:
-            told[article.id] = story(feed.site, article)
+            told[article.id] = story(feed.site, article, feed.terms)
         return told[article.id]
 
     return {fmt: _rendered(feed, fmt, cache, tell) for fmt in feed.formats}

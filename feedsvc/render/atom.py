@@ -54,7 +54,7 @@ def generator(feed: Feed) -> Generator:
     site, zone = feed.site, ZoneInfo(feed.site.timezone)
     tombstones = {"at": NAMESPACES["at"]} if feed.tombstones else {}
     document = Generator(tombstones, urls.stylesheet_url(site))
-    document.id(urls.feed_id(site, feed.key))
+    document.id(urls.feed_id(site, feed.key, feed.partner))
     document.title(feed.title)
     document.subtitle(feed.description)
     document.updated(max(feed.updated, *(one.at for one in feed.tombstones), BEGINNING).astimezone(zone))
@@ -65,13 +65,17 @@ def generator(feed: Feed) -> Generator:
     document.icon(site.icon)
     document.logo(site.logo.url if site.logo else None)
     document.generator("feedsvc", __version__, HOMEPAGE)
-    document.link(href=urls.feed_url(site, feed.key, "atom"), rel="self", type="application/atom+xml")
+    document.link(
+        href=urls.feed_url(site, feed.key, "atom", feed.partner), rel="self", type="application/atom+xml"
+    )
     document.link(href=urls.page_url(site, feed.key), rel="alternate", type="text/html")
     for fmt in feed.formats:
         if fmt != "atom":
             media_type = CONTENT_TYPES[fmt].partition(";")[0]
-            document.link(href=urls.feed_url(site, feed.key, fmt), rel="alternate", type=media_type)
-    if site.hub:
+            document.link(
+                href=urls.feed_url(site, feed.key, fmt, feed.partner), rel="alternate", type=media_type
+            )
+    if site.hub and not feed.partner:  # a hub would hand it on to whoever asks
         document.link(href=site.hub, rel="hub")
     for one in feed.tombstones:
         attributes = {"ref": urls.entry_id(site, one.article_id), "when": one.at.astimezone(zone).isoformat()}
@@ -88,7 +92,7 @@ def fill_entry(entry: Entry, feed: Feed, story: Story) -> None:
     entry.title(story.title or story.summary or UNTITLED)
     entry.updated(story.modified)
     entry.published(story.published)
-    entry.link(href=story.url, rel="alternate", type="text/html", hreflang=story.language)
+    entry.link(href=story.link, rel="alternate", type="text/html", hreflang=story.language)
     for one in story.enclosures:
         link = [("href", one.url), ("rel", "enclosure"), ("type", one.type), ("length", one.length)]
         entry.link(**present(link))

@@ -39,13 +39,13 @@ def feed_object(feed: Feed) -> dict[str, Any]:
             "version": "https://jsonfeed.org/version/1.1",
             "title": feed.title,
             "home_page_url": urls.page_url(site, feed.key),
-            "feed_url": urls.feed_url(site, feed.key, "json"),
+            "feed_url": urls.feed_url(site, feed.key, "json", feed.partner),
             "description": feed.description,
             "icon": site.icon,
             "favicon": site.favicon,
             "authors": [{"name": site.name, "url": f"{site.url}/"}],
             "language": site.language,
-            "hubs": [{"type": "WebSub", "url": site.hub}] if site.hub else [],
+            "hubs": [{"type": "WebSub", "url": site.hub}] if site.hub and not feed.partner else [],
         }
     )
 
@@ -56,7 +56,7 @@ def item_object(feed: Feed, story: Story) -> dict[str, Any]:
     return _present(
         {
             "id": story.id,
-            "url": story.url,
+            "url": story.link,
             "external_url": story.original,
             "title": story.title,
             "content_html": story.html if full else None,

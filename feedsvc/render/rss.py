@@ -97,11 +97,15 @@ def generator(feed: Feed) -> Generator:
     if site.logo:
         width, height = (str(site.logo.width or 88), str(site.logo.height or 31))
         channel.image(site.logo.url, title=feed.title, link=page, width=width, height=height)
-    channel.link(href=urls.feed_url(site, feed.key, "rss"), rel="self", type="application/rss+xml")
+    channel.link(
+        href=urls.feed_url(site, feed.key, "rss", feed.partner), rel="self", type="application/rss+xml"
+    )
     for fmt in feed.formats:
         if fmt != "rss":
-            _add_link(channel, urls.feed_url(site, feed.key, fmt), "alternate", CONTENT_TYPES[fmt])
-    if site.hub:
+            _add_link(
+                channel, urls.feed_url(site, feed.key, fmt, feed.partner), "alternate", CONTENT_TYPES[fmt]
+            )
+    if site.hub and not feed.partner:  # a hub would hand it on to whoever asks
         _add_link(channel, site.hub, "hub")
     _add_rhythm(channel, feed.max_age)
     # feedgen makes the channel's <link> of the link that was added last.
@@ -114,7 +118,7 @@ def fill_item(item: Entry, feed: Feed, story: Story) -> None:
     profile = feed.profile
     if story.title or not story.summary:  # an item needs either
         item.title(story.title or UNTITLED)
-    item.link(href=story.url)
+    item.link(href=story.link)
     # Readers take a description for HTML, whatever it looks like; a summary is plain text.
     full = feed.content == "full"
     item.description(html.escape(story.summary if full else all_there_is(story), quote=False))

@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 
 from feedsvc import urls
 from feedsvc.markup import has_words, to_html, to_text
-from feedsvc.model import Article, Author, Enclosure, Image, Site
+from feedsvc.model import PUBLIC_TERMS, Article, Author, Enclosure, Image, Site
+from feedsvc.rights import Terms
 from feedsvc.slugs import humanized
 
 _SUMMARY_LENGTH = 300
@@ -34,10 +35,15 @@ class Category:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """One article as feeds tell it: URLs absolute, instants in the site's zone to the second, text safe."""
+    """One article as feeds tell it: URLs absolute, instants in the site's zone to the second, text safe.
+
+    `url` is what identifies it, `link` where readers are led, with a partner's parameters. `footer`
+    is what a partner puts below the story, in words; in `html` it stands already.
+    """
 
     id: str
     url: str
+    link: str
     title: str
     summary: str
     html: str
@@ -58,23 +64,28 @@ class Story:
     correction: str
     language: str
     rights: str
+    footer: str = ""
 
 
-def story(site: Site, article: Article) -> Story:
-    """Make of an article what feeds say of it."""
+def story(site: Site, article: Article, terms: Terms = PUBLIC_TERMS) -> Story:
+    """Make of an article what feeds say of it, on a partner's terms."""
     zone = ZoneInfo(site.timezone)
     url = urls.story_url(site, article)
     identifier = urls.entry_id(site, article.id)
     body = to_html(article.body, article.markup, url)
     if not has_words(body) and not _SHOWN.search(body):
         body = ""  # tags around nothing
+    body = _without_kept_back(body, article, url)
+    link = urls.with_parameters(url, terms.parameters)
+    footer = _footer(terms, article, link, site)
     correction = f"<p><strong>Correction:</strong> {html.escape(article.correction)}</p>\n"
     return Story(
         id=identifier,
         url=url,
+        link=link,
         title=article.title,
         summary=article.summary or summarized(to_text(body)),
-        html=correction + body if article.correction else body,
+        html=(correction + body if article.correction else body) + (footer if body else ""),
         published=article.visible_from.astimezone(zone).replace(microsecond=0),
         modified=article.modified.astimezone(zone).replace(microsecond=0),
         is_modified=article.modified > article.visible_from,
@@ -92,12 +103,14 @@ def story(site: Site, article: Article) -> Story:
         correction=article.correction,
         language=article.language or site.language,
         rights=article.rights,
+        footer=to_text(footer),
     )
 
 
 def all_there_is(told: Story) -> str:
-    """The text of a story in a feed of summaries, a correction at its head as in the full text."""
-    return f"Correction: {told.correction} {told.summary}".rstrip() if told.correction else told.summary
+    """The text of a story in a feed of summaries, with correction and footer as the full text has them."""
+    corrected = f"Correction: {told.correction} {told.summary}" if told.correction else told.summary
+    return f"{corrected} {told.footer}".strip() if told.footer else corrected.rstrip()
 
 
 def summarized(text: str) -> str:
@@ -155,8 +168,50 @@ def _images(article: Article, base: str) -> tuple[Image, ...]:
 
 
 def _enclosures(article: Article, base: str) -> tuple[Enclosure, ...]:
+    kept_back = _kept_back(article, base)
     located = ((urls.absolute(base, one.url), one) for one in article.enclosures)
-    return tuple(Enclosure(url, one.type, one.length) for url, one in located if _is_web(url))
+    return tuple(
+        Enclosure(url, one.type, one.length) for url, one in located if _is_web(url) and url not in kept_back
+    )
+
+
+def _kept_back(article: Article, base: str) -> set[str]:
+    """The URLs of images that may not be syndicated."""
+    return {urls.absolute(base, image.url) for image in article.images if not image.may_syndicate}
+
+
+_TAG = re.compile(r"<[a-z][^<>]*>")
+_ATTRIBUTE = re.compile(r' [a-z]+="([^"]*)"')
+
+
+def _without_kept_back(body: str, article: Article, base: str) -> str:
+    """A body, as the sanitiser writes it, without the images in it that may not be syndicated."""
+    written = [html.escape(url) for url in _kept_back(article, base)]
+    if not any(url in body for url in written):
+        return body
+
+    def names_one(text: str) -> bool:
+        return any(url in re.split(r"[\s,]+", text) for url in written)
+
+    def without(tag: re.Match[str]) -> str:
+        if not any(names_one(value) for value in _ATTRIBUTE.findall(tag[0])):
+            return tag[0]
+        if tag[0].startswith(("<img", "<source")):
+            return ""
+        return _ATTRIBUTE.sub(lambda found: "" if names_one(found[1]) else found[0], tag[0])
+
+    return _TAG.sub(without, body)
+
+
+def _footer(terms: Terms, article: Article, link: str, site: Site) -> str:
+    """What a partner is to put below the story, as safe HTML; "" for everybody."""
+    if not terms.footer:
+        return ""
+    source = article.source.label if article.source else site.name
+    values = {"title": article.title, "url": link, "source": source}
+    filled = terms.footer.format(**{name: html.escape(value) for name, value in values.items()})
+    is_html = "<" in terms.footer
+    return to_html(filled if is_html else f"<p>{filled}</p>", "html", link)
 
 
 def _is_web(url: str) -> bool:

@@ -6,21 +6,36 @@ Every function takes an open transaction; which feeds an article belongs to is s
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, or_, select, text, tuple_
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    and_,
+    bindparam,
+    delete,
+    func,
+    or_,
+    select,
+    text,
+    tuple_,
+)
 
 from feedsvc.lru import ByteLRU
 from feedsvc.model import ARTICLE, Article, Placed, from_micros, to_micros
 from feedsvc.store.dirty import mark
 from feedsvc.store.schema import (
     among,
-    articles,
-    memberships,
     read_meta,
     upsert_tuples,
     write_meta,
+)
+from feedsvc.store.tables import (
+    articles,
+    memberships,
+    representations,
 )
 
 _UNPLACED = "unplaced"
@@ -102,6 +117,7 @@ def _row(article: Placed) -> tuple[Any, ...]:
         article.visible_until,
         _JSON.encode(list(article.positions.items())),
         article.json,
+        article.published,
     )
 
 
@@ -204,31 +220,60 @@ def window(
         after = (rows[-1].position, rows[-1].article_id)
 
 
-def next_flip(connection: Connection, after: datetime) -> datetime | None:
-    """The first instant after `after` at which an embargo or publication date comes, or an expiry."""
-    instants = [
-        connection.execute(
-            select(func.min(column)).where(column > to_micros(after), articles.c.status == "published")
-        ).scalar()
-        for column in (articles.c.visible_from, articles.c.visible_until)
-    ]
-    return from_micros(min(known)) if (known := [one for one in instants if one is not None]) else None
+def next_flip(connection: Connection, after: datetime, delays: Sequence[timedelta] = ()) -> datetime | None:
+    """The first instant after `after` at which an embargo or publication date comes, or an expiry.
+
+    Or the end of one of the `delays` after a first publication.
+    """
+    first: int | None = None
+    for column, delay, condition in _turns(delays):
+        query = select(func.min(column)).where(
+            column > to_micros(after) - delay, articles.c.status == "published", *condition
+        )
+        found = connection.execute(query).scalar()
+        if found is not None and (first is None or found + delay < first):
+            first = found + delay
+    return from_micros(first) if first is not None else None
 
 
-def flipped(connection: Connection, after: datetime, until: datetime) -> set[str]:
-    """The feed keys of stories whose visibility changed in (after, until]."""
+def flipped(
+    connection: Connection, after: datetime, until: datetime, delays: Sequence[timedelta] = ()
+) -> set[str]:
+    """The feed keys of stories whose visibility to anyone changed in (after, until]; see `next_flip`."""
     low, high = to_micros(after), to_micros(until)
     rows = connection.execute(
         select(articles.c.places).where(
             or_(
                 *(
-                    (column > low) & (column <= high)
-                    for column in (articles.c.visible_from, articles.c.visible_until)
+                    and_(column > low - delay, column <= high - delay, *condition)
+                    for column, delay, condition in _turns(delays)
                 )
             )
         )
     )
     return {key for (places,) in rows for key, _ in json.loads(places)}
+
+
+_Turn = tuple[Column[int], int, tuple[ColumnElement[bool], ...]]
+
+
+def _turns(delays: Sequence[timedelta]) -> Iterator[_Turn]:
+    """The columns of instants at which stories appear or go, each by how many microseconds later."""
+    yield articles.c.visible_from, 0, ()
+    yield articles.c.visible_until, 0, ()
+    for delay in delays:
+        later = delay // _MICROSECOND
+        yield articles.c.visible_from, later, (articles.c.published.is_(None),)
+        yield articles.c.published, later, ()
+
+
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def keys(connection: Connection) -> set[str]:
+    """Every feed key that a published story belongs to, or a feed of it is published."""
+    held = connection.execute(select(memberships.c.feed_key).distinct()).scalars()
+    return {*held, *connection.execute(select(representations.c.feed_key).distinct()).scalars()}
 
 
 def count(connection: Connection) -> int:

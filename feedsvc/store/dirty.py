@@ -9,7 +9,14 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, func, select
 
 from feedsvc.model import from_micros, to_micros
-from feedsvc.store.schema import dirty, read_meta, upsert, write_meta
+from feedsvc.store.schema import (
+    read_meta,
+    upsert,
+    write_meta,
+)
+from feedsvc.store.tables import (
+    dirty,
+)
 
 _FLIPS_UNTIL = "flips_until"
 
@@ -44,6 +51,12 @@ def backlog(connection: Connection) -> tuple[int, datetime | None]:
     """How many feeds are dirty, and since when the longest."""
     number, oldest = connection.execute(select(func.count(), func.min(dirty.c.marked_at))).one()
     return number, from_micros(oldest) if oldest is not None else None
+
+
+def newest(connection: Connection) -> datetime | None:
+    """When the feed that was marked last was; None if none is dirty."""
+    marked_at = connection.execute(select(func.max(dirty.c.marked_at))).scalar()
+    return from_micros(marked_at) if marked_at is not None else None
 
 
 def flips_until(connection: Connection) -> datetime | None:

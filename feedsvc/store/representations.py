@@ -3,14 +3,22 @@
 The publication number tells readers that something changed, and `changed_since` what.
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple, cast
 
-from sqlalchemy import Connection, delete, func, select, text
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, text
 
 from feedsvc.model import Format, Representation, from_micros, to_micros
-from feedsvc.store.schema import read_meta, representations, upsert, write_meta
+from feedsvc.store.schema import (
+    read_meta,
+    upsert,
+    write_meta,
+)
+from feedsvc.store.tables import (
+    representations,
+)
 
 _SECOND = timedelta(seconds=1)
 _REMOVALS = "removals"
@@ -20,7 +28,7 @@ class Unpublished(NamedTuple):
     """A representation as rendered.
 
     `content_at` is the newest instant its content tells of, `valid_until` the first at which a story in it
-    expires (both aware UTC).
+    expires (both aware UTC). `partner` and `contents` are as in Representation.
     """
 
     key: str
@@ -31,6 +39,17 @@ class Unpublished(NamedTuple):
     max_age: int
     content_at: datetime
     valid_until: datetime | None = None
+    partner: str = ""
+    contents: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def name(self) -> "Name":
+        """What tells it from all others."""
+        return self.partner, self.key, self.format
+
+
+Name = tuple[str, str, Format]
+"""Whom a representation is for ("" for everybody), its feed key, and its format."""
 
 
 class _Before(NamedTuple):
@@ -41,6 +60,7 @@ class _Before(NamedTuple):
     changed_at: int
     max_age: int
     valid_until: int | None
+    contents: str | None
 
 
 class Listing(NamedTuple):
@@ -59,7 +79,7 @@ def publish(tx: Connection, candidates: Sequence[Unpublished], now: datetime) ->
     Last-Modified counts in seconds.
     """
     before = _published(tx, {one.key for one in candidates})
-    changed = [one for one in candidates if _differs(before.get((one.key, one.format)), one)]
+    changed = [one for one in candidates if _differs(before.get(one.name), one)]
     if not changed:
         return []
     number = _next_publication(tx)
@@ -68,15 +88,17 @@ def publish(tx: Connection, candidates: Sequence[Unpublished], now: datetime) ->
         representations,
         [
             {
+                "partner": one.partner,
                 "feed_key": one.key,
                 "format": one.format,
                 "title": one.title,
                 "body": one.body,
                 "digest": one.digest,
-                "changed_at": to_micros(_changed_at(before.get((one.key, one.format)), one, now)),
+                "changed_at": to_micros(_changed_at(before.get(one.name), one, now)),
                 "max_age": one.max_age,
                 "publication": number,
                 "valid_until": _micros(one.valid_until),
+                "contents": _contents(one),
             }
             for one in changed
         ],
@@ -84,9 +106,14 @@ def publish(tx: Connection, candidates: Sequence[Unpublished], now: datetime) ->
     return changed
 
 
-def _published(tx: Connection, keys: Iterable[str]) -> dict[tuple[str, str], _Before]:
+def _contents(one: Unpublished) -> str | None:
+    return json.dumps(one.contents, ensure_ascii=False, separators=(",", ":")) if one.partner else None
+
+
+def _published(tx: Connection, keys: Iterable[str]) -> dict[Name, _Before]:
     columns = representations.c
     query = select(
+        columns.partner,
         columns.feed_key,
         columns.format,
         columns.title,
@@ -94,13 +121,17 @@ def _published(tx: Connection, keys: Iterable[str]) -> dict[tuple[str, str], _Be
         columns.changed_at,
         columns.max_age,
         columns.valid_until,
+        columns.contents,
     ).where(columns.feed_key.in_(sorted(keys)))
-    return {(key, fmt): _Before(*values) for key, fmt, *values in tx.execute(query)}
+    return {(partner, key, fmt): _Before(*values) for partner, key, fmt, *values in tx.execute(query)}
 
 
 def _differs(before: _Before | None, one: Unpublished) -> bool:
-    now = (one.title, one.digest, one.max_age, _micros(one.valid_until))
-    return before is None or (before.title, before.digest, before.max_age, before.valid_until) != now
+    now = (one.title, one.digest, one.max_age, _micros(one.valid_until), _contents(one))
+    return (
+        before is None
+        or (before.title, before.digest, before.max_age, before.valid_until, before.contents) != now
+    )
 
 
 def _micros(instant: datetime | None) -> int | None:
@@ -128,21 +159,22 @@ def _next_publication(tx: Connection) -> int:
     )
 
 
-def withdraw(tx: Connection, gone: Sequence[tuple[str, Format]]) -> None:
+def withdraw(tx: Connection, gone: Sequence[Name]) -> None:
     """Remove representations: the configuration no longer has that feed, or not in that format."""
     if gone:
         write_meta(tx, _REMOVALS, str(_next_publication(tx)))
-    for key, fmt in gone:
-        tx.execute(
-            delete(representations).where(representations.c.feed_key == key, representations.c.format == fmt)
-        )
+    for name in gone:
+        tx.execute(delete(representations).where(_is(name)))
 
 
-def get(connection: Connection, key: str, fmt: Format) -> Representation | None:
-    """One representation as it stands."""
-    row = connection.execute(
-        select(representations).where(representations.c.feed_key == key, representations.c.format == fmt)
-    ).one_or_none()
+def _is(name: Name) -> ColumnElement[bool]:
+    columns = representations.c
+    return and_(columns.partner == name[0], columns.feed_key == name[1], columns.format == name[2])
+
+
+def get(connection: Connection, key: str, fmt: Format, partner: str = "") -> Representation | None:
+    """One representation as it stands: everybody's, or a partner's."""
+    row = connection.execute(select(representations).where(_is((partner, key, fmt)))).one_or_none()
     if row is None:
         return None
     return Representation(
@@ -154,6 +186,9 @@ def get(connection: Connection, key: str, fmt: Format) -> Representation | None:
         changed_at=from_micros(row.changed_at),
         max_age=row.max_age,
         valid_until=from_micros(row.valid_until) if row.valid_until is not None else None,
+        partner=row.partner,
+        contents=tuple((article_id, digest) for article_id, digest in json.loads(row.contents or "[]")),
+        publication=row.publication if row.partner else 0,
     )
 
 
@@ -167,32 +202,42 @@ def is_empty(connection: Connection) -> bool:
     return publication(connection)[0] == 0
 
 
-def changed_since(connection: Connection, number: int) -> list[tuple[str, Format]]:
+def changed_since(connection: Connection, number: int) -> list[Name]:
     """The representations that were written after publication `number`."""
     columns = representations.c
-    rows = connection.execute(select(columns.feed_key, columns.format).where(columns.publication > number))
-    return [(row.feed_key, cast(Format, row.format)) for row in rows]
-
-
-def published_keys(connection: Connection, keys: Iterable[str]) -> set[str]:
-    """Those of the feeds that have been published before."""
-    columns = representations.c
-    return set(
-        connection.execute(select(columns.feed_key).where(columns.feed_key.in_(sorted(keys)))).scalars()
+    rows = connection.execute(
+        select(columns.partner, columns.feed_key, columns.format).where(columns.publication > number)
     )
+    return [(row.partner, row.feed_key, cast(Format, row.format)) for row in rows]
 
 
-def listings(connection: Connection) -> list[Listing]:
-    """Every published feed, by key."""
+def published_keys(connection: Connection, keys: Iterable[str], partner: str = "") -> set[str]:
+    """Those of the feeds that have been published before, for everybody or for a partner."""
+    columns = representations.c
+    query = select(columns.feed_key).where(columns.partner == partner, columns.feed_key.in_(sorted(keys)))
+    return set(connection.execute(query).scalars())
+
+
+def listings(connection: Connection, partner: str = "") -> list[Listing]:
+    """Every feed published for everybody, or for a partner, by key."""
     columns = representations.c
     feeds: dict[str, Listing] = {}
     for row in connection.execute(
-        select(columns.feed_key, columns.format, columns.title).order_by(columns.feed_key, columns.format)
+        select(columns.feed_key, columns.format, columns.title)
+        .where(columns.partner == partner)
+        .order_by(columns.feed_key, columns.format)
     ):
         known = feeds.get(row.feed_key)
         formats = (*known.formats, row.format) if known else (row.format,)
         feeds[row.feed_key] = Listing(row.feed_key, row.title, formats)
     return list(feeds.values())
+
+
+def partners(connection: Connection) -> list[str]:
+    """The partners that something is published for."""
+    columns = representations.c
+    query = select(columns.partner).where(columns.partner != "").distinct().order_by(columns.partner)
+    return list(connection.execute(query).scalars())
 
 
 def totals(connection: Connection) -> tuple[int, int]:

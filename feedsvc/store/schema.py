@@ -1,4 +1,4 @@
-"""The tables, the numbered migrations that make them, and the door to the database.
+"""The door to the database, which makes or migrates what is behind it.
 
 Knows nothing of feeds: what the rows mean is said in the modules beside this one.
 """
@@ -13,13 +13,9 @@ from typing import Any
 
 from sqlalchemy import (
     ARRAY,
-    BigInteger,
     Column,
     ColumnElement,
     Connection,
-    Integer,
-    LargeBinary,
-    MetaData,
     Table,
     Text,
     any_,
@@ -39,118 +35,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import PoolProxiedConnection
 
 from feedsvc.errors import StoreError
+from feedsvc.store.tables import MIGRATIONS, meta
 
-TABLES = MetaData()
-
-articles = Table(
-    "articles",
-    TABLES,
-    Column("id", Text, primary_key=True),
-    Column("digest", Text, nullable=False),
-    Column("status", Text, nullable=False),
-    Column("visible_from", BigInteger, nullable=False),
-    Column("visible_until", BigInteger),
-    Column("places", Text, nullable=False),  # JSON [[feed key, position], …]: its rows in memberships
-    Column("article", Text, nullable=False),  # the Article as JSON
-)
-
-# `position` is minus the ranking instant, so that the primary key alone is the order of every feed.
-memberships = Table(
-    "memberships",
-    TABLES,
-    Column("feed_key", Text, primary_key=True),
-    Column("position", BigInteger, primary_key=True),
-    Column("article_id", Text, primary_key=True),
-)
-
-dirty = Table(
-    "dirty",
-    TABLES,
-    Column("feed_key", Text, primary_key=True),
-    Column("marked_at", BigInteger, nullable=False),
-)
-
-representations = Table(
-    "representations",
-    TABLES,
-    Column("feed_key", Text, primary_key=True),
-    Column("format", Text, primary_key=True),
-    Column("title", Text, nullable=False),
-    Column("body", LargeBinary, nullable=False),
-    Column("digest", Text, nullable=False),
-    Column("changed_at", BigInteger, nullable=False),
-    Column("max_age", Integer, nullable=False),
-    Column("publication", BigInteger, nullable=False),  # number of the commit that wrote or removed it
-    Column("valid_until", BigInteger),  # when the first of its stories expires
-)
-
-quarantine = Table(
-    "quarantine",
-    TABLES,
-    Column("path", Text, primary_key=True),
-    Column("line", Integer, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("since", BigInteger, nullable=False),
-    Column("article_id", Text),  # the id another file has, when that is the reason
-    Column("rule", Text, nullable=False),
-)
-
-sources_seen = Table(
-    "sources_seen",
-    TABLES,
-    Column("path", Text, primary_key=True),
-    Column("size", BigInteger, nullable=False),
-    Column("mtime_ns", BigInteger, nullable=False),
-    Column("article_id", Text),  # the story this file owns; none while it never loaded
-)
-
-# Which feeds say that a story was withdrawn, at which instant, and until when.
-tombstones = Table(
-    "tombstones",
-    TABLES,
-    Column("feed_key", Text, primary_key=True),
-    Column("article_id", Text, primary_key=True),
-    Column("at", BigInteger, nullable=False),
-    Column("until", BigInteger, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("url", Text),  # where the story was, as its author wrote it
-)
-
-meta = Table("meta", TABLES, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))
-
-# Only ever appended: what has run somewhere is never edited. In braces stands what engines differ in; {text}
-# is text that sorts by code point, so that the order of stories is the same on both.
-MIGRATIONS: Sequence[Sequence[str]] = (
-    (
-        "CREATE TABLE articles (id {text} NOT NULL PRIMARY KEY, digest TEXT NOT NULL, status TEXT NOT NULL,"
-        " visible_from BIGINT NOT NULL, visible_until BIGINT, places TEXT NOT NULL, article TEXT NOT NULL)",
-        "CREATE INDEX articles_visible_from ON articles (visible_from)",
-        "CREATE INDEX articles_visible_until ON articles (visible_until) WHERE visible_until IS NOT NULL",
-        "CREATE TABLE memberships (feed_key {text} NOT NULL, position BIGINT NOT NULL,"
-        " article_id {text} NOT NULL, PRIMARY KEY (feed_key, position, article_id)){clustered}",
-        "CREATE TABLE dirty (feed_key {text} NOT NULL PRIMARY KEY, marked_at BIGINT NOT NULL)",
-        "CREATE TABLE representations (feed_key {text} NOT NULL, format {text} NOT NULL, title TEXT NOT NULL,"
-        " body {bytes} NOT NULL, digest TEXT NOT NULL, changed_at BIGINT NOT NULL, max_age INTEGER NOT NULL,"
-        " publication BIGINT NOT NULL, PRIMARY KEY (feed_key, format))",
-        "CREATE INDEX representations_publication ON representations (publication)",
-        "CREATE TABLE quarantine (path {text} NOT NULL PRIMARY KEY, line INTEGER NOT NULL,"
-        " reason TEXT NOT NULL, since BIGINT NOT NULL, article_id {text})",
-        "CREATE INDEX quarantine_article_id ON quarantine (article_id) WHERE article_id IS NOT NULL",
-        "CREATE TABLE sources_seen (path {text} NOT NULL PRIMARY KEY, size BIGINT NOT NULL,"
-        " mtime_ns BIGINT NOT NULL, article_id {text})",
-        "CREATE INDEX sources_seen_article_id ON sources_seen (article_id)",
-        "INSERT INTO meta VALUES ('publication', '0')",
-    ),
-    (
-        "CREATE TABLE tombstones (feed_key {text} NOT NULL, article_id {text} NOT NULL, at BIGINT NOT NULL,"
-        " until BIGINT NOT NULL, reason TEXT NOT NULL, url TEXT,"
-        " PRIMARY KEY (feed_key, article_id)){clustered}",
-        "CREATE INDEX tombstones_article_id ON tombstones (article_id)",
-        "CREATE INDEX tombstones_until ON tombstones (until)",
-        "ALTER TABLE representations ADD COLUMN valid_until BIGINT",
-        "ALTER TABLE quarantine ADD COLUMN rule TEXT NOT NULL DEFAULT 'story-unreadable'",
-    ),
-)
 _DIALECTS = {
     "sqlite": {"text": "TEXT", "bytes": "BLOB", "clustered": " WITHOUT ROWID"},
     "postgresql": {"text": 'TEXT COLLATE "C"', "bytes": "BYTEA", "clustered": ""},
@@ -337,6 +223,20 @@ def upsert_tuples(tx: Connection, table: Table, rows: Sequence[tuple[Any, ...]])
     if rows:
         # Straight to the driver: SQLAlchemy's care for each value takes longer than SQLite takes to write it.
         tx.exec_driver_sql(_upsert(tx.dialect.name, table), list(rows))
+
+
+def insert_new(tx: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Write rows in the order of the table's columns, but those whose key is there already."""
+    if rows:
+        tx.exec_driver_sql(_insert_new(tx.dialect.name, table), list(rows))
+
+
+@lru_cache(maxsize=64)
+def _insert_new(engine: str, table: Table) -> str:
+    is_sqlite = engine == "sqlite"
+    dialect = SQLiteDialect(paramstyle="qmark") if is_sqlite else PGDialect(paramstyle="format")  # type: ignore[no-untyped-call]
+    insert = (sqlite.insert if is_sqlite else postgresql.insert)(table)
+    return str(insert.on_conflict_do_nothing().compile(dialect=dialect))
 
 
 @lru_cache(maxsize=64)

@@ -10,7 +10,16 @@ from typing import NamedTuple
 from sqlalchemy import Connection, delete, func, select, update
 
 from feedsvc.model import Quarantined, Rejected, from_micros, to_micros
-from feedsvc.store.schema import among, quarantine, sources_seen, upsert, upsert_tuples
+from feedsvc.store.schema import (
+    among,
+    upsert,
+    upsert_tuples,
+)
+from feedsvc.store.tables import ingested as pushed
+from feedsvc.store.tables import (
+    quarantine,
+    sources_seen,
+)
 
 
 class Source(NamedTuple):
@@ -65,6 +74,29 @@ def owners(connection: Connection, ids: Sequence[str]) -> dict[str, set[str]]:
     for article_id, path in connection.execute(query):
         found.setdefault(article_id, set()).add(path)
     return found
+
+
+def ingest(tx: Connection, ids: Sequence[str], token_id: str, now: datetime) -> None:
+    """Note stories as owned by no file, but by who pushed them, with which token."""
+    upsert_tuples(tx, pushed, [(one, to_micros(now), token_id) for one in ids])
+
+
+def ingested(connection: Connection, ids: Sequence[str]) -> set[str]:
+    """Those of the stories that were pushed."""
+    query = select(pushed.c.article_id).where(among(connection, pushed.c.article_id, ids))
+    return set(connection.execute(query).scalars())
+
+
+def disown(tx: Connection, ids: Sequence[str]) -> None:
+    """Have stories owned no more by who pushed them: a file takes them over."""
+    tx.execute(delete(pushed).where(among(tx, pushed.c.article_id, ids)))
+
+
+def give_up(tx: Connection, ids: Sequence[str]) -> list[str]:
+    """Have stories owned by no file any more; returns the paths of those that did."""
+    paths = [path for some in owners(tx, ids).values() for path in sorted(some)]
+    tx.execute(update(sources_seen).where(among(tx, sources_seen.c.path, paths)).values(article_id=None))
+    return paths
 
 
 def reread_all(tx: Connection) -> None:

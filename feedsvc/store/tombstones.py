@@ -9,8 +9,14 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, select
 
-from feedsvc.model import Tombstone, from_micros, to_micros
-from feedsvc.store.schema import among, tombstones, upsert
+from feedsvc.model import ARTICLE, Tombstone, from_micros, to_micros
+from feedsvc.store.schema import (
+    among,
+    upsert,
+)
+from feedsvc.store.tables import (
+    tombstones,
+)
 
 
 def bury(tx: Connection, tombstone: Tombstone, keys: Collection[str], stands: timedelta) -> None:
@@ -18,6 +24,7 @@ def bury(tx: Connection, tombstone: Tombstone, keys: Collection[str], stands: ti
     query = select(tombstones.c.at).where(tombstones.c.article_id == tombstone.article_id)
     earliest = tx.execute(query.order_by(tombstones.c.at).limit(1)).scalar()
     at = tombstone.at if earliest is None else from_micros(earliest)
+    story = ARTICLE.dump_json(tombstone.article).decode() if tombstone.article else None
     upsert(
         tx,
         tombstones,
@@ -29,6 +36,7 @@ def bury(tx: Connection, tombstone: Tombstone, keys: Collection[str], stands: ti
                 "until": to_micros(at + stands),
                 "reason": tombstone.reason,
                 "url": tombstone.url,
+                "article": story,
             }
             for key in sorted(keys)
         ],
@@ -70,4 +78,5 @@ def left_by(connection: Connection, article_id: str) -> Tombstone | None:
 
 
 def _tombstone(row: Any) -> Tombstone:
-    return Tombstone(row.article_id, from_micros(row.at), row.reason, row.url)
+    story = ARTICLE.validate_json(row.article) if row.article else None
+    return Tombstone(row.article_id, from_micros(row.at), row.reason, row.url, story)

@@ -184,16 +184,18 @@ class Freshness(NamedTuple):
         return floor(self.valid_until - now)
 
 
-def cache_control(freshness: Freshness, now: float) -> str:
+def cache_control(freshness: Freshness, now: float, *, for_one: bool = False) -> str:
     """The Cache-Control of a feed sent at `now`, seconds since the epoch (RFC 9111 §5.2.2, RFC 5861).
 
+    With `for_one`, no cache but that of the one who asked may keep it.
     Ahead of an expiry each limit is cut, so that nothing is kept or shown beyond it, and one of which nothing
     is left is left out. Without any, a cache must not show the feed stale even if it is cut off (§4.2.4).
     """
     max_age, on_revalidation, on_error, _ = freshness
+    whose = "private" if for_one else "public"
     if now <= freshness.unlimited_until:
         return (
-            f"public, max-age={max_age}, stale-while-revalidate={on_revalidation}, stale-if-error={on_error}"
+            f"{whose}, max-age={max_age}, stale-while-revalidate={on_revalidation}, stale-if-error={on_error}"
         )
     left = max(freshness.seconds_left(now), 0)
     max_age = min(max_age, left)
@@ -202,13 +204,16 @@ def cache_control(freshness: Freshness, now: float) -> str:
         "stale-if-error": min(on_error, left - max_age),
     }
     stale = [f"{name}={limit}" for name, limit in limits.items() if limit] or ["must-revalidate"]
-    return ", ".join(["public", f"max-age={max_age}", *stale])
+    return ", ".join([whose, f"max-age={max_age}", *stale])
 
 
-def link(site: Site, key: str, fmt: Format) -> str:
-    """The Link of a feed (RFC 8288): its own URL, and the site's hub if there is one (WebSub §4)."""
-    own = f'<{feed_url(site, key, fmt)}>; rel="self"'
-    return f'{own}, <{site.hub}>; rel="hub"' if site.hub else own
+def link(site: Site, key: str, fmt: Format, partner: str = "") -> str:
+    """The Link of a feed (RFC 8288): its own URL, and the site's hub if there is one (WebSub §4).
+
+    A hub hands on what it fetches to whoever asks: a partner's feed has none.
+    """
+    own = f'<{feed_url(site, key, fmt, partner)}>; rel="self"'
+    return f'{own}, <{site.hub}>; rel="hub"' if site.hub and not partner else own
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,11 +258,12 @@ def ready_variant(
     freshness = Freshness(
         representation.max_age, stale_while_revalidate, stale_if_error, expiry.timestamp() if expiry else inf
     )
+    for_one = bool(representation.partner)
     shared: Headers = (
         ("ETag", etag),
-        ("Cache-Control", cache_control(freshness, -inf)),
-        ("Vary", "Accept-Encoding"),
-        ("Link", link(site, representation.key, representation.format)),
+        ("Cache-Control", cache_control(freshness, -inf, for_one=for_one)),
+        ("Vary", "Authorization, Accept-Encoding" if for_one else "Accept-Encoding"),
+        ("Link", link(site, representation.key, representation.format, representation.partner)),
     )
     content: Headers = (
         ("Content-Type", CONTENT_TYPES[representation.format]),
@@ -286,7 +292,8 @@ def nearer_expiry(variant: Variant, now: float) -> Variant:
     It holds for all the second: what it says follows from the whole seconds that are left.
     """
     freshness = variant.freshness
-    field = cache_control(freshness, now)
+    for_one = dict(variant.headers_304)["Cache-Control"].startswith("private")
+    field = cache_control(freshness, now, for_one=for_one)
 
     def limited(headers: Headers) -> Headers:
         return tuple((name, field if name == "Cache-Control" else value) for name, value in headers)
@@ -389,6 +396,14 @@ def _refusal(status: str, text: str, *more: tuple[str, str]) -> Refusal:
 
 
 REFUSALS: Final[dict[int, Refusal]] = {
+    401: _refusal(
+        "401 Unauthorized",
+        "This address is opened by a token: as Bearer, or as the password of Basic.",
+        ("WWW-Authenticate", 'Bearer realm="feedsvc"'),
+        ("WWW-Authenticate", 'Basic realm="feedsvc", charset="UTF-8"'),
+        ("Vary", "Authorization"),
+    ),
+    429: _refusal("429 Too Many Requests", "Too many; please come again after the time in Retry-After."),
     400: _refusal("400 Bad Request", "An HTTP/1.1 request names the host it asks, and names it once."),
     405: _refusal(
         "405 Method Not Allowed", "This address can be read with GET and HEAD.", ("Allow", "GET, HEAD")

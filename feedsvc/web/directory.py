@@ -68,8 +68,9 @@ class Group(NamedTuple):
 class Directory:
     """The feeds of one publication. Values only: it may be read from any thread and kept."""
 
-    def __init__(self, site: Site, listings: Iterable[Listing]) -> None:
+    def __init__(self, site: Site, listings: Iterable[Listing], partner: str = "") -> None:
         self._site = site
+        self._partner = partner
         self._listings = {listing.key: listing for listing in listings}
 
     def __contains__(self, key: str) -> bool:
@@ -91,8 +92,8 @@ class Directory:
             FeedLink(
                 name=_FORMAT_NAMES[fmt],
                 title=f"{listing.title} ({_FORMAT_NAMES[fmt]})",
-                path=feed_path(key, fmt),
-                url=feed_url(self._site, key, fmt),
+                path=feed_path(key, fmt, self._partner),
+                url=feed_url(self._site, key, fmt, self._partner),
                 media_type=CONTENT_TYPES[fmt].partition(";")[0],
             )
             for fmt in FORMATS

@@ -21,7 +21,7 @@ from feedsvc.web.encoding import Coding
 
 log = structlog.get_logger(__name__)
 
-Load = Callable[[str, Format], Representation | None]
+Load = Callable[[str, Format, str], Representation | None]
 
 ROOT = "/feeds/"
 """What the path of every feed begins with."""
@@ -51,11 +51,15 @@ class FeedUnavailableError(Exception):
 
 
 class Place(NamedTuple):
-    """What a feed's path names. `path` is as WSGI writes it: UTF-8 bytes as Latin-1 characters, in NFC."""
+    """What a feed's path names. `path` is as WSGI writes it: UTF-8 bytes as Latin-1 characters, in NFC.
+
+    `partner` is whose feed it is, "" for everybody's.
+    """
 
     path: str
     key: str
     format: Format
+    partner: str = ""
 
 
 def place_of(path: str) -> Place | None:
@@ -64,6 +68,11 @@ def place_of(path: str) -> Place | None:
     The key is NFC, as slugs are, in whatever form the client wrote it. One with a control character is none:
     no slug has any, and PostgreSQL raises on NUL.
     """
+    return place_below(path)
+
+
+def place_below(path: str, partner: str = "") -> Place | None:
+    """What a path names below that of the partner whose feeds they are; see `place_of`."""
     if not path.startswith(ROOT):
         return None
     stem, _, suffix = path[len(ROOT) :].rpartition(".")
@@ -75,11 +84,12 @@ def place_of(path: str) -> Place | None:
         return None
     if not key or any(char < " " or char == "\x7f" for char in key):
         return None
-    return Place(_wsgi_path(key, suffix), key, suffix)
+    return Place(_wsgi_path(key, suffix, partner), key, suffix, partner)
 
 
-def _wsgi_path(key: str, fmt: Format) -> str:
-    return f"{ROOT}{key}.{fmt}".encode().decode("latin-1")
+def _wsgi_path(key: str, fmt: Format, partner: str) -> str:
+    path = f"{ROOT}{key}.{fmt}".encode().decode("latin-1")
+    return f"/partners/{partner}{path}" if partner else path
 
 
 @dataclass(slots=True, eq=False)
@@ -107,7 +117,8 @@ class FeedCache:
     """Path → representation with its ready variants, bounded in bytes, loaded on first demand.
 
     Args:
-        load: gives the representation of a key and format, or None if there is none; it may raise.
+        load: gives the representation of a key and format, everybody's ("") or a partner's, or None if there
+            is none; it may raise.
         max_bytes: what bodies and header fields may take; the least recently used go first, roughly.
         site: for the Link field.
         stale_while_revalidate, stale_if_error: in seconds, for Cache-Control.
@@ -206,14 +217,14 @@ class FeedCache:
                 self._account(entry, own_bytes + _VARIANT_OVERHEAD)
         return made
 
-    def forget(self, changed: Iterable[tuple[str, Format]]) -> None:
+    def forget(self, changed: Iterable[tuple[str, str, Format]]) -> None:
         """Have these feeds loaded anew on their next request, at once even if the last load failed.
 
         For any thread: what a load that runs meanwhile brings is answered with, but not kept.
         """
         with self._lock:
-            for key, fmt in changed:
-                path = _wsgi_path(unicodedata.normalize("NFC", key), fmt)
+            for partner, key, fmt in changed:
+                path = _wsgi_path(unicodedata.normalize("NFC", key), fmt, partner)
                 self._loading.discard(path)
                 entry = self._entries.get(path)
                 if entry is not None:
@@ -237,7 +248,7 @@ class FeedCache:
         with self._lock:
             self._loading.add(place.path)
         try:
-            representation = self._load(place.key, place.format)
+            representation = self._load(place.key, place.format, place.partner)
         except Exception as error:
             with self._lock:
                 self._loading.discard(place.path)

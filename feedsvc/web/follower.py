@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable
 
 import structlog
+from sqlalchemy import Connection
 
 from feedsvc.model import Format
 from feedsvc.store import representations
@@ -23,26 +24,29 @@ _PAUSE = 1.0  # seconds after a look that failed
 
 
 class Follower:
-    """Tells a cache which representations changed.
+    """Tells caches which representations changed.
 
-    `forget` takes those that changed, `forget_all` is for when it isn't known which; `on_beat` is called
-    after each look, and a failure of its own is logged and changes nothing. With `parent`, a process id, the
+    `forget` takes those that changed (partner, key, format), `forget_all` is for when it isn't known which;
+    `on_beat` is called after each look, and a failure of its own is logged and changes nothing. `on_look` is
+    given each look's view of the store. With `parent`, a process id, the
     worker ends when that process is gone: nobody would stop or replace it any more.
     """
 
     def __init__(
         self,
         store: Store,
-        forget: Callable[[Iterable[tuple[str, Format]]], None],
+        forget: Callable[[Iterable[tuple[str, str, Format]]], None],
         forget_all: Callable[[], None],
         on_beat: Callable[[], None] = lambda: None,
         parent: int | None = None,
+        on_look: Callable[[Connection], None] = lambda _connection: None,
     ) -> None:
         self._store = store
         self._forget = forget
         self._forget_all = forget_all
         self._on_beat = on_beat
         self._parent = parent
+        self._on_look = on_look
         self._seen: tuple[int, int] | None = None
         self._pulse: int | None = None
         self._due = 0.0
@@ -61,6 +65,7 @@ class Follower:
     def look(self) -> None:
         """Look once."""
         with self._store.read() as connection:
+            self._on_look(connection)
             now = representations.publication(connection)
             if now == self._seen:
                 return

@@ -14,12 +14,12 @@ _VERSIONS = {"rss": "RSS2", "atom": "ATOM1"}
 _PREFERENCE = ("rss", "atom", "json")
 
 
-def document(site: Site, groups: Sequence[Group], what: str = "Feeds") -> bytes:
+def document(site: Site, groups: Sequence[Group], what: str = "Feeds", partner: str = "") -> bytes:
     """OPML 2.0 (http://opml.org/spec2.opml): an outline for each kind, and in it one for each feed.
 
-    `what` is listed goes into the title. A section's outline stands beside that of the section it is in, not
-    inside it: to readers such as miniflux an outline with a feed of its own is a leaf, and what is inside it
-    is lost.
+    `what` is listed goes into the title; `partner` is whose feeds they are, "" for everybody's. A section's
+    outline stands beside that of the section it is in, not inside it: to readers such as miniflux an outline
+    with a feed of its own is a leaf, and what is inside it is lost.
     """
     from lxml import etree  # here, for most workers never need its 3 MB
 
@@ -31,11 +31,11 @@ def document(site: Site, groups: Sequence[Group], what: str = "Feeds") -> bytes:
     for group in groups:
         outline = etree.SubElement(body, "outline", text=group.title, title=group.title)
         for entry in group.entries:
-            etree.SubElement(outline, "outline", _subscription(site, entry))
+            etree.SubElement(outline, "outline", _subscription(site, entry, partner))
     return etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True)
 
 
-def _subscription(site: Site, entry: Entry) -> dict[str, str]:
+def _subscription(site: Site, entry: Entry, partner: str) -> dict[str, str]:
     listing = entry.listing
     fmt = min(listing.formats, key=_PREFERENCE.index)
     # "rss" stands for any kind of feed, and `version` for which; JSON Feed has no value there.
@@ -43,7 +43,7 @@ def _subscription(site: Site, entry: Entry) -> dict[str, str]:
         "type": "rss",
         "text": without_illegal(listing.title),
         "title": without_illegal(listing.title),
-        "xmlUrl": feed_url(site, listing.key, fmt),
+        "xmlUrl": feed_url(site, listing.key, fmt, partner),
         "htmlUrl": page_url(site, listing.key),
     }
     if fmt in _VERSIONS:

@@ -15,13 +15,13 @@ from prometheus_client.registry import Collector
 from sqlalchemy import Connection
 
 from feedsvc import __version__
-from feedsvc.model import Format
+from feedsvc.model import FORMATS
 from feedsvc.store import articles, dirty, representations, sources
 from feedsvc.store.schema import Store, read_meta
 
 log = structlog.get_logger(__name__)
 
-Counters = Callable[[], Mapping[tuple[Format, int], int]]
+Counters = Callable[[], Mapping[tuple[str, int], int]]
 
 _REFRESHED_AT = "refreshed_at"
 
@@ -104,6 +104,7 @@ class _Numbers(Collector):
             {"version": __version__},
         )
         yield self._requests()
+        yield self._partners()
         gauges: list[Metric] = []
         try:
             with self._store.read() as connection:
@@ -120,7 +121,19 @@ class _Numbers(Collector):
             labels=["format", "status"],
         )
         for (fmt, status), count in sorted(self._counters().items()):
-            requests.add_metric([fmt, str(status)], count)
+            if fmt in FORMATS:
+                requests.add_metric([fmt, str(status)], count)
+        return requests
+
+    def _partners(self) -> CounterMetricFamily:
+        requests = CounterMetricFamily(
+            "feedsvc_partner_requests",
+            "Requests below /partners/: let in (200) by partner, and turned away (401, 429) by none.",
+            labels=["partner", "outcome"],
+        )
+        for (name, outcome), count in sorted(self._counters().items()):
+            if name not in FORMATS:
+                requests.add_metric([name.partition(":")[2], str(outcome)], count)
         return requests
 
 

@@ -23,13 +23,17 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, ServiceUnavaila
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from feedsvc import selection
+from feedsvc.gate import was_eligible
 from feedsvc.model import Article, FeedSettings, Site
-from feedsvc.selection import PUBLIC, Rules
-from feedsvc.store import articles, tombstones
+from feedsvc.rights import Audience
+from feedsvc.selection import Rules
+from feedsvc.store import articles, representations, tombstones
 from feedsvc.store.schema import Store
+from feedsvc.store.tokens import Token
 from feedsvc.urls import page_path, page_url, story_path
 from feedsvc.web import opml, sitemap
 from feedsvc.web.directory import CurrentDirectory, Directory, PageLink, without_site
+from feedsvc.web.partners import HOLDER
 from feedsvc.web.story_page import Teaser, direction, section_label, story_page, teaser
 
 log = structlog.get_logger(__name__)
@@ -86,6 +90,7 @@ def blueprint(store: Store, rules: Rules, clock: Callable[[], datetime]) -> Blue
         "authors": ("/authors/<path:name>", partial(pages.feed, "authors")),
         "story": ("/stories/<path:story_id>", pages.story),
         "opml": ("/feeds.opml", pages.opml),
+        "partner-opml": ("/partners/<name>/feeds.opml", pages.partner_opml),
         **{
             # Named one by one: what else there is under /feeds/ is said by the feeds' own blueprint.
             f"opml-{kind}": (f"/feeds/{kind}.opml", partial(pages.opml, kind))
@@ -167,7 +172,8 @@ class _Pages:
         now = self._clock()
         with self._store.read() as connection:
             directory = self._directory.at(connection)
-            feed = selection.build(key, articles.window(connection, key, now), self._rules, PUBLIC, now)
+            newest = articles.window(connection, key, now)
+            feed = selection.build(key, newest, self._rules, self._rules.public, now)
             max_age = _max_age(connection, now)
         if not feed.articles and key not in directory:
             abort(404)
@@ -197,7 +203,7 @@ class _Pages:
             article = found.get(story_id) or found.get(normalised)
             shown = self._shown([article] if article else [], 1, now)
             if not shown:
-                return _refused(connection, article, story_id, now)
+                return _refused(connection, article, story_id, self._rules.public, now)
             article = shown[0]
             directory = self._directory.at(connection)
             key = f"sections/{article.section}" if article.section else "all"
@@ -228,6 +234,20 @@ class _Pages:
         else:
             abort(404)
         return _answer(document, "text/x-opml; charset=utf-8", _MAX_AGE)
+
+    def partner_opml(self, name: str) -> WerkzeugResponse:
+        """The feeds of the partner whose token came with the request: the door lets nobody else here."""
+        holder: Token | None = request.environ.get(HOLDER)
+        if holder is None or holder.name != name:
+            abort(404)
+        with self._store.read() as connection:
+            directory = Directory(self._site, representations.listings(connection, name), name)
+        answer = _answer(
+            opml.document(self._site, directory.groups, partner=name), "text/x-opml; charset=utf-8", _MAX_AGE
+        )
+        answer.headers["Cache-Control"] = f"private, max-age={_MAX_AGE}"
+        answer.headers["Vary"] = "Authorization"
+        return answer
 
     def sitemap(self) -> WerkzeugResponse:
         now = self._clock()
@@ -273,7 +293,7 @@ class _Pages:
     def _shown(self, candidates: Iterable[Article], most: int, now: datetime) -> tuple[Article, ...]:
         """The first of the stories that may be seen now, at most `most`, as every feed would show them."""
         rules = replace(self._rules, default=FeedSettings(items=most), by_key={})
-        return selection.build("all", candidates, rules, PUBLIC, now).articles
+        return selection.build("all", candidates, rules, rules.public, now).articles
 
 
 def _templates(site: Site) -> Environment:
@@ -304,27 +324,29 @@ def _normalised(name: str) -> str:
 
 
 def _refused(
-    connection: Connection, article: Article | None, story_id: str, now: datetime
+    connection: Connection, article: Article | None, story_id: str, public: Audience, now: datetime
 ) -> WerkzeugResponse:
     """The answer instead of a story that may not be seen: 410 if it once could be, else 404.
 
     Nothing that was not public before may be told from it, least of all that there is such a story.
     """
-    if article is not None and article.status == "published" and _has_expired(article, now):
+    if article is not None and article.status == "published" and _has_expired(article, public, now):
         return abort(410, description="This story is no longer available.")
     left = None
     if article is None or article.status == "withdrawn":
         left = tombstones.left_by(connection, story_id)  # one that was never let out leaves none
-    if left is not None and left.at <= now:
+    was_public = left is not None and (left.article is None or was_eligible(left.article, public, left.at))
+    if left is not None and was_public and left.at <= now:
         return abort(410, description=f"This story was withdrawn. {left.reason}".strip())
     if story_id.endswith("/"):
         return _moved(story_path(story_id.rstrip("/")))
     return abort(404)
 
 
-def _has_expired(article: Article, now: datetime) -> bool:
-    """Whether a story could be seen, and its time is over."""
-    return article.expires is not None and article.visible_from < article.expires <= now
+def _has_expired(article: Article, public: Audience, now: datetime) -> bool:
+    """Whether a story could be seen by everybody, and its time is over."""
+    expired = article.expires is not None and article.expires <= now
+    return expired and article.expires is not None and was_eligible(article, public, article.expires)
 
 
 def _unavailable(error: Exception) -> HTTPException:

@@ -92,6 +92,8 @@ def _serve_once(config: Config, address: str, port: int, workers: int) -> bool:
         http1_settings=HTTP1Settings(header_read_timeout=_IDLE_MS),
         factory=True,
         log_level=LogLevels.warning,
+        ssl_cert=config.tls_file("certificate"),
+        ssl_key=config.tls_file("key"),
         respawn_failed_workers=True,
         respawn_interval=0.1,
         workers_kill_timeout=_KILL_AFTER,

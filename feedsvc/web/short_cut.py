@@ -12,7 +12,7 @@ Knows neither the store nor any rule of HTTP: feeds come from the cache, the rul
 """
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _SLOT_SECONDS = 0.25
 """How long a request waits for a slot."""
+PARTNERS = "/partners/"
 _ALIVE = "/healthz"
 """What Flask answers without the store."""
 _CODINGS_KEPT = 1_024
@@ -51,7 +52,7 @@ class FeedCounters:
             fmt: dict.fromkeys((200, 304, 404, *REFUSALS), 0) for fmt in FORMATS
         }
 
-    def snapshot(self) -> dict[tuple[Format, int], int]:
+    def snapshot(self) -> dict[tuple[str, int], int]:
         """The counts by (format, status); zeros included, so that a series never appears out of nowhere."""
         return {
             (fmt, status): count for fmt, counts in self.by_format.items() for status, count in counts.items()
@@ -84,12 +85,18 @@ class Slots:
 class ShortCut:
     """The WSGI application around Flask's: it answers feeds from memory and hands on everything else.
 
+    There are two: one for everybody's feeds, and behind the partners' door one for theirs, with a cache of
+    its own. No byte of one is ever in the other.
+
     Args:
         app: what answers other paths, and feeds that there are none of.
         cache: where feeds come from.
         counters: what each answer is counted in.
         slow: how many requests may wait for the store at a time. With one less than the server has threads,
             a store that neither answers nor fails keeps no feed in memory from being served.
+        place_of: what a path names, if it is one of its feeds'.
+        admit: asked before each full answer; gives 0, or the seconds that the client is to wait.
+        door: what answers below /partners/.
     """
 
     def __init__(
@@ -99,8 +106,14 @@ class ShortCut:
         counters: FeedCounters,
         *,
         slow: int = 1,
+        place_of: Callable[[str], Place | None] = place_of,
+        admit: "Callable[[Entry, WSGIEnvironment], int] | None" = None,
+        door: "WSGIApplication | None" = None,
     ) -> None:
         self._app = app
+        self._place_of = place_of
+        self._admit = admit
+        self._door = door
         self._cache = cache
         self._peek = cache.peek
         self._counts = counters.by_format
@@ -121,13 +134,13 @@ class ShortCut:
         self, host: str | None, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> Iterable[bytes]:
         # RFC 9112 §3.2. Servers join the lines of a field with commas; HTTP/1.0 has no Host.
-        place = place_of(environ.get("PATH_INFO", ""))
+        place = self._place_of(environ.get("PATH_INFO", ""))
         if host or environ.get("SERVER_PROTOCOL") == "HTTP/1.1":
             return self._refuse(400, place.format if place else None, environ, start_response)
         return self._on_miss(environ, start_response)
 
     def _on_miss(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        place = place_of(environ.get("PATH_INFO", ""))
+        place = self._place_of(environ.get("PATH_INFO", ""))
         if place is None:
             return self._by_flask(environ, start_response)
         if environ["REQUEST_METHOD"] not in {"GET", "HEAD"}:
@@ -153,8 +166,11 @@ class ShortCut:
             self._slots.give_back()
 
     def _by_flask(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        if environ.get("PATH_INFO") == _ALIVE:
+        path = environ.get("PATH_INFO", "")
+        if path == _ALIVE:
             return self._app(environ, start_response)
+        if self._door and path.startswith(PARTNERS):
+            return self._door(environ, start_response)
         if not self._slots.take():
             return self._refuse(503, None, environ, start_response)
         try:
@@ -203,6 +219,8 @@ class ShortCut:
         )
         if status == 412:
             return self._refuse(412, entry.format, environ, start_response)
+        if status == 200 and self._admit and (seconds := self._admit(entry, environ)):
+            return self._refuse(429, entry.format, environ, start_response, ("Retry-After", str(seconds)))
         self._counts[entry.format][status] += 1
         headers = [*variant.headers_304] if status == 304 else headers_at(variant, now)
         # What a browser sends when somebody follows a link or enters an address, and no feed reader does:
@@ -224,10 +242,15 @@ class ShortCut:
         return coding
 
     def _refuse(
-        self, status: int, fmt: Format | None, environ: "WSGIEnvironment", start_response: "StartResponse"
+        self,
+        status: int,
+        fmt: Format | None,
+        environ: "WSGIEnvironment",
+        start_response: "StartResponse",
+        *more: tuple[str, str],
     ) -> Iterable[bytes]:
         refusal = REFUSALS[status]
         if fmt:
             self._counts[fmt][status] += 1
-        start_response(refusal.status, [*refusal.headers])
+        start_response(refusal.status, [*refusal.headers, *more])
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [refusal.body]

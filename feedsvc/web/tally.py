@@ -10,11 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from feedsvc.model import Format
-
 _INTERVAL = 1.0  # seconds between two writings of a file
 
-Counts = Mapping[tuple[Format, int], int]
+Counts = Mapping[tuple[str, int], int]
 
 
 class Tally:

@@ -5,11 +5,9 @@ Knows how to wire the stages from a Config, and nothing of what they do. Exit co
 """
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from functools import wraps
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,9 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from feedsvc import config_file, config_reference, config_values
+from feedsvc import config_reference, config_values
+from feedsvc.cli import explaining, partners
+from feedsvc.cli.common import with_config
 from feedsvc.config import Config
 from feedsvc.errors import ConfigError, FeedsvcError, PageRefused
 from feedsvc.loading import content
@@ -32,27 +32,6 @@ from feedsvc.web import server
 
 _USAGE = 2
 _WORKERS_START = 1.0  # seconds, about
-
-
-def _with_config(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command `--config`, and the Config it names as its first argument."""
-
-    @click.option(
-        "--config",
-        "config_path",
-        type=click.Path(path_type=Path, dir_okay=False),
-        envvar="FEEDSVC_CONFIG",
-        default=Path("config.toml"),
-        show_default=True,
-        help="The configuration file.",
-    )
-    @wraps(command)
-    def with_config(config_path: Path, **arguments: Any) -> Any:
-        config = config_file.load(config_path, os.environ)
-        set_up_logging(config.log.level, config.log.format)
-        return command(config, **arguments)
-
-    return with_config
 
 
 class _Commands(click.Group):
@@ -73,7 +52,7 @@ def main() -> None:
 
 
 @main.command()
-@_with_config
+@with_config
 @click.option("--host", help="Address to listen at, over http.host.")
 @click.option("--port", type=click.IntRange(1, 65_535), help="Port to listen at, over http.port.")
 @click.option("--workers", type=click.IntRange(1, 256), help="Web worker processes, over http.workers.")
@@ -90,7 +69,7 @@ def serve(config: Config, host: str | None, port: int | None, workers: int | Non
 
 
 @main.command()
-@_with_config
+@with_config
 @click.option("--host", help="Address to listen at, over http.host.")
 @click.option("--port", type=click.IntRange(1, 65_535), help="Port to listen at, over http.port.")
 @click.option("--workers", type=click.IntRange(1, 256), help="Web worker processes, over http.workers.")
@@ -114,7 +93,7 @@ def _serve(config: Config, address: str, port: int | None, workers: int | None) 
 
 
 @main.command()
-@_with_config
+@with_config
 def worker(config: Config) -> None:
     """Refresh only: the other half of `serve`. Any number may share a PostgreSQL store."""
     server.end_on_sigterm()
@@ -138,7 +117,7 @@ def _schedule(config: Config, refresher: Refresher, first: float = 0.0) -> Sched
 
 
 @main.command()
-@_with_config
+@with_config
 @click.option("--json", "as_json", is_flag=True, help="Write the figures as one JSON object.")
 def refresh(config: Config, as_json: bool) -> None:
     """Load what changed, publish every dirty feed, and exit: 1 if a story waits or a feed is still dirty."""
@@ -165,7 +144,7 @@ def refresh(config: Config, as_json: bool) -> None:
 
 
 @main.command()
-@_with_config
+@with_config
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object for each finding.")
 def check(config: Config, as_json: bool) -> None:
     """Check the configuration, every story, and every feed they would make; exit 1 on a finding."""
@@ -182,7 +161,7 @@ def check(config: Config, as_json: bool) -> None:
 
 
 @main.command()
-@_with_config
+@with_config
 @click.option("--json", "as_json", is_flag=True, help="Write the figures as one JSON object.")
 def status(config: Config, as_json: bool) -> None:
     """Say what the store holds, what is dirty, and what waits in quarantine."""
@@ -212,6 +191,12 @@ def status(config: Config, as_json: bool) -> None:
         click.echo(f"  {one.path}:{one.line}: {one.reason}")
 
 
+main.add_command(partners.token)
+main.add_command(partners.deliveries)
+main.add_command(partners.recalls)
+main.add_command(explaining.explain)
+
+
 @main.group("import")
 def import_() -> None:
     """Make stories of what a newsroom has in other forms."""
@@ -223,7 +208,7 @@ def import_() -> None:
 )
 @click.option("--into", type=click.Path(path_type=Path, file_okay=False), help="Default: store.content.")
 @click.option("--force", is_flag=True, help="Write over a story that was edited since it was imported.")
-@_with_config
+@with_config
 def page(config: Config, files: tuple[Path, ...], into: Path | None, force: bool) -> None:
     """Make stories of pages that were saved as text; exit 1 if one was refused."""
     folder = into or config.content_root

@@ -1,0 +1,78 @@
+"""Changes of stories → the store, with what goes with them: tombstones, recalls, and what they make dirty.
+
+Knows neither files nor HTTP: whoever has a new version of a story brings it here, in a transaction.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection
+
+from feedsvc import selection
+from feedsvc.model import Change
+from feedsvc.selection import Rules
+from feedsvc.store import articles, recalls, tombstones
+from feedsvc.store.articles import Application
+from feedsvc.store.recalls import Recall
+
+
+class Arrival(NamedTuple):
+    """A change as it came: `seen` (aware UTC) is when its source was last written."""
+
+    change: Change
+    seen: datetime
+
+
+def apply(tx: Connection, arrivals: Sequence[Arrival], rules: Rules, now: datetime) -> None:
+    """Write changes, with their tombstones and recalls. `now` is aware UTC."""
+    articles.apply(tx, prepared(tx, arrivals, rules, now), now)
+
+
+def prepared(tx: Connection, arrivals: Sequence[Arrival], rules: Rules, now: datetime) -> list[Application]:
+    """Changes ready to be written with others; their tombstones and recalls are written here."""
+    there = [one.change.new for one in arrivals if one.change.new]
+    exhume(tx, [article.id for article in there if article.status != "withdrawn"], rules)
+    gone = [one.change.old for one in arrivals if one.change.old and one.change.new is None]
+    # What was withdrawn stays so when its source goes, for those who have not come by since.
+    tombstones.exhume(tx, [article.id for article in gone if article.status != "withdrawn"])
+    for change, seen in arrivals:
+        _mark(tx, change, seen, rules, now)
+    return [application(change, rules) for change, _ in arrivals]
+
+
+def exhume(tx: Connection, ids: Sequence[str], rules: Rules) -> None:
+    """Take the marks of stories away that are published again; a correction is told of all the same."""
+    tombstones.exhume(tx, ids)
+    if rules.partners:
+        recalls.forget_gone(tx, ids)
+
+
+def application(change: Change, rules: Rules) -> Application:
+    """A change as the store takes it."""
+    article = change.new or change.old
+    assert article is not None
+    new = selection.placed(change.new, rules.customs) if change.new else None
+    return Application(article.id, new, selection.affected(change, rules.customs))
+
+
+def _mark(tx: Connection, change: Change, seen: datetime, rules: Rules, now: datetime) -> None:
+    keys = selection.affected(change, rules.customs)
+    if tombstone := selection.tombstone(change, seen, now, rules.audiences):
+        tombstones.bury(tx, tombstone, keys, selection.TOMBSTONE_STANDS)
+    if rules.partners and (recalled := _recall(change, now)):
+        recalls.note(tx, recalled, keys)
+
+
+def _recall(change: Change, now: datetime) -> Recall | None:
+    """What those who hold the old version must know of the new one."""
+    old, new = change.old, change.new
+    if old is None or old.status != "published":
+        return None
+    if new is None:
+        return Recall(old.id, "removed", now, "", old.title, old.digest)
+    if new.status != "published":
+        return Recall(old.id, "withdrawn", now, new.withdrawal, old.title, old.digest)
+    if new.correction and new.correction != old.correction:
+        return Recall(old.id, "corrected", now, new.correction, old.title, old.digest)
+    return None

@@ -1,0 +1,73 @@
+"""What all commands share: `--config`, and how a moment is written.
+
+Knows no command.
+"""
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import wraps
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import click
+
+from feedsvc import config_file
+from feedsvc.logs import set_up_logging
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def with_config(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command `--config`, and the Config it names as its first argument."""
+
+    @click.option(
+        "--config",
+        "config_path",
+        type=click.Path(path_type=Path, dir_okay=False),
+        envvar="FEEDSVC_CONFIG",
+        default=Path("config.toml"),
+        show_default=True,
+        help="The configuration file.",
+    )
+    @wraps(command)
+    def configured(config_path: Path, **arguments: Any) -> Any:
+        config = config_file.load(config_path, os.environ)
+        set_up_logging(config.log.level, config.log.format)
+        return command(config, **arguments)
+
+    return configured
+
+
+class Moment(click.ParamType):  # type: ignore[type-arg] # generic in newer versions only
+    """An instant as people write it: a date, with or without a time, in the site's zone if it names none.
+
+    Or a span such as `30d`, counted from now: into the past, or with `ahead` into the future. Gives a
+    function of the site's zone that returns aware UTC.
+    """
+
+    name = "time"
+
+    def __init__(self, *, ahead: bool = False) -> None:
+        self._ahead = ahead
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Callable[[str], datetime]:
+        if callable(value):
+            return value  # type: ignore[no-any-return]
+        text = str(value).strip()
+        if text[-1:] in _UNITS and text[:-1].isdigit():
+            span = timedelta(seconds=int(text[:-1]) * _UNITS[text[-1]])
+            moment = datetime.now(UTC) + (span if self._ahead else -span)
+            return lambda _zone: moment
+        try:
+            written = datetime.fromisoformat(text)
+        except ValueError:
+            self.fail(f"{text!r} is no time; write 2026-02-11, 2026-02-11T14:00:00+01:00 or 30d", param, ctx)
+        return lambda zone: _in_zone(written, zone).astimezone(UTC)
+
+
+def _in_zone(written: datetime, zone: str) -> datetime:
+    return written if written.tzinfo else written.replace(tzinfo=ZoneInfo(zone))

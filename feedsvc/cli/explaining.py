@@ -1,0 +1,101 @@
+"""`feedsvc explain`: why a story is in a feed, or isn't.
+
+Knows nothing of how that is decided: it asks the gate, and counts what stands before the story.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from itertools import islice
+from typing import NamedTuple
+
+import click
+from sqlalchemy import Connection
+
+from feedsvc import config_values, gate, selection
+from feedsvc.cli.common import Moment, with_config
+from feedsvc.config import Config
+from feedsvc.errors import ConfigError
+from feedsvc.model import Article
+from feedsvc.rights import Audience, Level
+from feedsvc.selection import Rules
+from feedsvc.store import articles, sources
+from feedsvc.store.schema import Store
+
+
+class Explained(NamedTuple):
+    """What is to be said of a story and one feed. `shown` is how much of the story is in it."""
+
+    feed: str
+    shown: Level
+    why: str
+
+
+@click.command()
+@click.argument("article")
+@click.option("--partner", help="For this partner instead of everybody.")
+@click.option("--at", type=Moment(ahead=True), help="When: 2026-02-11T14:00, or 2h from now. Default: now.")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object for each feed.")
+@with_config
+def explain(
+    config: Config, article: str, partner: str | None, at: Callable[[str], datetime] | None, as_json: bool
+) -> None:
+    """Say of every feed of ARTICLE, by its id or file, why it is or is not in it; exit 1 if it is in none."""
+    rules = config_values.rules(config)
+    audience = rules.public
+    if partner is not None:
+        licensed = rules.partner(partner)
+        if licensed is None:
+            known = ", ".join(config.partners) or "none"
+            raise ConfigError(f"{config.path}: there is no partner {partner!r}; there are {known}")
+        audience = licensed.audience
+    now = at(config.site.timezone) if at else datetime.now(UTC)
+    store = Store(config.store_url)
+    with store.read() as connection:
+        story = _found(connection, article)
+        told = [_explained(connection, story, key, rules, audience, now) for key in _keys(story, rules)]
+    store.close()
+    if not as_json:
+        whom = f"partner {partner}" if partner else "everybody"
+        click.echo(f"{story.id} “{story.title}” for {whom} at {now.isoformat(timespec='seconds')}:")
+    for one in told:
+        if as_json:
+            click.echo(json.dumps(one._asdict(), ensure_ascii=False))
+        else:
+            click.echo(f"  {one.feed}: {'in it' if one.shown != 'none' else 'not in it'}: {one.why}")
+    sys.exit(0 if any(one.shown != "none" for one in told) else 1)
+
+
+def _found(connection: Connection, name: str) -> Article:
+    owned = sources.at(connection, [name]).get(name)
+    story = articles.get(connection, (owned.article_id if owned else None) or name)
+    if story is not None:
+        return story
+    waiting = next((one for one in sources.quarantined(connection) if one.path == name), None)
+    if waiting:
+        raise ConfigError(f"{waiting.path}:{waiting.line}: it waits in quarantine: {waiting.reason}")
+    raise ConfigError(f"there is no story {name!r} in the store; name its id, or its path under content")
+
+
+def _keys(story: Article, rules: Rules) -> list[str]:
+    return sorted(selection.keys_of(story, rules.customs))
+
+
+def _explained(
+    connection: Connection, story: Article, key: str, rules: Rules, audience: Audience, now: datetime
+) -> Explained:
+    if not audience.may_have_feed(key):
+        return Explained(key, "none", f"this partner is not given {key}")
+    if refusals := gate.refusals(story, audience, now):
+        return Explained(key, "none", "; ".join(refusals))
+    items = rules.settings(key, audience).items
+    custom = rules.custom(key)
+    above = None if custom and custom.order == "updated" else now
+    candidates = (one for one in articles.window(connection, key, above) if gate.eligible(one, audience, now))
+    place = next((n for n, one in enumerate(islice(candidates, items), 1) if one.id == story.id), None)
+    if place is None:
+        return Explained(key, "none", f"the {items} stories it shows all rank before this one")
+    level = gate.level(story, audience)
+    how = {"full": "", "summary": ", its summary only", "headline": ", its headline only", "none": ""}[level]
+    return Explained(key, level, f"number {place} of at most {items}{how}")

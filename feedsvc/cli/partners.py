@@ -1,0 +1,207 @@
+"""The commands for partners and newsrooms: tokens, the ledger of what was delivered, and who must be told.
+
+Knows how a token is made; what is known of it afterwards is the store's.
+"""
+
+import csv
+import difflib
+import json
+import secrets
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from feedsvc.cli.common import Moment, with_config
+from feedsvc.config import Config
+from feedsvc.errors import ConfigError
+from feedsvc.store import deliveries as ledger
+from feedsvc.store import tokens
+from feedsvc.store.deliveries import Delivery, Holding
+from feedsvc.store.schema import Store
+from feedsvc.store.tokens import Scope, Token
+from feedsvc.web.keyring import hashed
+
+_PREFIX = "fsv_"  # by which scanners for secrets, and people, know one
+_BITS = 256
+
+
+@contextmanager
+def _store(config: Config) -> Iterator[Store]:
+    store = Store(config.store_url)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@click.group()
+def token() -> None:
+    """Make, list and revoke the tokens of partners and newsrooms."""
+
+
+@token.command()
+@click.argument("name")
+@click.option("--label", default="", help="What it is for, in your words.")
+@click.option("--expires", type=Moment(ahead=True), help="When it ends: a date, or 90d from now.")
+@click.option(
+    "--scope",
+    type=click.Choice(["read", "write"]),
+    default="read",
+    show_default=True,
+    help="read opens the feeds of the partner NAME; write is for a newsroom's system that pushes stories.",
+)
+@with_config
+def create(
+    config: Config, name: str, label: str, expires: Callable[[str], datetime] | None, scope: Scope
+) -> None:
+    """Make a token for NAME and show it, this once: the store keeps a hash."""
+    if scope == "read" and name not in config.partners:
+        near = difflib.get_close_matches(name, config.partners, 1, cutoff=0.3)
+        told = f"did you mean {near[0]}?" if near else f"write a table [partners.{name}] first"
+        raise ConfigError(f"{config.path}: there is no partner {name!r}; {told}")
+    now = datetime.now(UTC)
+    ends = expires(config.site.timezone) if expires else None
+    if ends is not None and ends <= now:
+        raise ConfigError(f"--expires: {ends.isoformat()} is past; write a later date, or a span such as 90d")
+    secret = _PREFIX + secrets.token_urlsafe(_BITS // 8)
+    made = Token(secrets.token_hex(4), hashed(secret), name, scope, label, now, ends)
+    with _store(config) as store, store.write() as tx:
+        tokens.add(tx, made)
+    click.echo(secret)
+    until = f", until {ends.isoformat(timespec='seconds')}" if ends else ""
+    click.echo(f"token {made.id} of {name} ({scope}{until}); it is not shown again", err=True)
+
+
+@token.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object for each token.")
+@with_config
+def list_(config: Config, as_json: bool) -> None:
+    """List the tokens there are and were; the tokens themselves are nowhere."""
+    with _store(config) as store, store.read() as connection:
+        known = tokens.every(connection)
+    now = datetime.now(UTC)
+    for one in known:
+        if as_json:
+            told = {name: _told(value) for name, value in one._asdict().items() if name != "hash"}
+            click.echo(json.dumps(told | {"state": _state(one, now)}, ensure_ascii=False))
+        else:
+            day = one.created_at.date().isoformat()
+            state = _state(one, now)
+            click.echo(f"{one.id}  {one.name:16} {one.scope:5}  {state:8} made {day}  {one.label}".rstrip())
+
+
+@token.command()
+@click.argument("ids", nargs=-1, required=True)
+@with_config
+def revoke(config: Config, ids: tuple[str, ...]) -> None:
+    """Have tokens, by the ids that `token list` shows, open nothing any more, within a second."""
+    with _store(config) as store:
+        with store.read() as connection:
+            known = {one.id: one for one in tokens.every(connection)}
+        unknown = [one for one in ids if one not in known]
+        if unknown:
+            raise ConfigError(f"there is no token {unknown[0]!r}; `feedsvc token list` shows their ids")
+        with store.write() as tx:
+            tokens.revoke(tx, ids, datetime.now(UTC))
+    for one in ids:
+        click.echo(f"token {one} of {known[one].name} is revoked", err=True)
+
+
+def _state(one: Token, now: datetime) -> str:
+    if one.revoked_at is not None:
+        return "revoked"
+    return "good" if one.is_good(now) else "expired"
+
+
+def _told(value: object) -> object:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+_COLUMNS = ("delivered_at", "partner", "token", "label", "article", "version", "feed", "format")
+
+
+@click.command()
+@click.option("--article", "article_id", help="Of this story, by its id.")
+@click.option("--partner", help="To this partner.")
+@click.option("--since", type=Moment(), help="Since a date, or so long ago: 2026-02-11, 7d.")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object for each delivery.")
+@click.option("--csv", "as_csv", is_flag=True, help="Write CSV (RFC 4180), with a line of names first.")
+@with_config
+def deliveries(
+    config: Config,
+    article_id: str | None,
+    partner: str | None,
+    since: Callable[[str], datetime] | None,
+    as_json: bool,
+    as_csv: bool,
+) -> None:
+    """Say which partner first received which version of which story, when, and through which feed."""
+    from_then = since(config.site.timezone) if since else None
+    with _store(config) as store, store.read() as connection:
+        labels = ledger.labels(connection)
+        lines = ledger.listed(connection, article_id=article_id, partner=partner, since=from_then)
+        rows = (_row(line, labels) for line in lines)
+        if as_csv:
+            writer = csv.DictWriter(sys.stdout, _COLUMNS)
+            writer.writeheader()
+            writer.writerows(rows)
+            return
+        for row in rows:
+            if as_json:
+                click.echo(json.dumps(row, ensure_ascii=False))
+            else:
+                click.echo(
+                    f"{row['delivered_at']}  {row['partner']}  {row['article']}  {row['version']}  "
+                    f"by {row['feed']}.{row['format']} (token {row['token']})"
+                )
+
+
+def _row(line: Delivery, labels: dict[str, str]) -> dict[str, str]:
+    values = (
+        line.delivered_at.isoformat(timespec="milliseconds"),
+        line.partner,
+        line.token_id,
+        labels.get(line.token_id, ""),
+        line.article_id,
+        line.digest,
+        line.feed_key,
+        line.format,
+    )
+    return dict(zip(_COLUMNS, values, strict=True))
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object for each partner and story.")
+@with_config
+def recalls(config: Config, as_json: bool) -> None:
+    """List partners that hold a story withdrawn or corrected since, and have not polled; exit 1 if any."""
+    with _store(config) as store, store.read() as connection:
+        unaware = ledger.unaware(connection)
+    for one in unaware:
+        told = _recall(one)
+        if as_json:
+            click.echo(json.dumps(told, ensure_ascii=False))
+        else:
+            reason = f" ({told['reason']})" if told["reason"] else ""
+            click.echo(
+                f"{told['partner']}: holds {told['article']} “{told['title']}”, {told['what']} "
+                f"{told['at']}{reason}; received {told['received_at']}"
+            )
+    sys.exit(1 if unaware else 0)
+
+
+def _recall(one: Holding) -> dict[str, Any]:
+    return {
+        "partner": one.partner,
+        "article": one.recall.article_id,
+        "title": one.recall.title,
+        "what": one.recall.kind,
+        "at": one.recall.at.isoformat(timespec="seconds"),
+        "reason": one.recall.reason,
+        "received_at": one.since.isoformat(timespec="seconds"),
+        "tokens": list(one.tokens),
+    }

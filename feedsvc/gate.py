@@ -1,0 +1,161 @@
+"""The gate: the only place that decides who may have a story, when, and how much of it.
+
+Pure: no I/O, no clock, no configuration object. What is granted to an audience comes in as a value.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from feedsvc.model import Article
+from feedsvc.rights import Audience, Level, least
+
+PUBLIC = Audience()
+"""Everybody, where the configuration keeps nothing from them."""
+
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Rule(NamedTuple):
+    """One thing the gate weighs: whether it lets the story through to an audience at an instant.
+
+    `told` says what stands in the way if it doesn't, for people.
+    """
+
+    name: str
+    holds: Callable[[Article, Audience, datetime], bool]
+    told: Callable[[Article, Audience], str]
+
+
+def opens_at(article: Article, audience: Audience) -> datetime:
+    """The first instant (aware UTC) at which the audience may have the story: the latest of all it has."""
+    return max(article.visible_from, article.published + audience.delay)
+
+
+def level(article: Article, audience: Audience) -> Level:
+    """How much of the story the audience may have once it may have it: the least that anything says."""
+    return least((audience.level, _level_by_source(article, audience), _level_by_story(article, audience)))
+
+
+def _level_by_source(article: Article, audience: Audience) -> Level:
+    return audience.by_source.get(article.source.slug, "full") if article.source else "full"
+
+
+def _level_by_story(article: Article, audience: Audience) -> Level:
+    said = dict(article.syndication)
+    if audience.is_public:
+        return said.get("public", "full")
+    return said.get(audience.name, said.get("partners", "full"))
+
+
+def _is_for(article: Article, audience: Audience) -> bool:
+    return article.access == "public" or (article.access == "partners" and not audience.is_public)
+
+
+def _is_excluded(article: Article, audience: Audience) -> bool:
+    return matches(
+        article,
+        audience.exclude_sections,
+        audience.exclude_tags,
+        audience.exclude_authors,
+        audience.exclude_sources,
+    )
+
+
+GATE: tuple[Rule, ...] = (
+    Rule(
+        "status", lambda a, _who, _now: a.status == "published", lambda a, _who: f"its status is {a.status}"
+    ),
+    Rule("published", lambda a, _who, now: a.published <= now, lambda a, _who: f"it is dated {a.published}"),
+    Rule(
+        "embargo",
+        lambda a, _who, now: a.embargo is None or a.embargo <= now,
+        lambda a, _who: f"its embargo ends {a.embargo}",
+    ),
+    Rule(
+        "delay",
+        lambda a, who, now: a.published + who.delay <= now,
+        lambda a, who: f"this partner may have it from {a.published + who.delay}",
+    ),
+    Rule(
+        "expiry",
+        lambda a, _who, now: a.expires is None or now < a.expires,
+        lambda a, _who: f"it expired {a.expires}",
+    ),
+    Rule("access", lambda a, who, _now: _is_for(a, who), lambda a, _who: f"its access is {a.access}"),
+    Rule(
+        "exclusion",
+        lambda a, who, _now: not _is_excluded(a, who),
+        lambda _a, _who: "its section, a tag, an author or its source is excluded for this partner",
+    ),
+    Rule(
+        "source",
+        lambda a, who, _now: _level_by_source(a, who) != "none",
+        lambda a, _who: f"the rights of its source, {a.source.label if a.source else ''}, give nothing of it",
+    ),
+    Rule(
+        "syndication",
+        lambda a, who, _now: _level_by_story(a, who) != "none",
+        lambda _a, _who: "its own syndication gives nothing of it",
+    ),
+    Rule("level", lambda _a, who, _now: who.level != "none", lambda _a, _who: "it is given nothing at all"),
+)
+"""All that decides whether an audience may have a story."""
+
+
+def eligible(article: Article, audience: Audience, now: datetime) -> bool:
+    """Whether `audience` may have the story at `now` (aware UTC). This is the only place that decides."""
+    return all(rule.holds(article, audience, now) for rule in GATE)
+
+
+def refusals(article: Article, audience: Audience, now: datetime) -> list[str]:
+    """What keeps the story from the audience at `now` (aware UTC), in words; empty if it may have it."""
+    return [rule.told(article, audience) for rule in GATE if not rule.holds(article, audience, now)]
+
+
+def was_eligible(article: Article, audience: Audience, at: datetime) -> bool:
+    """Whether the audience could have had a story right before it was withdrawn, `at` (aware UTC)."""
+    return eligible(replace(article, status="published"), audience, at - _MICROSECOND)
+
+
+def as_shown(article: Article, audience: Audience) -> Article:
+    """The story as far as the audience may have it: what is beyond that is not in it any more.
+
+    A summary that is not written is not made of the text, which may be no longer than a summary is.
+    """
+    allowed = level(article, audience)
+    if allowed == "full":
+        return article
+    less = replace(article, body="", markup="text", enclosures=())
+    if allowed == "summary":
+        return less
+    return replace(less, summary="", images=(), dateline="", correction="")
+
+
+def without_text(article: Article) -> Article:
+    """The story without what is large: enough to tell who may have it."""
+    return replace(article, body="", summary="", images=(), enclosures=())
+
+
+def section_and_parents(path: str) -> Iterator[str]:
+    """A path of slugs, the widest section it is in first: `world`, `world/europe`."""
+    parts = path.split("/") if path else []
+    for depth in range(1, len(parts) + 1):
+        yield "/".join(parts[:depth])
+
+
+def matches(
+    article: Article,
+    sections: Sequence[str],
+    tags: Sequence[str],
+    authors: Sequence[str],
+    sources: Sequence[str],
+) -> bool:
+    """Whether the story is filed under any of these: paths of slugs, which hold what is below, or slugs."""
+    return (
+        any(path in sections for path in section_and_parents(article.section))
+        or any(tag.slug in tags for tag in article.tags)
+        or any(author.slug in authors for author in article.authors)
+        or (article.source is not None and article.source.slug in sources)
+    )

@@ -1,0 +1,70 @@
+"""Who may have how much of a story: the values that the gate in `selection` weighs.
+
+Pure: no I/O, no clock, and nothing imported from the rest of the package.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from typing import Final, Literal, get_args
+
+Level = Literal["none", "headline", "summary", "full"]
+"""How much of a story: nothing, its title and link, these and its summary and images, all of it."""
+LEVELS: Final[tuple[Level, ...]] = get_args(Level)
+
+Access = Literal["public", "partners", "internal"]
+"""Whom a story is for: everybody, partners only, or nobody outside the newsroom."""
+ACCESSES: Final[tuple[Access, ...]] = get_args(Access)
+
+
+def least(levels: Iterable[Level]) -> Level:
+    """The least of several levels; all of the story if there are none."""
+    return min(levels, key=LEVELS.index, default="full")
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Those who are given the same: the public, whose name is "", or one partner.
+
+    `feeds` are patterns over feed keys (`sections/*`). `level` is the most of any story; `by_source` the most
+    of those of an agency, by its slug. Stories of the excluded sources and tags (slugs), sections (paths of
+    slugs, with what is below) and authors (slugs) are not for it at all; no story is for it before `delay`
+    after its first publication.
+    """
+
+    name: str = ""
+    feeds: tuple[str, ...] = ("*",)
+    level: Level = "full"
+    by_source: Mapping[str, Level] = field(default_factory=dict)
+    exclude_sources: tuple[str, ...] = ()
+    exclude_tags: tuple[str, ...] = ()
+    exclude_sections: tuple[str, ...] = ()
+    exclude_authors: tuple[str, ...] = ()
+    delay: timedelta = timedelta()
+
+    @property
+    def is_public(self) -> bool:
+        """Whether it is everybody."""
+        return not self.name
+
+    def may_have_feed(self, key: str) -> bool:
+        """Whether a feed is among those it is given. `*` stands for anything, slashes too."""
+        return any(fnmatchcase(key, pattern) for pattern in self.feeds)
+
+    def is_named(self, key: str) -> bool:
+        """Whether it is given that feed by its name, so that it is published even while it is empty."""
+        return key in self.feeds
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What stands in each of a partner's feeds beside the stories.
+
+    `parameters` go to each story's link, never into an id. `footer` is put below each story: a template of
+    text or HTML with {title}, {url} and {source}.
+    """
+
+    partner: str
+    parameters: tuple[tuple[str, str], ...] = ()
+    footer: str = ""

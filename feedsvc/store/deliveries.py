@@ -1,0 +1,107 @@
+"""The ledger: which token first received which version of which story, when, and through which feed.
+
+Knows nothing of HTTP. A version is told by its digest, and a recall by its mark (see `recalls`).
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, select, tuple_
+
+from feedsvc.model import Format, from_micros, to_micros
+from feedsvc.store.recalls import Recall
+from feedsvc.store.recalls import every as every_recall
+from feedsvc.store.schema import insert_new
+from feedsvc.store.tables import deliveries, tokens
+
+
+class Delivery(NamedTuple):
+    """One line of the ledger. `publication` is the number of what it was in, `delivered_at` aware UTC.
+
+    In the order of the table's columns, but for the instant.
+    """
+
+    token_id: str
+    article_id: str
+    digest: str
+    partner: str
+    feed_key: str
+    format: Format
+    publication: int
+    delivered_at: datetime
+
+
+class Holding(NamedTuple):
+    """A partner that holds a version of a story which was recalled since, and does not know yet.
+
+    `since` is when it first received the story, `last_at` when what it holds came (aware UTC).
+    """
+
+    partner: str
+    recall: Recall
+    since: datetime
+    last_at: datetime
+    tokens: tuple[str, ...]
+
+
+def record(tx: Connection, new: Sequence[Delivery]) -> None:
+    """Note deliveries, but those that are noted already: the first one counts."""
+    rows = [(*one[:-1], to_micros(one.delivered_at)) for one in new]
+    insert_new(tx, deliveries, rows)
+
+
+def listed(
+    connection: Connection,
+    *,
+    article_id: str | None = None,
+    partner: str | None = None,
+    since: datetime | None = None,
+    page: int = 5_000,
+) -> Iterator[Delivery]:
+    """The ledger in order of time: all, or of one story, of one partner, since an instant (aware UTC)."""
+    columns = deliveries.c
+    query = select(deliveries)
+    if article_id is not None:
+        query = query.where(columns.article_id == article_id)
+    if partner is not None:
+        query = query.where(columns.partner == partner)
+    if since is not None:
+        query = query.where(columns.delivered_at >= to_micros(since))
+    place = tuple_(columns.delivered_at, columns.token_id, columns.article_id, columns.digest)
+    query = query.order_by(columns.delivered_at, columns.token_id, columns.article_id, columns.digest)
+    after: tuple[int, str, str, str] = (-(2**62), "", "", "")
+    while rows := connection.execute(query.where(place > after).limit(page)).all():
+        for row in rows:
+            yield Delivery._make((*row[:-1], from_micros(row.delivered_at)))
+        last = rows[-1]
+        after = (last.delivered_at, last.token_id, last.article_id, last.digest)
+
+
+def labels(connection: Connection) -> dict[str, str]:
+    """What tokens are called, by id."""
+    return {row.id: row.label for row in connection.execute(select(tokens.c.id, tokens.c.label))}
+
+
+def unaware(connection: Connection) -> list[Holding]:
+    """Who holds a version that was recalled, and has not received since what tells of it."""
+    found: list[Holding] = []
+    for recall in every_recall(connection):
+        by_partner: dict[str, list[Delivery]] = {}
+        for one in listed(connection, article_id=recall.article_id):
+            by_partner.setdefault(one.partner, []).append(one)
+        for partner, lines in sorted(by_partner.items()):
+            held = [line for line in lines if "@" not in line.digest]
+            if held and not any(_tells(line, recall) for line in lines):
+                ids = tuple(sorted({line.token_id for line in held}))
+                times = [line.delivered_at for line in held]
+                found.append(Holding(partner, recall, min(times), max(times), ids))
+    return found
+
+
+def _tells(line: Delivery, recall: Recall) -> bool:
+    """Whether who received this knows of the recall: its mark, or a version that was published after it."""
+    if recall.kind != "corrected":
+        return line.digest == recall.mark
+    # On PostgreSQL a feed that was built before may be published after: it still has the old version.
+    return line.publication > recall.publication and line.digest != recall.digest and "@" not in line.digest

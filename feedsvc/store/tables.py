@@ -1,0 +1,222 @@
+"""The tables, and the numbered migrations that make them.
+
+Knows no engine: what engines differ in stands in braces, and is said where a migration runs.
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Table, Text
+
+TABLES = MetaData()
+
+articles = Table(
+    "articles",
+    TABLES,
+    Column("id", Text, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("visible_from", BigInteger, nullable=False),
+    Column("visible_until", BigInteger),
+    Column("places", Text, nullable=False),  # JSON [[feed key, position], …]: its rows in memberships
+    Column("article", Text, nullable=False),  # the Article as JSON
+    Column("published", BigInteger),  # where that is earlier than visible_from
+)
+
+# `position` is minus the ranking instant, so that the primary key alone is the order of every feed.
+memberships = Table(
+    "memberships",
+    TABLES,
+    Column("feed_key", Text, primary_key=True),
+    Column("position", BigInteger, primary_key=True),
+    Column("article_id", Text, primary_key=True),
+)
+
+dirty = Table(
+    "dirty",
+    TABLES,
+    Column("feed_key", Text, primary_key=True),
+    Column("marked_at", BigInteger, nullable=False),
+)
+
+representations = Table(
+    "representations",
+    TABLES,
+    Column("partner", Text, primary_key=True),  # whom it is for; "" for everybody
+    Column("feed_key", Text, primary_key=True),
+    Column("format", Text, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+    Column("max_age", Integer, nullable=False),
+    Column("publication", BigInteger, nullable=False),  # number of the commit that wrote or removed it
+    Column("valid_until", BigInteger),  # when the first of its stories expires
+    Column("contents", Text),  # of a partner's, JSON [[article id, digest or mark], …]
+)
+
+quarantine = Table(
+    "quarantine",
+    TABLES,
+    Column("path", Text, primary_key=True),
+    Column("line", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("article_id", Text),  # the id another file has, when that is the reason
+    Column("rule", Text, nullable=False),
+)
+
+sources_seen = Table(
+    "sources_seen",
+    TABLES,
+    Column("path", Text, primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("mtime_ns", BigInteger, nullable=False),
+    Column("article_id", Text),  # the story this file owns; none while it never loaded
+)
+
+# Which feeds say that a story was withdrawn, at which instant, and until when.
+tombstones = Table(
+    "tombstones",
+    TABLES,
+    Column("feed_key", Text, primary_key=True),
+    Column("article_id", Text, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("url", Text),  # where the story was, as its author wrote it
+    Column("article", Text),  # the story as JSON, without its text: who could have had it
+)
+
+# What opens partners' feeds, and the interface for newsrooms. A token itself is nowhere, but with its holder.
+tokens = Table(
+    "tokens",
+    TABLES,
+    Column("id", Text, primary_key=True),
+    Column("hash", Text, nullable=False),  # SHA-256, in hex
+    Column("name", Text, nullable=False),  # whose it is: a partner's, or a newsroom's
+    Column("scope", Text, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("revoked_at", BigInteger),
+)
+
+# Which token first received which version of which story, or the mark that it was recalled.
+deliveries = Table(
+    "deliveries",
+    TABLES,
+    Column("token_id", Text, primary_key=True),
+    Column("article_id", Text, primary_key=True),
+    Column("digest", Text, primary_key=True),
+    Column("partner", Text, nullable=False),
+    Column("feed_key", Text, nullable=False),
+    Column("format", Text, nullable=False),
+    Column("publication", BigInteger, nullable=False),
+    Column("delivered_at", BigInteger, nullable=False),
+)
+
+# What those who hold a story must know: that it was withdrawn, corrected or removed, in each of its feeds.
+recalls = Table(
+    "recalls",
+    TABLES,
+    Column("feed_key", Text, primary_key=True),
+    Column("article_id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("digest", Text, nullable=False),  # the version that was recalled
+    Column("publication", BigInteger, nullable=False),  # the last one before
+)
+
+# Notices to partners' webhooks, until they were taken or given up.
+outbox = Table(
+    "outbox",
+    TABLES,
+    Column("id", Text, primary_key=True),
+    Column("partner", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger),  # none once it was taken or given up
+    Column("attempts", Integer, nullable=False),
+    Column("sent_at", BigInteger),
+    Column("error", Text, nullable=False),
+)
+
+# The stories that no file owns: they came by the interface for newsrooms.
+ingested = Table(
+    "ingested",
+    TABLES,
+    Column("article_id", Text, primary_key=True),
+    Column("received_at", BigInteger, nullable=False),
+    Column("token_id", Text, nullable=False),
+)
+
+meta = Table("meta", TABLES, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))
+
+# Only ever appended: what has run somewhere is never edited. In braces stands what engines differ in; {text}
+# is text that sorts by code point, so that the order of stories is the same on both.
+MIGRATIONS: Sequence[Sequence[str]] = (
+    (
+        "CREATE TABLE articles (id {text} NOT NULL PRIMARY KEY, digest TEXT NOT NULL, status TEXT NOT NULL,"
+        " visible_from BIGINT NOT NULL, visible_until BIGINT, places TEXT NOT NULL, article TEXT NOT NULL)",
+        "CREATE INDEX articles_visible_from ON articles (visible_from)",
+        "CREATE INDEX articles_visible_until ON articles (visible_until) WHERE visible_until IS NOT NULL",
+        "CREATE TABLE memberships (feed_key {text} NOT NULL, position BIGINT NOT NULL,"
+        " article_id {text} NOT NULL, PRIMARY KEY (feed_key, position, article_id)){clustered}",
+        "CREATE TABLE dirty (feed_key {text} NOT NULL PRIMARY KEY, marked_at BIGINT NOT NULL)",
+        "CREATE TABLE representations (feed_key {text} NOT NULL, format {text} NOT NULL, title TEXT NOT NULL,"
+        " body {bytes} NOT NULL, digest TEXT NOT NULL, changed_at BIGINT NOT NULL, max_age INTEGER NOT NULL,"
+        " publication BIGINT NOT NULL, PRIMARY KEY (feed_key, format))",
+        "CREATE INDEX representations_publication ON representations (publication)",
+        "CREATE TABLE quarantine (path {text} NOT NULL PRIMARY KEY, line INTEGER NOT NULL,"
+        " reason TEXT NOT NULL, since BIGINT NOT NULL, article_id {text})",
+        "CREATE INDEX quarantine_article_id ON quarantine (article_id) WHERE article_id IS NOT NULL",
+        "CREATE TABLE sources_seen (path {text} NOT NULL PRIMARY KEY, size BIGINT NOT NULL,"
+        " mtime_ns BIGINT NOT NULL, article_id {text})",
+        "CREATE INDEX sources_seen_article_id ON sources_seen (article_id)",
+        "INSERT INTO meta VALUES ('publication', '0')",
+    ),
+    (
+        "CREATE TABLE tombstones (feed_key {text} NOT NULL, article_id {text} NOT NULL, at BIGINT NOT NULL,"
+        " until BIGINT NOT NULL, reason TEXT NOT NULL, url TEXT,"
+        " PRIMARY KEY (feed_key, article_id)){clustered}",
+        "CREATE INDEX tombstones_article_id ON tombstones (article_id)",
+        "CREATE INDEX tombstones_until ON tombstones (until)",
+        "ALTER TABLE representations ADD COLUMN valid_until BIGINT",
+        "ALTER TABLE quarantine ADD COLUMN rule TEXT NOT NULL DEFAULT 'story-unreadable'",
+    ),
+    (
+        "CREATE TABLE licensed (partner {text} NOT NULL, feed_key {text} NOT NULL, format {text} NOT NULL,"
+        " title TEXT NOT NULL, body {bytes} NOT NULL, digest TEXT NOT NULL, changed_at BIGINT NOT NULL,"
+        " max_age INTEGER NOT NULL, publication BIGINT NOT NULL, valid_until BIGINT, contents TEXT,"
+        " PRIMARY KEY (partner, feed_key, format))",
+        "INSERT INTO licensed SELECT '', feed_key, format, title, body, digest, changed_at, max_age,"
+        " publication, valid_until, NULL FROM representations",
+        "DROP TABLE representations",
+        "ALTER TABLE licensed RENAME TO representations",
+        "CREATE INDEX representations_publication ON representations (publication)",
+        "ALTER TABLE articles ADD COLUMN published BIGINT",
+        "CREATE INDEX articles_published ON articles (published) WHERE published IS NOT NULL",
+        "ALTER TABLE tombstones ADD COLUMN article TEXT",
+        "CREATE TABLE tokens (id {text} NOT NULL PRIMARY KEY, hash TEXT NOT NULL, name {text} NOT NULL,"
+        " scope TEXT NOT NULL, label TEXT NOT NULL, created_at BIGINT NOT NULL, expires_at BIGINT,"
+        " revoked_at BIGINT)",
+        "CREATE TABLE deliveries (token_id {text} NOT NULL, article_id {text} NOT NULL,"
+        " digest {text} NOT NULL, partner {text} NOT NULL, feed_key {text} NOT NULL, format TEXT NOT NULL,"
+        " publication BIGINT NOT NULL, delivered_at BIGINT NOT NULL,"
+        " PRIMARY KEY (token_id, article_id, digest)){clustered}",
+        "CREATE INDEX deliveries_article_id ON deliveries (article_id)",
+        "CREATE INDEX deliveries_delivered_at ON deliveries (delivered_at)",
+        "CREATE TABLE recalls (feed_key {text} NOT NULL, article_id {text} NOT NULL, kind TEXT NOT NULL,"
+        " at BIGINT NOT NULL, reason TEXT NOT NULL, title TEXT NOT NULL, digest TEXT NOT NULL,"
+        " publication BIGINT NOT NULL, PRIMARY KEY (feed_key, article_id)){clustered}",
+        "CREATE INDEX recalls_article_id ON recalls (article_id)",
+        "CREATE TABLE outbox (id {text} NOT NULL PRIMARY KEY, partner {text} NOT NULL, body TEXT NOT NULL,"
+        " created_at BIGINT NOT NULL, due_at BIGINT, attempts INTEGER NOT NULL, sent_at BIGINT,"
+        " error TEXT NOT NULL)",
+        "CREATE INDEX outbox_due_at ON outbox (due_at) WHERE due_at IS NOT NULL",
+        "CREATE TABLE ingested (article_id {text} NOT NULL PRIMARY KEY, received_at BIGINT NOT NULL,"
+        " token_id TEXT NOT NULL)",
+    ),
+)

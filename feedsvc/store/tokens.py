@@ -1,0 +1,82 @@
+"""Tokens of partners and newsrooms: what is known of them. The tokens themselves are in no store.
+
+Knows nothing of HTTP, nor how a token is made.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Literal, NamedTuple, cast
+
+from sqlalchemy import Connection, insert, select, update
+
+from feedsvc.model import from_micros, to_micros
+from feedsvc.store.schema import read_meta, write_meta
+from feedsvc.store.tables import tokens
+
+_VERSION = "tokens"
+
+Scope = Literal["read", "write"]
+"""What a token opens: a partner's feeds, or the interface that newsrooms push stories to."""
+
+
+class Token(NamedTuple):
+    """What is known of a token: `hash` is its SHA-256 in hex, `name` whose it is. Instants are aware UTC."""
+
+    id: str
+    hash: str
+    name: str
+    scope: Scope
+    label: str
+    created_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+    def is_good(self, now: datetime) -> bool:
+        """Whether it opens anything at `now` (aware UTC)."""
+        return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+
+
+def add(tx: Connection, token: Token) -> None:
+    """Note a token."""
+    values = token._asdict()
+    for name in ("created_at", "expires_at", "revoked_at"):
+        values[name] = to_micros(values[name]) if values[name] else None
+    tx.execute(insert(tokens).values(values))
+    _changed(tx)
+
+
+def every(connection: Connection) -> list[Token]:
+    """Every token there is or was, by name and age."""
+    columns = tokens.c
+    return [
+        _token(row) for row in connection.execute(select(tokens).order_by(columns.name, columns.created_at))
+    ]
+
+
+def revoke(tx: Connection, ids: Sequence[str], now: datetime) -> None:
+    """Have tokens open nothing any more."""
+    open_ones = tokens.c.id.in_(ids) & tokens.c.revoked_at.is_(None)
+    tx.execute(update(tokens).where(open_ones).values(revoked_at=to_micros(now)))
+    _changed(tx)
+
+
+def version(connection: Connection) -> int:
+    """A number that moves with every change of a token."""
+    return int(read_meta(connection, _VERSION) or 0)
+
+
+def _changed(tx: Connection) -> None:
+    write_meta(tx, _VERSION, str(version(tx) + 1))
+
+
+def _token(row: Any) -> Token:
+    return Token(
+        row.id,
+        row.hash,
+        row.name,
+        cast(Scope, row.scope),
+        row.label,
+        from_micros(row.created_at),
+        from_micros(row.expires_at) if row.expires_at is not None else None,
+        from_micros(row.revoked_at) if row.revoked_at is not None else None,
+    )

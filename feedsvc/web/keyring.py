@@ -1,0 +1,70 @@
+"""The tokens that open something, in memory: what a request shows → whose it is.
+
+Knows neither SQL nor which addresses a token opens. A token is compared by its hash, and never logged.
+"""
+
+import base64
+import binascii
+import hashlib
+import threading
+from collections.abc import Callable, Iterable
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from feedsvc.store import tokens
+from feedsvc.store.schema import Store
+from feedsvc.store.tokens import Scope, Token
+
+
+class Keyring:
+    """The tokens of the store, read anew when one was made or revoked. `clock` returns aware UTC."""
+
+    def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._version: int | None = None
+        self._by_hash: dict[str, Token] = {}
+
+    def look(self, connection: Connection) -> None:
+        """Read the tokens if any changed since."""
+        version = tokens.version(connection)
+        if version != self._version:
+            self._keep(tokens.every(connection), version)
+
+    def _keep(self, known: Iterable[Token], version: int) -> None:
+        self._by_hash = {token.hash: token for token in known}
+        self._version = version
+
+    def holder(self, authorization: str | None, scope: Scope) -> Token | None:
+        """The good token of that scope in an Authorization field; None if there is none.
+
+        Raises SQLAlchemyError if the tokens were never read, and cannot be.
+        """
+        if self._version is None:
+            with self._lock, self._store.read() as connection:
+                self.look(connection)
+        # Hashed even where there is none: how long an answer takes tells nothing.
+        token = self._by_hash.get(hashed(secret_in(authorization)))
+        good = token is not None and token.scope == scope and token.is_good(self._clock())
+        return token if good else None
+
+
+def hashed(secret: str) -> str:
+    """What the store knows of a token. It is of 256 random bits: a slow hash would add nothing."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def secret_in(authorization: str | None) -> str:
+    """The token in an Authorization field: a Bearer's (RFC 6750), or Basic's password (RFC 7617); else ""."""
+    scheme, _, rest = (authorization or "").strip().partition(" ")
+    if scheme.lower() == "bearer":
+        return rest.strip()
+    if scheme.lower() != "basic":
+        return ""
+    try:
+        pair = base64.b64decode(rest.strip(), validate=True).decode("utf-8")
+    except (binascii.Error, ValueError):
+        return ""
+    return pair.partition(":")[2]

@@ -1,0 +1,102 @@
+"""How often somebody may do something, counted by all workers of a service together.
+
+Knows nothing of HTTP, nor who they are: who is counted is a key, and what they are counted for another.
+"""
+
+import fcntl
+import math
+import mmap
+import os
+import struct
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from hashlib import blake2b
+from pathlib import Path
+from typing import NamedTuple
+
+_SLOTS = 65_536
+_PROBES = 16  # a key is looked for in so many places; the stalest of them gives way if all are taken
+_SLOT = struct.Struct("<Qd")
+_FILE = "limits"
+
+
+class Rate(NamedTuple):
+    """So many in so many seconds; as many at once, if there were none for so long."""
+
+    number: int
+    seconds: int
+
+
+class Limits:
+    """Counts by the generic cell rate algorithm: for each key an instant until which its allowance is used.
+
+    A file of one megabyte in `folder`, which the workers share, holds those instants; without one they are
+    this process's own. `clock` gives seconds since the epoch.
+    https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm
+    """
+
+    def __init__(self, folder: Path | None, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._file = -1
+        if folder is None:
+            self._held = mmap.mmap(-1, _SLOTS * _SLOT.size)
+            return
+        self._file = os.open(folder / _FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        os.ftruncate(self._file, _SLOTS * _SLOT.size)
+        self._held = mmap.mmap(self._file, _SLOTS * _SLOT.size)
+
+    def take(self, what: str, who: str, rate: Rate) -> int:
+        """Count one, if it is allowed: then 0; else the whole seconds until the next will be."""
+        return self._counted(what, who, rate, taking=True)
+
+    def wait(self, what: str, who: str, rate: Rate) -> int:
+        """The whole seconds until one will be allowed; 0 if one is. Counts nothing."""
+        return self._counted(what, who, rate, taking=False)
+
+    def _counted(self, what: str, who: str, rate: Rate, *, taking: bool) -> int:
+        key = int.from_bytes(blake2b(f"{what}\0{who}".encode(), digest_size=8).digest(), "little") or 1
+        with self._lock:
+            self._lock_file(fcntl.LOCK_EX)
+            try:
+                return self._at(key, rate, taking)
+            finally:
+                self._lock_file(fcntl.LOCK_UN)
+
+    def _lock_file(self, how: int) -> None:
+        if self._file >= 0:
+            fcntl.flock(self._file, how)
+
+    def _at(self, key: int, rate: Rate, taking: bool) -> int:
+        now = self._clock()
+        place, until = self._found(key, now)
+        interval = rate.seconds / rate.number
+        after = max(until, now) + interval
+        # The allowance of a whole period may be used at once.
+        excess = after - now - rate.seconds
+        if excess > 1e-6:
+            return max(1, math.ceil(excess))
+        if taking:
+            _SLOT.pack_into(self._held, place, key, after)
+        return 0
+
+    def _found(self, key: int, now: float) -> tuple[int, float]:
+        """Where a key's instant is, or may be put; and the instant."""
+        stalest, oldest = -1, math.inf
+        for probe in range(_PROBES):
+            place = ((key + probe) % _SLOTS) * _SLOT.size
+            other, until = _SLOT.unpack_from(self._held, place)
+            if other == key:
+                return place, until
+            if until < oldest:
+                stalest, oldest = place, until
+        return stalest, now
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._held.close()
+        if self._file >= 0:
+            with suppress(OSError):
+                os.close(self._file)

@@ -1,0 +1,151 @@
+"""The door to partners' feeds: who has a token passes, and is answered by a short cut of their own.
+
+Knows no rule of HTTP but those of authentication (RFC 9110 §11); feeds come from the short cut behind it.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import structlog
+
+from feedsvc.model import Representation
+from feedsvc.store.tokens import Token
+from feedsvc.web.addresses import Network, client_address
+from feedsvc.web.caching import REFUSALS, Refusal
+from feedsvc.web.feed_cache import Entry, Place, place_below
+from feedsvc.web.keyring import Keyring
+from feedsvc.web.limits import Limits, Rate
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+log = structlog.get_logger(__name__)
+
+ROOT = "/partners/"
+HOLDER = "feedsvc.holder"
+"""Where in the environment the token is that a request came in with. No header field can set it."""
+
+_FAILURES = Rate(10, 60)
+"""How many wrong tokens an address may show."""
+
+Record = Callable[[Token, Representation], None]
+
+
+class PartnerDoor:
+    """The WSGI application for everything below /partners/.
+
+    Args:
+        app: what answers but feeds: the list of feeds, and that there is no such thing.
+        feeds: the short cut over partners' feeds, which this alone leads to.
+        keyring: the tokens.
+        partners: the names of the partners there are.
+        limits: where wrong tokens are counted, by address.
+        trusted: the proxies whose word on a client's address is taken.
+    """
+
+    def __init__(
+        self,
+        app: "WSGIApplication",
+        feeds: "WSGIApplication",
+        *,
+        keyring: Keyring,
+        partners: Collection[str],
+        limits: Limits,
+        trusted: tuple[Network, ...] = (),
+    ) -> None:
+        self._app = app
+        self._feeds = feeds
+        self._keyring = keyring
+        self._partners = frozenset(partners)
+        self._limits = limits
+        self._trusted = trusted
+        self.counts: dict[tuple[str, str], int] = {}
+        """How many requests were let in, by partner, and how many not: ("", "401"), ("", "429")."""
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        name = partner_in(environ.get("PATH_INFO", ""))
+        try:
+            token = self._keyring.holder(environ.get("HTTP_AUTHORIZATION"), "read")
+        except Exception as error:  # the store is gone before it was ever read
+            log.warning("tokens_unreadable", error=type(error).__name__)
+            return refused(503, environ, start_response)
+        # The same answer whether the partner isn't known, or the token is another's: neither is for others.
+        if token is None or token.name != name or name not in self._partners:
+            return self._turned_away(environ, start_response)
+        self._count(name, "in")
+        environ[HOLDER] = token
+        is_feed = place_in_partner(environ.get("PATH_INFO", "")) is not None
+        return (self._feeds if is_feed else self._app)(environ, start_response)
+
+    def _turned_away(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        # Only who shows a wrong one is counted: a reader that is asked for a password shows none at first.
+        if environ.get("HTTP_AUTHORIZATION"):
+            address = client_address(environ, self._trusted)
+            if seconds := self._limits.take("wrong token", address, _FAILURES):
+                self._count("", "429")
+                return refused(429, environ, start_response, retry_after=seconds)
+        self._count("", "401")
+        return refused(401, environ, start_response)
+
+    def snapshot(self) -> dict[tuple[str, int], int]:
+        """The counts so far, under keys that no format has."""
+        named = {"in": 200, "401": 401, "429": 429}
+        return {(f"partner:{partner}", named[how]): count for (partner, how), count in self.counts.items()}
+
+    def _count(self, partner: str, outcome: str) -> None:
+        self.counts[partner, outcome] = self.counts.get((partner, outcome), 0) + 1
+
+
+class Admission:
+    """Whether a full answer may go out, and what is noted of one that does: within a partner's rate."""
+
+    def __init__(self, rates: Mapping[str, Rate | None], limits: Limits, record: Record) -> None:
+        self._rates = rates
+        self._limits = limits
+        self._record = record
+
+    def __call__(self, entry: Entry, environ: "WSGIEnvironment") -> int:
+        """0 if it may go out; else the seconds to wait."""
+        token: Token = environ[HOLDER]
+        rate = self._rates.get(token.name)
+        if rate is not None and (seconds := self._limits.take("partner", token.name, rate)):
+            return seconds
+        if environ["REQUEST_METHOD"] == "GET":
+            self._record(token, entry.representation)
+        return 0
+
+
+class AddressAdmission:
+    """Whether a full answer may go out to everybody's address that asks."""
+
+    def __init__(self, rate: Rate, limits: Limits, trusted: tuple[Network, ...]) -> None:
+        self._rate = rate
+        self._limits = limits
+        self._trusted = trusted
+
+    def __call__(self, _entry: Entry, environ: "WSGIEnvironment") -> int:
+        """0 if it may go out; else the seconds to wait."""
+        return self._limits.take("address", client_address(environ, self._trusted), self._rate)
+
+
+def partner_in(path: str) -> str:
+    """The name of the partner in a path below /partners/."""
+    return path[len(ROOT) :].partition("/")[0]
+
+
+def place_in_partner(path: str) -> Place | None:
+    """What PATH_INFO names if it is a partner's feed: `/partners/<name>/feeds/<key>.<format>`; else None."""
+    if not path.startswith(ROOT):
+        return None
+    name = partner_in(path)
+    return place_below(path[len(ROOT) + len(name) :], name) if name else None
+
+
+def refused(
+    status: int, environ: "WSGIEnvironment", start_response: "StartResponse", retry_after: int = 0
+) -> Iterable[bytes]:
+    """Answer with a refusal."""
+    refusal: Refusal = REFUSALS[status]
+    more = [("Retry-After", str(retry_after))] if retry_after else []
+    start_response(refusal.status, [*refusal.headers, *more])
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [refusal.body]
