@@ -17,6 +17,7 @@ from feedsvc.config import Config
 from feedsvc.errors import ConfigError
 
 ENVIRONMENT_PREFIX = "FEEDSVC_"
+_LISTS = ("formats", "trusted_proxies")
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Config:
@@ -51,7 +52,7 @@ def _overlay(tables: dict[str, Any], environ: Mapping[str, str]) -> dict[tuple[s
     for table, key, name in _settable():
         if name in environ and isinstance(tables.setdefault(table, {}), dict):
             value = environ[name]
-            tables[table][key] = [part.strip() for part in value.split(",")] if key == "formats" else value
+            tables[table][key] = [part.strip() for part in value.split(",")] if key in _LISTS else value
             variables[table, key] = name
     return variables
 

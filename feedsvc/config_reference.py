@@ -30,6 +30,7 @@ _NAMED = {
     "custom": "top",
     "profiles": "ours",
     "sources": "northwire",
+    "partners": "acme",
 }
 
 
@@ -58,7 +59,7 @@ def _rows(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
 
 
 def _default(value: object) -> str:
-    if value is None or value == "" or value is PydanticUndefined or isinstance(value, BaseModel):
+    if value is None or value == "" or value in ({}, PydanticUndefined) or isinstance(value, BaseModel):
         return "–"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"

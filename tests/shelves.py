@@ -36,7 +36,8 @@ class Shelf:
         for one in published:
             self.feeds[one.key, one.format] = one
 
-    def load(self, key: str, fmt: Format) -> Representation | None:
+    def load(self, key: str, fmt: Format, partner: str = "") -> Representation | None:
+        assert not partner, "a shelf has everybody's feeds only"
         self.asked.append((key, fmt))
         found = self.feeds.get((key, fmt))
         if self.during_load:

@@ -55,7 +55,7 @@ def service() -> Service:
 )
 def test_feed_path_names_key_and_format(path: str, key: str, fmt: str) -> None:
     found = place_of(path.encode().decode("latin-1"))
-    assert found == (f"/feeds/{key}.{fmt}".encode().decode("latin-1"), key, fmt)
+    assert found == (f"/feeds/{key}.{fmt}".encode().decode("latin-1"), key, fmt, "")
 
 
 @pytest.mark.parametrize(
@@ -290,7 +290,7 @@ def test_forgotten_feed_is_loaded_anew_and_no_other(service: Service) -> None:
     service.get("/feeds/all.rss")
     service.get("/feeds/sections/world/asia.json")
     service.shelf.put(feed(body=b"new", digest="d2"), feed("sections/world/asia", "json", b"new", "d2"))
-    service.cache.forget([("all", "rss"), ("tags/unheard-of", "atom")])
+    service.cache.forget([("", "all", "rss"), ("", "tags/unheard-of", "atom")])
     assert service.get("/feeds/all.rss").get_data() == b"new"
     assert service.get("/feeds/sections/world/asia.json").get_data() == BODY
 
@@ -307,7 +307,7 @@ def test_everything_forgotten_is_loaded_anew(service: Service) -> None:
 def test_feed_that_is_gone_after_forgetting_is_404(service: Service) -> None:
     service.get("/feeds/all.rss")
     del service.shelf.feeds["all", "rss"]
-    service.cache.forget([("all", "rss")])
+    service.cache.forget([("", "all", "rss")])
     assert service.get("/feeds/all.rss").status_code == 404
     assert (len(service.cache), service.cache.held_bytes) == (0, 0)
 
@@ -324,7 +324,7 @@ def test_what_was_loaded_before_forgetting_does_not_stay(everything: bool) -> No
         if everything:
             cache.forget_all()
         else:
-            cache.forget([("all", "rss")])
+            cache.forget([("", "all", "rss")])
 
     shelf.during_load = publish_meanwhile
     assert found_in(cache, place()).representation.digest == "old"
@@ -337,7 +337,7 @@ def test_forgetting_another_feed_does_not_waste_a_load() -> None:
     shelf = Shelf()
     shelf.put(feed())
     cache = made_cache(shelf)
-    shelf.during_load = lambda: cache.forget([("all", "atom"), ("tags/x", "rss")])
+    shelf.during_load = lambda: cache.forget([("", "all", "atom"), ("", "tags/x", "rss")])
     found_in(cache, place())
     found_in(cache, place())
     assert len(shelf.asked) == 1
@@ -368,7 +368,7 @@ def test_equal_version_after_forgetting_keeps_its_encoded_variants() -> None:
 def test_forgotten_feed_is_served_while_the_store_fails(service: Service) -> None:
     service.get("/feeds/all.rss")
     service.shelf.broken = True
-    service.cache.forget([("all", "rss")])
+    service.cache.forget([("", "all", "rss")])
     asked = len(service.shelf.asked)
     for _ in range(5):
         assert service.get("/feeds/all.rss").get_data() == BODY
@@ -391,7 +391,7 @@ def test_failed_store_is_asked_again_after_a_second_or_once_it_reports(service: 
     service.get("/feeds/all.rss")
     service.shelf.broken = False
     service.shelf.put(feed(digest="d3"))
-    service.cache.forget([("all", "rss")])
+    service.cache.forget([("", "all", "rss")])
     assert service.get("/feeds/all.rss").headers["ETag"] == '"d3"'
 
 
@@ -493,7 +493,7 @@ def test_cache_stays_whole_under_readers_and_a_follower(monkeypatch: pytest.Monk
         for version in range(2, 300):
             key = keys[version % 12]
             shelf.put(feed(key, digest=f"d{version}"))
-            cache.forget([(key, "rss")])
+            cache.forget([("", key, "rss")])
             published[key] = version
             for _ in range(3):
                 cache.find(place(key))
@@ -538,7 +538,7 @@ def test_cache_holds_no_more_bytes_than_it_may(requests: list[tuple[int, Coding,
     for wanted, coding, forgotten in requests:
         entry = found_in(cache, place(keys[wanted]))
         cache.variant(entry, coding)
-        cache.forget([(keys[forgotten], "rss")])
+        cache.forget([("", keys[forgotten], "rss")])
         held = entries_of(cache, keys)
         assert cache.held_bytes == sum(one.size for one in held) <= 50_000
         assert all(one.size >= true_size(one) for one in held)

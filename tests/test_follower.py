@@ -51,7 +51,7 @@ def test_failing_beat_is_no_failure_of_the_store_and_is_logged_once(store: Store
     forgot = threading.Event()
 
     def forget(changed: object) -> None:
-        forgotten.extend(key for key, _ in changed)  # type: ignore[attr-defined]
+        forgotten.extend(key for _, key, _ in changed)  # type: ignore[attr-defined]
         forgot.set()
 
     with capture_logs() as logged:

@@ -496,7 +496,7 @@ def test_directory_is_read_again_only_when_something_was_published(newsroom: New
     newsroom.publish("tags/ports")
     assert "tags/ports" in read()
     with newsroom.store.write() as tx:
-        representations.withdraw(tx, [("tags/ports", fmt) for fmt in FORMATS])
+        representations.withdraw(tx, [("", "tags/ports", fmt) for fmt in FORMATS])
     assert "tags/ports" not in read()
 
 

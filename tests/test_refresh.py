@@ -18,7 +18,7 @@ from feedsvc.model import CustomFeed, FeedSettings, Representation
 from feedsvc.processes import Process
 from feedsvc.refresh import Refresher, ahead
 from feedsvc.selection import Rules
-from feedsvc.store import dirty, representations, schema, sources
+from feedsvc.store import dirty, representations, sources, tables
 from feedsvc.store.schema import Store
 from tests.conftest import Clock
 from tests.stories import NOON, write_story
@@ -500,7 +500,7 @@ def test_many_feeds_made_by_two_processes_are_those_of_one(
     monkeypatch.setattr(ahead, "processors", lambda: 2)
     monkeypatch.setattr(ahead, "Process", Watched)
     with newsroom.store.write() as tx:
-        tx.execute(delete(schema.representations))
+        tx.execute(delete(tables.representations))
         dirty.mark(tx, {key.rpartition(".")[0] for key in alone}, newsroom.clock())
     newsroom.restarted()
     assert newsroom.run() == alone
@@ -533,7 +533,7 @@ def test_feed_that_cannot_be_rendered_ahead_harms_no_other(
     newsroom.run()
     publisher, asked = newsroom.restarted()._publisher, []
 
-    def broken(_connection: object, key: str, _now: object) -> None:
+    def broken(_connection: object, key: str, _now: object, _audience: object) -> None:
         asked.append(key)
         raise ValueError(key)
 

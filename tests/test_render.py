@@ -380,7 +380,7 @@ def test_fragments_are_kept_by_version_and_the_cache_is_bounded() -> None:
 
 def test_known_story_is_not_rendered_again() -> None:
     cache, feed = FragmentCache(10**6), feed_of(article("a"), article("b"))
-    cache.put(feed.articles[1], "rss", "full/default", b"<item>as it is kept</item>")
+    cache.put(feed.articles[1], "rss", "full/default/", b"<item>as it is kept</item>")
     assert b"<item>as it is kept</item>" in render(feed, cache)["rss"].body
     broken = replace(article("a"), title="\x0b")  # not versioned: the digest says that it is known
     assert render(replace(feed, articles=(broken,)), cache)["rss"].failed == ()

@@ -216,7 +216,7 @@ def test_feed_first_asked_for_when_it_has_expired_is_not_served_but_once_it_is_p
     assert [service.get("/feeds/all.rss").status_code for _ in range(2)] == [503, 503]
     assert len(service.shelf.asked) == 1
     service.shelf.put(feed(digest="d2"))
-    service.cache.forget([("all", "rss")])
+    service.cache.forget([("", "all", "rss")])
     assert service.get("/feeds/all.rss").status_code == 200
 
 

@@ -179,8 +179,8 @@ def test_readers_learn_what_changed_and_that_something_is_gone(store: Store) -> 
         representations.publish(tx, [unpublished(), unpublished("tags/x")], NOON)
         first = representations.publication(tx)
         representations.publish(tx, [unpublished("tags/x", b"two")], NOON)
-        assert representations.changed_since(tx, first[0]) == [("tags/x", "rss")]
-        representations.withdraw(tx, [("tags/x", "rss")])
+        assert representations.changed_since(tx, first[0]) == [("", "tags/x", "rss")]
+        representations.withdraw(tx, [("", "tags/x", "rss")])
         after = representations.publication(tx)
         assert after[0] > first[0]
         assert after[1] == after[0]
