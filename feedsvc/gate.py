@@ -63,20 +63,21 @@ def _is_excluded(article: Article, audience: Audience) -> bool:
     )
 
 
+def _told_date(article: Article, audience: Audience) -> str:
+    if audience.delay:
+        return f"this partner may have it from {article.published + audience.delay}"
+    return f"it is dated {article.published}"
+
+
 GATE: tuple[Rule, ...] = (
     Rule(
         "status", lambda a, _who, _now: a.status == "published", lambda a, _who: f"its status is {a.status}"
     ),
-    Rule("published", lambda a, _who, now: a.published <= now, lambda a, _who: f"it is dated {a.published}"),
+    Rule("date", lambda a, who, now: a.published + who.delay <= now, _told_date),
     Rule(
         "embargo",
         lambda a, _who, now: a.embargo is None or a.embargo <= now,
         lambda a, _who: f"its embargo ends {a.embargo}",
-    ),
-    Rule(
-        "delay",
-        lambda a, who, now: a.published + who.delay <= now,
-        lambda a, who: f"this partner may have it from {a.published + who.delay}",
     ),
     Rule(
         "expiry",

@@ -329,6 +329,8 @@ FAULTS: dict[str, tuple[str, str | bytes]] = {
     "name-missing": ("a.md", keys("author: {email: jane@example.org}")),
     "nested-too-deeply": ("a.md", keys("a: " + "[" * 30)),
     "number-invalid": ("a.md", keys("image: {url: a, width: wide}")),
+    "access-unknown": ("a.md", keys("access: subscribers")),
+    "syndication-unknown": ("a.md", keys("syndication: {acme: some}")),
     "status-unknown": ("a.md", keys("status: lost")),
     "text-invalid": ("a.md", keys("title: [a]")),
     "title-and-body-missing": ("a.md", "---\ndate: 2026-02-11\n---\n"),

@@ -60,6 +60,8 @@ def serve(config: Config, host: str | None, port: int | None, workers: int | Non
     """Keep the feeds fresh and serve them: the refresher here, web workers beside it."""
     server.end_on_sigterm()
     with _address(config, host, port) as address, _refresher(config) as refresher:
+        if refresher.rights_changed:
+            refresher.refresh()  # before anybody is served what they may have no more
         schedule = _schedule(config, refresher, first=0.0 if refresher.is_new else _WORKERS_START)
         schedule.start()
         try:

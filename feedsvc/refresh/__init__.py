@@ -51,6 +51,8 @@ class Refresher:
         self._rules = rules
         self._clock = clock
         self._stopped = threading.Event()
+        self.rights_changed = False
+        """Whether `prepare` found that who may have what was another when the feeds were published."""
         self._intake = Intake(store, root, load_rules, rules, clock, self._stopped)
         self._publisher = Publisher(store, rules, clock, self._stopped, cache_bytes)
 
@@ -76,6 +78,11 @@ class Refresher:
             if read_meta(tx, "memberships_by") != memberships:
                 self._intake.apply_again(tx)
                 write_meta(tx, "memberships_by", memberships)
+            rights = _digest(self._rules.audiences)
+            granted = read_meta(tx, "rights_by")
+            if granted != rights:
+                self.rights_changed = granted is not None
+                write_meta(tx, "rights_by", rights)
             if read_meta(tx, "published_by") != publishing:
                 self._withdraw_unconfigured(tx)
                 named = {key for one in self._rules.audiences for key in one.feeds if "*" not in key}

@@ -216,9 +216,9 @@ class Publisher:
             )
 
     def _is_always_published(self, feed: Feed) -> bool:
-        if partner := self._rules.partner(feed.partner):
-            return partner.audience.is_named(feed.key)
-        return feed.key == "all" or feed.key in self._rules.by_key
+        partner = self._rules.partner(feed.partner)
+        is_named = partner is not None and partner.audience.is_named(feed.key)
+        return is_named or feed.key == "all" or feed.key in self._rules.by_key
 
     def _was_published(self, tx: Connection, feed: Feed) -> bool:
         return bool(representations.published_keys(tx, [feed.key], feed.partner))

@@ -180,6 +180,7 @@ def _kept_back(article: Article, base: str) -> set[str]:
     return {urls.absolute(base, image.url) for image in article.images if not image.may_syndicate}
 
 
+_BLOCK = re.compile(r"\s*<(?:p|div|section|aside|footer|blockquote|ul|ol|h[1-6]|hr)\b", re.IGNORECASE)
 _TAG = re.compile(r"<[a-z][^<>]*>")
 _ATTRIBUTE = re.compile(r' [a-z]+="([^"]*)"')
 
@@ -210,8 +211,7 @@ def _footer(terms: Terms, article: Article, link: str, site: Site) -> str:
     source = article.source.label if article.source else site.name
     values = {"title": article.title, "url": link, "source": source}
     filled = terms.footer.format(**{name: html.escape(value) for name, value in values.items()})
-    is_html = "<" in terms.footer
-    return to_html(filled if is_html else f"<p>{filled}</p>", "html", link)
+    return to_html(filled if _BLOCK.match(terms.footer) else f"<p>{filled}</p>", "html", link)
 
 
 def _is_web(url: str) -> bool:
