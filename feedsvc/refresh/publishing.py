@@ -102,7 +102,13 @@ class Publisher:
                 if on_published:
                     on_published(made)
                 for one in batch.published:
-                    log.debug("feed_published", key=one.key, format=one.format, bytes=len(one.body))
+                    log.debug(
+                        "feed_published",
+                        partner=one.partner,
+                        key=one.key,
+                        format=one.format,
+                        bytes=len(one.body),
+                    )
         return changed
 
     def _ahead(self) -> Ahead:

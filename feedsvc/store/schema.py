@@ -60,7 +60,12 @@ class Store:
         try:
             if self._file and create:
                 self._file.parent.mkdir(parents=True, exist_ok=True)
-            self._engine = create_engine(self._file_url(url), **_engine_options(url))
+            self._engine = create_engine(
+                # What statements are run with is for no log or error: tokens' hashes are among it.
+                self._file_url(url),
+                hide_parameters=True,
+                **_engine_options(url),
+            )
             if self._file:
                 event.listen(self._engine, "connect", _prepare_sqlite)
                 event.listen(self._engine, "connect", _cache_for_loads if create else _cache_for_reading)

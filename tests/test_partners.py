@@ -1,0 +1,386 @@
+"""Partners get their own feeds, by their tokens, and nobody gets another's."""
+
+import base64
+import json
+import secrets
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from werkzeug.test import Client, TestResponse
+
+from feedsvc import applying, config_file, config_values, web
+from feedsvc.applying import Arrival
+from feedsvc.model import Article, Change, Image, Term
+from feedsvc.refresh import Refresher
+from feedsvc.store import articles, deliveries, tokens
+from feedsvc.store.schema import Store
+from feedsvc.store.tokens import Scope, Token
+from feedsvc.web.keyring import hashed
+from tests.conftest import Clock
+from tests.stories import NOON, article
+
+CONFIG = """
+[site]
+name = "The Daily Example"
+url = "https://news.example.org"
+hub = "https://hub.example.org/"
+
+[store]
+url = "{store}"
+
+[http]
+{http}
+
+[partners.acme]
+feeds = ["all", "sections/*"]
+footer = "First published by {{source}}: {{title}}, {{url}}"
+link_parameters = "utm_source=acme&utm_medium=feed"
+rate = "3/m"
+
+[partners.globex]
+feeds = ["*"]
+delay = "2h"
+content = "summary"
+"""
+
+
+class Licensed:
+    """A service with two partners, on a clock that stands."""
+
+    def __init__(self, url: str, folder: Path, clock: Clock, http: str = "") -> None:
+        file = folder / "config.toml"
+        file.write_text(CONFIG.format(store=url, http=http), "utf-8")
+        self.config = config_file.load(file, {})
+        self.clock = clock
+        self.store = Store(self.config.store_url)
+        self.rules = config_values.rules(self.config)
+        self.refresher = Refresher(
+            self.store, folder / "content", config_values.load_rules(self.config), self.rules, clock=clock
+        )
+        self.refresher.prepare()
+        app = web._application(self.config, self.store, clock=clock)
+        self.follower, self.ledger = app.extensions["feedsvc"], app.extensions["feedsvc-ledger"]
+        self.client = Client(app.wsgi_app)
+        self.acme, self.globex = self.token("acme"), self.token("globex")
+        self.publish()
+
+    def token(self, name: str, scope: Scope = "read", expires: datetime | None = None) -> str:
+        secret = secrets.token_urlsafe(32)
+        with self.store.write() as tx:
+            made = Token(secrets.token_hex(4), hashed(secret), name, scope, "", self.clock(), expires)
+            tokens.add(tx, made)
+        self.follower.look()
+        return secret
+
+    def put(self, *stories: Article) -> None:
+        with self.store.write() as tx:
+            for story in stories:
+                old = articles.get(tx, story.id)
+                applying.apply(tx, [Arrival(Change(old, story), self.clock())], self.rules, self.clock())
+        self.publish()
+
+    def publish(self) -> None:
+        self.refresher.refresh()
+        self.follower.look()
+
+    def get(self, path: str, token: str | None = None, method: str = "GET", **headers: str) -> TestResponse:
+        fields = {name.replace("_", "-"): value for name, value in headers.items()}
+        if token is not None:
+            fields["Authorization"] = f"Bearer {token}"
+        return self.client.open(path, method=method, headers=fields)
+
+
+@pytest.fixture
+def licensed(store_url: str, tmp_path: Path, clock: Clock) -> Iterator[Licensed]:
+    made = Licensed(store_url, tmp_path, clock)
+    yield made
+    made.store.close()
+
+
+ACME = "/partners/acme/feeds/all.rss"
+
+
+# -- who is let in -----------------------------------------------------------------------------------------
+
+
+def basic(password: str, user: str = "reader") -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def test_token_opens_its_partners_feeds_as_bearer_or_as_the_password_of_basic(licensed: Licensed) -> None:
+    assert licensed.get(ACME, licensed.acme).status_code == 200
+    assert licensed.get(ACME, Authorization=basic(licensed.acme)).status_code == 200
+    assert licensed.get(ACME, Authorization=f"bearer {licensed.acme}").status_code == 200
+
+
+def test_everything_else_gets_one_and_the_same_answer(licensed: Licensed) -> None:
+    writer = licensed.token("acme", scope="write")
+    answers = [
+        licensed.get(ACME),
+        licensed.get(ACME, "wrong"),
+        licensed.get(ACME, licensed.globex),
+        licensed.get(ACME, writer),
+        licensed.get(ACME, Authorization=basic("", licensed.acme)),
+        licensed.get(ACME, Authorization="Basic not-base64"),
+        licensed.get(ACME, Authorization="Basic " + base64.b64encode(b"\xff\xfe:\xff").decode()),
+        licensed.get("/partners/nobody/feeds/all.rss", licensed.acme),
+        licensed.get("/partners/nobody/feeds/all.rss"),
+        licensed.get("/partners/", licensed.acme),
+        licensed.get("/partners//feeds/all.rss", licensed.acme),
+        licensed.get("/partners/acme/feeds.opml"),
+    ]
+    first = answers[0]
+    assert first.status_code == 401
+    assert first.headers.getlist("WWW-Authenticate") == [
+        'Bearer realm="feedsvc"',
+        'Basic realm="feedsvc", charset="UTF-8"',
+    ]
+    for answer in answers:
+        assert (answer.status_code, answer.data, list(answer.headers)) == (
+            first.status_code,
+            first.data,
+            list(first.headers),
+        )
+
+
+def test_several_tokens_open_at_once_until_one_is_revoked_or_runs_out(licensed: Licensed) -> None:
+    second = licensed.token("acme", expires=licensed.clock() + timedelta(hours=1))
+    assert {licensed.get(ACME, one).status_code for one in (licensed.acme, second)} == {200}
+    with licensed.store.write() as tx:
+        ids = [one.id for one in tokens.every(tx) if one.hash == hashed(licensed.acme)]
+        tokens.revoke(tx, ids, licensed.clock())
+    licensed.follower.look()
+    assert licensed.get(ACME, licensed.acme).status_code == 401
+    assert licensed.get(ACME, second).status_code == 200
+    licensed.clock.now += timedelta(hours=1)
+    assert licensed.get(ACME, second).status_code == 401
+
+
+def test_wrong_tokens_from_one_address_are_slowed_down_and_good_ones_are_not(licensed: Licensed) -> None:
+    statuses = [licensed.get(ACME, "wrong").status_code for _ in range(12)]
+    assert statuses == [401] * 10 + [429] * 2
+    refused = licensed.get(ACME, "wrong")
+    assert 1 <= int(refused.headers["Retry-After"]) <= 60
+    assert licensed.get(ACME).status_code == 401  # who shows none is asked for one
+    assert licensed.get(ACME, licensed.acme).status_code == 200
+    licensed.clock.now += timedelta(seconds=int(refused.headers["Retry-After"]))
+    assert licensed.get(ACME, "wrong").status_code == 401
+
+
+# -- what they get -----------------------------------------------------------------------------------------
+
+
+def test_partners_feeds_are_private_conditional_and_their_own(licensed: Licensed) -> None:
+    licensed.put(article(section="World"))
+    answer = licensed.get(ACME, licensed.acme)
+    assert answer.headers["Cache-Control"].startswith("private, max-age=")
+    assert answer.headers["Vary"] == "Authorization, Accept-Encoding"
+    assert answer.headers["Link"] == '<https://news.example.org/partners/acme/feeds/all.rss>; rel="self"'
+    assert b'href="https://news.example.org/partners/acme/feeds/all.rss"' in answer.data
+    assert b"hub.example.org" not in answer.data
+    unchanged = licensed.get(ACME, licensed.acme, If_None_Match=answer.headers["ETag"])
+    assert unchanged.status_code == 304
+    assert unchanged.headers["Cache-Control"] == answer.headers["Cache-Control"]
+    assert unchanged.headers["Vary"] == answer.headers["Vary"]
+    head = licensed.get(ACME, licensed.acme, method="HEAD")
+    assert (head.status_code, head.data) == (200, b"")
+    posted = licensed.get(ACME, licensed.acme, method="POST")
+    assert (posted.status_code, posted.headers["Allow"]) == (405, "GET, HEAD")
+
+
+def test_what_is_in_memory_for_partners_is_at_no_public_path(licensed: Licensed) -> None:
+    licensed.put(article(section="World"))
+    assert licensed.get("/partners/acme/feeds/sections/world.atom", licensed.acme).status_code == 200
+    public = licensed.get("/feeds/sections/world.atom")
+    assert b"utm_source" not in public.data
+    for path in (
+        "/feeds/partners/acme/sections/world.atom",
+        "/feeds/partners/acme/all.rss",
+        "/feeds//partners/acme/feeds/all.rss",
+    ):
+        assert licensed.get(path).status_code == 404
+    for path in (
+        "/partners/acme/feeds/sections/world.atom",
+        "//partners/acme/feeds/all.rss",
+        "/partners/acme",
+    ):
+        assert licensed.get(path).status_code in (401, 404)
+
+
+def test_links_carry_parameters_and_ids_do_not_and_the_footer_names_the_source(licensed: Licensed) -> None:
+    url = "https://news.example.org/talks?utm_source=home&page=2#top"
+    licensed.put(article(url=url, source=Term("Northwire", "northwire"), title="R&D"))
+    item = json.loads(licensed.get("/partners/acme/feeds/all.json", licensed.acme).data)["items"][0]
+    led = "https://news.example.org/talks?page=2&utm_source=acme&utm_medium=feed#top"
+    assert item["url"] == led
+    assert "utm_" not in item["id"]
+    escaped = led.replace("&", "&amp;")
+    assert f"<p>First published by Northwire: R&amp;D, {escaped}</p>" in item["content_html"]
+    assert json.loads(licensed.get("/feeds/all.json").data)["items"][0]["url"] == url
+
+
+def test_partner_has_a_story_later_and_only_its_summary(licensed: Licensed) -> None:
+    told = article(published=NOON, summary="The short of it.", body="All there is to say.")
+    licensed.put(told)
+    path = "/partners/globex/feeds/all.atom"
+    assert b"The short of it." not in licensed.get(path, licensed.globex).data
+    assert licensed.refresher.next_flip() == NOON + timedelta(hours=2)
+    licensed.clock.now = NOON + timedelta(hours=2)
+    licensed.publish()
+    body = licensed.get(path, licensed.globex).data
+    assert b"The short of it." in body
+    assert b"All there is" not in body
+
+
+def test_the_latest_of_embargo_and_delay_counts(licensed: Licensed) -> None:
+    licensed.put(article(published=NOON, embargo=NOON + timedelta(hours=1)))
+    licensed.clock.now = NOON + timedelta(hours=1)
+    licensed.publish()
+    path = "/partners/globex/feeds/all.json"
+    assert len(json.loads(licensed.get("/feeds/all.json").data)["items"]) == 1
+    assert json.loads(licensed.get(path, licensed.globex).data)["items"] == []
+    assert licensed.refresher.next_flip() == NOON + timedelta(hours=2)
+    licensed.clock.now = NOON + timedelta(hours=2)
+    licensed.publish()
+    assert len(json.loads(licensed.get(path, licensed.globex).data)["items"]) == 1
+
+
+def test_feed_a_partner_is_not_given_is_404_to_it(licensed: Licensed) -> None:
+    licensed.put(article(tags=["Ports"]))
+    assert licensed.get("/partners/acme/feeds/tags/ports.rss", licensed.acme).status_code == 404
+    assert licensed.get("/feeds/tags/ports.rss").status_code == 200
+
+
+def test_list_of_a_partners_feeds_is_for_it_alone(licensed: Licensed) -> None:
+    licensed.put(article(section="World", tags=["Ports"]))
+    answer = licensed.get("/partners/acme/feeds.opml", licensed.acme)
+    assert answer.status_code == 200
+    assert answer.headers["Cache-Control"].startswith("private")
+    assert answer.data.count(b"https://news.example.org/partners/acme/feeds/") == 2
+    assert b"tags/ports" not in answer.data
+    public = licensed.get("/feeds.opml")
+    assert b"partners" not in public.data
+    unchanged = licensed.get("/partners/acme/feeds.opml", licensed.acme, If_None_Match=answer.headers["ETag"])
+    assert unchanged.status_code == 304
+
+
+def test_image_that_may_not_be_syndicated_is_in_no_feed_wherever_it_stands(licensed: Licensed) -> None:
+    kept, given = "https://img.example.org/kept.jpg", "https://img.example.org/given.jpg"
+    licensed.put(
+        article(
+            images=(Image(kept, may_syndicate=False), Image(given)),
+            body=f"One ![]({kept}) two ![]({given}) three [all of it]({kept}).",
+        )
+    )
+    for path, token in (("/feeds/all", None), ("/partners/acme/feeds/all", licensed.acme)):
+        for fmt in ("rss", "atom", "json"):
+            body = licensed.get(f"{path}.{fmt}", token).data
+            assert kept.encode() not in body
+            assert given.encode() in body
+
+
+# -- how often ---------------------------------------------------------------------------------------------
+
+
+def test_only_full_answers_count_against_a_partners_rate(licensed: Licensed) -> None:
+    etag = licensed.get(ACME, licensed.acme).headers["ETag"]
+    for _ in range(5):
+        assert licensed.get(ACME, licensed.acme, If_None_Match=etag).status_code == 304
+    assert [licensed.get(ACME, licensed.acme).status_code for _ in range(3)] == [200, 200, 429]
+    refused = licensed.get(ACME, licensed.acme)
+    assert int(refused.headers["Retry-After"]) == 20
+    assert licensed.get(ACME, licensed.acme, If_None_Match=etag).status_code == 304
+    assert licensed.get("/partners/globex/feeds/all.rss", licensed.globex).status_code == 200
+    licensed.clock.now += timedelta(seconds=20)
+    assert licensed.get(ACME, licensed.acme).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("proxies", "remote", "forwarded", "counted_apart"),
+    [
+        ([], "192.0.2.1", "198.51.100.{}", False),
+        (["192.0.2.0/24"], "192.0.2.1", "198.51.100.{}", True),
+        (["192.0.2.0/24"], "203.0.113.1", "198.51.100.{}", False),
+        (["192.0.2.0/24"], "192.0.2.1", "10.0.0.{}, 198.51.100.7", False),
+        (["192.0.2.0/24"], "192.0.2.1", "198.51.100.{}, 192.0.2.7", True),
+        (["192.0.2.0/24"], "192.0.2.1", "198.51.100.{}, nonsense", False),
+        (["2001:db8::/32"], "2001:db8::1", "2001:db9::{}", False),
+        (["2001:db8::/32"], "2001:db8::1", "2001:db9:0:{}::1", True),
+    ],
+)
+def test_addresses_are_counted_by_the_word_of_trusted_proxies_alone(
+    tmp_path: Path, clock: Clock, proxies: list[str], remote: str, forwarded: str, counted_apart: bool
+) -> None:
+    http = f'rate = "2/m"\ntrusted_proxies = {json.dumps(proxies)}'
+    service = Licensed(f"sqlite:///{tmp_path / 'feedsvc.db'}", tmp_path, clock, http)
+    statuses = []
+    for number in range(1, 5):
+        answer = service.client.get(
+            "/feeds/all.rss",
+            headers={"X-Forwarded-For": forwarded.format(number)},
+            environ_overrides={"REMOTE_ADDR": remote},
+        )
+        statuses.append(answer.status_code)
+    assert statuses == ([200] * 4 if counted_apart else [200, 200, 429, 429])
+    etag = service.client.get("/feeds/all.atom", environ_overrides={"REMOTE_ADDR": "8.8.8.8"}).headers["ETag"]
+    for _ in range(5):
+        unchanged = service.client.get(
+            "/feeds/all.atom", headers={"If-None-Match": etag}, environ_overrides={"REMOTE_ADDR": remote}
+        )
+        assert unchanged.status_code == 304
+    service.store.close()
+
+
+# -- what is noted -----------------------------------------------------------------------------------------
+
+
+def delivered(licensed: Licensed, **chosen: Any) -> list[tuple[str, str, str]]:
+    licensed.ledger.write()
+    with licensed.store.read() as connection:
+        return [
+            (one.partner, one.article_id, one.feed_key) for one in deliveries.listed(connection, **chosen)
+        ]
+
+
+def test_ledger_has_what_was_sent_and_nothing_that_was_not(licensed: Licensed) -> None:
+    licensed.put(article("a"), article("b"))
+    etag = licensed.get("/partners/acme/feeds/all.json", licensed.acme, method="HEAD").headers["ETag"]
+    licensed.get("/partners/acme/feeds/all.json", licensed.acme, If_None_Match=etag)
+    licensed.get("/partners/acme/feeds/all.json", "wrong")
+    licensed.get("/feeds/all.json")
+    assert delivered(licensed) == []
+    licensed.get("/partners/acme/feeds/all.json", licensed.acme)
+    licensed.get("/partners/acme/feeds/all.atom", licensed.acme)
+    assert delivered(licensed) == [("acme", "a", "all"), ("acme", "b", "all")]
+    assert delivered(licensed, partner="globex") == []
+    assert len(delivered(licensed, article_id="a")) == 1
+
+
+# -- when rights change ------------------------------------------------------------------------------------
+
+
+def test_rights_that_were_taken_are_noticed_before_anything_is_served(
+    licensed: Licensed, tmp_path: Path, clock: Clock
+) -> None:
+    licensed.put(article("a", source=Term("Reuters", "reuters"), title="Wire copy"))
+    assert b"Wire copy" in licensed.get(ACME, licensed.acme).data
+    licensed.config.path.write_text(
+        CONFIG.format(store=licensed.config.store.url, http="") + '\n[sources.reuters]\npartners = "none"\n',
+        "utf-8",
+    )
+    config = config_file.load(licensed.config.path, {})
+    refresher = Refresher(
+        licensed.store,
+        tmp_path / "content",
+        config_values.load_rules(config),
+        config_values.rules(config),
+        clock=clock,
+    )
+    refresher.prepare()
+    assert refresher.rights_changed
+    refresher.refresh()
+    licensed.follower.look()
+    assert b"Wire copy" not in licensed.get(ACME, licensed.acme).data
