@@ -11,7 +11,7 @@ from feedsvc.config import Config, CustomTable, FeedTable
 from feedsvc.loading.content import LoadRules
 from feedsvc.model import DEFAULT_PROFILE, Agency, ContentMode, CustomFeed, FeedSettings, Image, Profile, Site
 from feedsvc.profiles import BUILT_IN
-from feedsvc.rights import Audience, Level, Terms
+from feedsvc.rights import Audience, Level, Terms, Webhook
 from feedsvc.selection import Partner, Rules
 from feedsvc.slugs import section_path, slug
 
@@ -69,6 +69,15 @@ def partner(config: Config, name: str) -> Partner:
         items=table.items or table.limit,
         profile=dialect,
     )
+
+
+def webhooks(config: Config) -> dict[str, Webhook]:
+    """Where partners are told of recalls, by name."""
+    return {
+        name: Webhook(table.webhook, table.webhook_secret, table.webhook_private)
+        for name, table in config.partners.items()
+        if table.webhook
+    }
 
 
 def _levels(by_name: dict[str, Level]) -> dict[str, Level]:

@@ -58,6 +58,15 @@ class Audience:
 
 
 @dataclass(frozen=True, slots=True)
+class Webhook:
+    """Where a partner is told, and the signature's key. `private` lets it be an address of one's own net."""
+
+    url: str
+    secret: str = field(repr=False)
+    private: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Terms:
     """What stands in each of a partner's feeds beside the stories.
 

@@ -23,6 +23,7 @@ _LOOK = 0.25  # seconds between two where it takes a query
 _IDLE_MS = 1_000  # how often the watcher looks whether it still watches the right folder
 _AGAIN = 1.0  # seconds until a watch that failed is tried again; it begins with a look at everything
 _RETRY = timedelta(seconds=1)  # until files whose loading failed are tried again
+_NOTICES = 2  # seconds between two looks for what partners must be told
 _HORIZON = timedelta(days=1)  # flips farther off are left to a later refresh to schedule
 
 
@@ -46,17 +47,35 @@ class _Refresher(Protocol):
     def stop(self) -> None: ...
 
 
+class _Notifier(Protocol):
+    """What tells partners."""
+
+    def start(self) -> None: ...
+
+    def run(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
 class Schedule:
     """Runs a refresher in the background: at intervals, at each flip, and when files change.
 
     Intervals are in seconds. `watched` is the folder whose changes are loaded at once, or None for none.
     `first` is how long (seconds) the first look through the folder leaves the machine to the web workers that
     start, if the store has published before: then what time has flipped is published at once all the same.
+    `notifier` is run every few seconds.
     Loading and publishing have a thread each, so that a long look through the folder delays no embargo.
     """
 
     def __init__(
-        self, refresher: _Refresher, *, refresh: int, rescan: int, watched: Path | None, first: float = 0.0
+        self,
+        refresher: _Refresher,
+        *,
+        refresh: int,
+        rescan: int,
+        watched: Path | None,
+        first: float = 0.0,
+        notifier: _Notifier | None = None,
     ) -> None:
         self._refresher = refresher
         self._watched = watched
@@ -68,7 +87,7 @@ class Schedule:
         self._changing = threading.Lock()
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
-            executors={"load": ThreadPoolExecutor(1), "publish": ThreadPoolExecutor(1)},
+            executors={name: ThreadPoolExecutor(1) for name in ("load", "publish", "notices")},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
         now = datetime.now(UTC)
@@ -76,6 +95,9 @@ class Schedule:
         self._add("refresh", regular, "interval", seconds=refresh, executor="publish" if watched else "load")
         look = now + timedelta(seconds=first)
         self._add("rescan", self._scan, "interval", seconds=rescan, executor="load", next_run_time=look)
+        self._notifier = notifier
+        if notifier:
+            self._add("notices", notifier.run, "interval", seconds=_NOTICES, executor="notices")
         self._flips_first = first > 0
         self._warmer = threading.Thread(target=self._warm, name="feedsvc-warmer", daemon=True)
         self._listener = threading.Thread(target=self._listen, name="feedsvc-listener", daemon=True)
@@ -84,6 +106,8 @@ class Schedule:
     def start(self) -> None:
         """Begin, with a look through the whole folder."""
         self._scheduler.start()
+        if self._notifier:
+            self._notifier.start()
         self._warmer.start()
         self._listener.start()
         if self._watched:
@@ -95,6 +119,8 @@ class Schedule:
             self._stopping.set()
         self._looked.set()
         self._refresher.stop()
+        if self._notifier:
+            self._notifier.stop()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=True)
         for thread in (self._watcher, self._warmer, self._listener):

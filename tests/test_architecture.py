@@ -35,6 +35,8 @@ ALLOWED = {
     "render": LEAVES | {"markup"},
     "refresh": LEAVES
     | {"applying", "gate", "loading", "processes", "reading", "store", "selection", "render"},
+    "outgoing": {"errors", "feedsvc"},
+    "notices": LEAVES | {"outgoing", "store"},
     "schedule": set(),
     "documents": {"model"},
     "linting": LEAVES | {"render"},

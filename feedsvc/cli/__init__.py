@@ -8,9 +8,10 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -26,9 +27,12 @@ from feedsvc.loading.story_text import read_page, to_story
 from feedsvc.logs import set_up_logging
 from feedsvc.refresh import Refresher
 from feedsvc.schedule import Schedule
-from feedsvc.store import articles, dirty, representations, sources
+from feedsvc.store import articles, dirty, outbox, representations, sources
 from feedsvc.store.schema import Store, read_meta
 from feedsvc.web import server
+
+if TYPE_CHECKING:
+    from feedsvc.notices import Notifier
 
 _USAGE = 2
 _WORKERS_START = 1.0  # seconds, about
@@ -59,10 +63,14 @@ def main() -> None:
 def serve(config: Config, host: str | None, port: int | None, workers: int | None) -> None:
     """Keep the feeds fresh and serve them: the refresher here, web workers beside it."""
     server.end_on_sigterm()
-    with _address(config, host, port) as address, _refresher(config) as refresher:
+    with (
+        _address(config, host, port) as address,
+        _refresher(config) as refresher,
+        _notifier(config) as notifier,
+    ):
         if refresher.rights_changed:
             refresher.refresh()  # before anybody is served what they may have no more
-        schedule = _schedule(config, refresher, first=0.0 if refresher.is_new else _WORKERS_START)
+        schedule = _schedule(config, refresher, notifier, first=0.0 if refresher.is_new else _WORKERS_START)
         schedule.start()
         try:
             _serve(config, address, port, workers)
@@ -99,8 +107,8 @@ def _serve(config: Config, address: str, port: int | None, workers: int | None) 
 def worker(config: Config) -> None:
     """Refresh only: the other half of `serve`. Any number may share a PostgreSQL store."""
     server.end_on_sigterm()
-    with _refresher(config) as refresher:
-        schedule = _schedule(config, refresher)
+    with _refresher(config) as refresher, _notifier(config) as notifier:
+        schedule = _schedule(config, refresher, notifier)
         schedule.start()
         try:
             server.wait_for_signal()
@@ -108,13 +116,16 @@ def worker(config: Config) -> None:
             schedule.stop()
 
 
-def _schedule(config: Config, refresher: Refresher, first: float = 0.0) -> Schedule:
+def _schedule(
+    config: Config, refresher: Refresher, notifier: "Notifier | None", first: float = 0.0
+) -> Schedule:
     return Schedule(
         refresher,
         refresh=config.schedule.refresh,
         rescan=config.schedule.rescan,
         watched=config.content_root if config.schedule.watch else None,
         first=first,
+        notifier=notifier,
     )
 
 
@@ -170,6 +181,7 @@ def status(config: Config, as_json: bool) -> None:
     store = Store(config.store_url)
     with store.read() as connection:
         number, size = representations.totals(connection)
+        notices = outbox.waiting(connection)
         waiting, since = dirty.backlog(connection)
         quarantined = sources.quarantined(connection)
         figures = {
@@ -179,6 +191,7 @@ def status(config: Config, as_json: bool) -> None:
             "dirty": waiting,
             "dirty_since": since.isoformat() if since else None,
             "refreshed_at": read_meta(connection, "refreshed_at"),
+            "notices_waiting": notices,
             "quarantined": [f"{one.path}:{one.line}: {one.reason}" for one in quarantined],
         }
     store.close()
@@ -268,6 +281,21 @@ def _refresher(config: Config) -> Iterator[Refresher]:
     refresher.prepare()
     try:
         yield refresher
+    finally:
+        store.close()
+
+
+@contextmanager
+def _notifier(config: Config) -> "Iterator[Notifier | None]":
+    webhooks = config_values.webhooks(config)
+    if not webhooks:
+        yield None
+        return
+    from feedsvc.notices import Notifier  # here, for most have no webhook, and an HTTP client takes a while
+
+    store = Store(config.store_url)
+    try:
+        yield Notifier(store, webhooks, lambda: datetime.now(UTC))
     finally:
         store.close()
 

@@ -19,8 +19,9 @@ from feedsvc.cli.common import Moment, with_config
 from feedsvc.config import Config
 from feedsvc.errors import ConfigError
 from feedsvc.store import deliveries as ledger
-from feedsvc.store import tokens
+from feedsvc.store import outbox, tokens
 from feedsvc.store.deliveries import Delivery, Holding
+from feedsvc.store.outbox import Outcome
 from feedsvc.store.schema import Store
 from feedsvc.store.tokens import Scope, Token
 from feedsvc.web.keyring import hashed
@@ -181,17 +182,29 @@ def recalls(config: Config, as_json: bool) -> None:
     """List partners that hold a story withdrawn or corrected since, and have not polled; exit 1 if any."""
     with _store(config) as store, store.read() as connection:
         unaware = ledger.unaware(connection)
-    for one in unaware:
-        told = _recall(one)
+        ids = {one.recall.notice_id(one.partner): one for one in unaware}
+        notices = outbox.outcomes(connection, ids)
+    for notice, one in ids.items():
+        told = _recall(one) | {"notice": _notice(notices.get(notice))}
         if as_json:
             click.echo(json.dumps(told, ensure_ascii=False))
         else:
             reason = f" ({told['reason']})" if told["reason"] else ""
             click.echo(
                 f"{told['partner']}: holds {told['article']} “{told['title']}”, {told['what']} "
-                f"{told['at']}{reason}; received {told['received_at']}"
+                f"{told['at']}{reason}; received {told['received_at']}; {told['notice']}"
             )
     sys.exit(1 if unaware else 0)
+
+
+def _notice(outcome: Outcome | None) -> str:
+    """What came of the notice to the partner's webhook."""
+    if outcome is None:
+        return "no notice"
+    if outcome.sent_at is not None:
+        return f"notice taken {outcome.sent_at.isoformat(timespec='seconds')}"
+    state = "notice waits" if outcome.waits else "notice given up"
+    return f"{state}: {outcome.error}" if outcome.error else state
 
 
 def _recall(one: Holding) -> dict[str, Any]:

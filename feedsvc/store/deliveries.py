@@ -43,6 +43,7 @@ class Holding(NamedTuple):
     since: datetime
     last_at: datetime
     tokens: tuple[str, ...]
+    versions: tuple[str, ...]
 
 
 def record(tx: Connection, new: Sequence[Delivery]) -> None:
@@ -83,10 +84,10 @@ def labels(connection: Connection) -> dict[str, str]:
     return {row.id: row.label for row in connection.execute(select(tokens.c.id, tokens.c.label))}
 
 
-def unaware(connection: Connection) -> list[Holding]:
-    """Who holds a version that was recalled, and has not received since what tells of it."""
+def unaware(connection: Connection, since: datetime | None = None) -> list[Holding]:
+    """Who holds a version that was recalled (since an instant), and has not received what tells of it."""
     found: list[Holding] = []
-    for recall in every_recall(connection):
+    for recall in every_recall(connection, since):
         by_partner: dict[str, list[Delivery]] = {}
         for one in listed(connection, article_id=recall.article_id):
             by_partner.setdefault(one.partner, []).append(one)
@@ -95,7 +96,8 @@ def unaware(connection: Connection) -> list[Holding]:
             if held and not any(_tells(line, recall) for line in lines):
                 ids = tuple(sorted({line.token_id for line in held}))
                 times = [line.delivered_at for line in held]
-                found.append(Holding(partner, recall, min(times), max(times), ids))
+                versions = tuple(line.digest for line in held)
+                found.append(Holding(partner, recall, min(times), max(times), ids, versions))
     return found
 
 

@@ -3,11 +3,13 @@
 Knows nothing of who holds it: that is the ledger's, `deliveries`.
 """
 
+import hashlib
+import json
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, func, select
 
 from feedsvc.model import from_micros, to_micros
 from feedsvc.store.representations import publication
@@ -40,6 +42,11 @@ class Recall(NamedTuple):
         """What stands for it among the contents of a feed, in place of a version."""
         return f"{self.kind}@{to_micros(self.at)}"
 
+    def notice_id(self, partner: str) -> str:
+        """What identifies the notice of it to a partner: the same whoever makes it."""
+        named = json.dumps([partner, self.article_id, self.kind, to_micros(self.at)])
+        return hashlib.blake2b(named.encode(), digest_size=16).hexdigest()
+
 
 def note(tx: Connection, recall: Recall, keys: Collection[str]) -> None:
     """Note a recall in each feed that the story was or is in, in place of one before of the same story."""
@@ -69,11 +76,19 @@ def marks(connection: Connection, key: str, now: datetime) -> tuple[tuple[str, s
     return tuple((row.article_id, f"{row.kind}@{row.at}") for row in rows)
 
 
-def every(connection: Connection) -> list[Recall]:
-    """Every recall, the newest first, each once."""
+def newest(connection: Connection) -> datetime | None:
+    """When the last recall was (aware UTC); None if there never was any."""
+    at = connection.execute(select(func.max(recalls.c.at))).scalar()
+    return from_micros(at) if at is not None else None
+
+
+def every(connection: Connection, since: datetime | None = None) -> list[Recall]:
+    """Every recall, or those since an instant (aware UTC): the newest first, each once."""
     columns = recalls.c
     wanted = [columns[name] for name in Recall._fields]
     query = select(*wanted).distinct().order_by(columns.at.desc(), columns.article_id)
+    if since is not None:
+        query = query.where(columns.at >= to_micros(since))
     return [
         Recall(article_id, kind, from_micros(at), *rest)
         for article_id, kind, at, *rest in connection.execute(query)

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from feedsvc import __version__
 from feedsvc.model import FORMATS
-from feedsvc.store import articles, dirty, representations, sources
+from feedsvc.store import articles, dirty, outbox, representations, sources
 from feedsvc.store.schema import Store, read_meta
 
 log = structlog.get_logger(__name__)
@@ -152,6 +152,11 @@ def _gauges(connection: Connection, now: datetime) -> list[Metric]:
             ("representation_bytes", "Bytes of all published feeds together.", size),
             ("dirty_feeds", "Feeds that wait to be published again.", waiting),
             ("dirty_oldest_seconds", "Seconds that the longest of them has waited; 0 if none does.", age),
+            (
+                "notices_waiting",
+                "Notices to partners' webhooks that wait to be sent.",
+                outbox.waiting(connection),
+            ),
             ("quarantined_stories", "Story files set aside because they could not be loaded.", quarantined),
             (
                 "last_refresh_timestamp_seconds",
