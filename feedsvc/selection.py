@@ -237,7 +237,7 @@ def build(
         max_age=_max_age(shown, settings),
         articles=tuple(reversed(shown) if settings.order == "oldest" else shown),
         label=label,
-        tombstones=tuple(one for one in tombstones if _is_shown(one, audience, now)),
+        tombstones=tuple(one for one in tombstones if _is_shown(one, audience, now))[: settings.items],
         profile=settings.profile,
         terms=partner.terms if partner else PUBLIC_TERMS,
     )

@@ -289,6 +289,7 @@ def test_only_full_answers_count_against_a_partners_rate(licensed: Licensed) -> 
     etag = licensed.get(ACME, licensed.acme).headers["ETag"]
     for _ in range(5):
         assert licensed.get(ACME, licensed.acme, If_None_Match=etag).status_code == 304
+        assert licensed.get(ACME, licensed.acme, method="HEAD").status_code == 200
     assert [licensed.get(ACME, licensed.acme).status_code for _ in range(3)] == [200, 200, 429]
     refused = licensed.get(ACME, licensed.acme)
     assert int(refused.headers["Retry-After"]) == 20

@@ -533,11 +533,11 @@ def test_feed_that_cannot_be_rendered_ahead_harms_no_other(
     newsroom.run()
     publisher, asked = newsroom.restarted()._publisher, []
 
-    def broken(_connection: object, key: str, _now: object, _audience: object) -> None:
+    def broken(_connection: object, key: str, _now: object) -> None:
         asked.append(key)
         raise ValueError(key)
 
-    monkeypatch.setattr(publisher, "_feed", broken)
+    monkeypatch.setattr(publisher, "_feeds_of", broken)
     publisher.warm()
     assert asked == ["all", "sections/world"]
 

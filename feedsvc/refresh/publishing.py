@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import chain
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import structlog
 from sqlalchemy import Connection
@@ -32,6 +32,28 @@ log = structlog.get_logger(__name__)
 _FEEDS_A_BATCH = 50
 _BYTES_A_BATCH = 32_000_000
 _BREATH = 0.01  # seconds between two feeds that are rendered ahead: whoever has work to do comes first
+
+
+T = TypeVar("T")
+
+
+class Replayed(Generic[T]):
+    """What an iterator gives, for several to go through from the beginning; it is asked for nothing twice."""
+
+    def __init__(self, source: Iterator[T]) -> None:
+        self._source = source
+        self._seen: list[T] = []
+
+    def __iter__(self) -> Iterator[T]:
+        place = 0
+        while True:
+            if place == len(self._seen):
+                try:
+                    self._seen.append(next(self._source))
+                except StopIteration:
+                    return
+            yield self._seen[place]
+            place += 1
 
 
 class _Batch(NamedTuple):
@@ -145,8 +167,22 @@ class Publisher:
         feeds: dict[str, list[Feed]] = {}
         for key in keys:
             with self._harming_only_itself(key, failed):
-                feeds[key] = [self._feed(tx, key, now, one) for one in self._audiences(key)]
+                feeds[key] = self._feeds_of(tx, key, now)
         return feeds
+
+    def _feeds_of(self, connection: Connection, key: str, now: datetime) -> list[Feed]:
+        """What a feed shows to everybody, and to each partner that is given it: its stories are read once."""
+        audiences = self._audiences(key)
+        custom = self._rules.custom(key)
+        by_update = custom is not None and custom.order == "updated"
+        candidates = Replayed(
+            articles.window(connection, key, None if by_update else now, cache=self._articles)
+        )
+        most = max(self._rules.settings(key, one).items for one in audiences) if audiences else 0
+        withdrawn = tombstones.standing(connection, key, most)
+        return [
+            selection.build(key, candidates, self._rules, audience, now, withdrawn) for audience in audiences
+        ]
 
     def _audiences(self, key: str) -> list[Audience]:
         return [audience for audience in self._rules.audiences if audience.may_have_feed(key)]
@@ -178,8 +214,7 @@ class Publisher:
     def _render_ahead(self, key: str) -> None:
         try:
             with self._store.read() as connection:
-                now = self._clock()
-                feeds = [self._feed(connection, key, now, one) for one in self._audiences(key)]
+                feeds = self._feeds_of(connection, key, self._clock())
             for feed in feeds:
                 render(feed, self._fragments)
         except SQLAlchemyError:
@@ -239,10 +274,3 @@ class Publisher:
             for path in paths.get(article.id, ())
         ]
         sources.put_in_quarantine(tx, rejected, self._clock())
-
-    def _feed(self, tx: Connection, key: str, now: datetime, audience: Audience) -> Feed:
-        custom = self._rules.custom(key)
-        by_update = custom is not None and custom.order == "updated"
-        candidates = articles.window(tx, key, None if by_update else now, cache=self._articles)
-        withdrawn = tombstones.standing(tx, key, self._rules.settings(key, audience).items)
-        return selection.build(key, candidates, self._rules, audience, now, withdrawn)

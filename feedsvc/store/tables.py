@@ -197,6 +197,8 @@ MIGRATIONS: Sequence[Sequence[str]] = (
         "ALTER TABLE licensed RENAME TO representations",
         "CREATE INDEX representations_publication ON representations (publication)",
         "ALTER TABLE articles ADD COLUMN published BIGINT",
+        # Files may have said of rights what nobody read.
+        "UPDATE sources_seen SET mtime_ns = -1",
         "CREATE INDEX articles_published ON articles (published) WHERE published IS NOT NULL",
         "ALTER TABLE tombstones ADD COLUMN article TEXT",
         "CREATE TABLE tokens (id {text} NOT NULL PRIMARY KEY, hash TEXT NOT NULL, name {text} NOT NULL,"

@@ -106,12 +106,13 @@ class Admission:
 
     def __call__(self, entry: Entry, environ: "WSGIEnvironment") -> int:
         """0 if it may go out; else the seconds to wait."""
+        if environ["REQUEST_METHOD"] != "GET":
+            return 0
         token: Token = environ[HOLDER]
         rate = self._rates.get(token.name)
         if rate is not None and (seconds := self._limits.take("partner", token.name, rate)):
             return seconds
-        if environ["REQUEST_METHOD"] == "GET":
-            self._record(token, entry.representation)
+        self._record(token, entry.representation)
         return 0
 
 
@@ -125,6 +126,8 @@ class AddressAdmission:
 
     def __call__(self, _entry: Entry, environ: "WSGIEnvironment") -> int:
         """0 if it may go out; else the seconds to wait."""
+        if environ["REQUEST_METHOD"] != "GET":
+            return 0
         return self._limits.take("address", client_address(environ, self._trusted), self._rate)
 
 
