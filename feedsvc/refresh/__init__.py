@@ -118,9 +118,9 @@ class Refresher:
         with self._store.read() as connection:
             return representations.is_empty(connection)
 
-    def scan(self, on_read: Callable[[int], None] | None = None) -> LoadReport:
+    def scan(self, on_read: Callable[[int], None] | None = None, *, force: bool = False) -> LoadReport:
         """Look through the folder of stories and load what changed; see `Intake.scan`."""
-        return self._intake.scan(on_read)
+        return self._intake.scan(on_read, force=force)
 
     def scan_changed(self, paths: Collection[Path]) -> LoadReport:
         """Load what something happened to; see `Intake.scan_changed`."""
