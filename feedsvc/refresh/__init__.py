@@ -104,9 +104,13 @@ class Refresher:
         )
 
     def waiting(self) -> datetime | None:
-        """When the feed that was made dirty last was: who pushes stories writes to the store itself."""
+        """When the feed that was made dirty last was: who pushes stories writes to the store itself.
+
+        None if none was, or while a batch of many is under way: each of its feeds would be made many times.
+        """
         with self._store.read() as connection:
-            return dirty.newest(connection)
+            until = dirty.gathering_until(connection)
+            return None if until and self._clock() < until else dirty.newest(connection)
 
     def pulse(self) -> int | None:
         """A number that is another once the store was written to; see `Store.pulse`. For one thread."""

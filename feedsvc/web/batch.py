@@ -8,12 +8,14 @@ import json
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from contextlib import suppress
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import IO, Any, Final, NamedTuple, cast
 
 import structlog
 from pydantic import ValidationError
+from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from werkzeug.exceptions import RequestEntityTooLarge
 
@@ -21,6 +23,7 @@ from feedsvc import pushing
 from feedsvc.ingest.document import ArticleLine
 from feedsvc.pushing import Outcome, Pushed
 from feedsvc.selection import Rules
+from feedsvc.store import dirty
 from feedsvc.store.schema import Store
 from feedsvc.web import problems
 from feedsvc.web.problems import REFUSED, Problem, unreadable
@@ -31,6 +34,8 @@ _STORIES: Final = 500  # in one transaction: it waits for the disk at its end, a
 _BYTES: Final = 4_000_000  # in one transaction, so that memory does not grow with the stories
 _LINES: Final = 200_000  # in a batch, so that what is answered to nonsense has an end
 _IN_MEMORY: Final = 4_000_000  # bytes of answers
+_GATHERED: Final = timedelta(seconds=3)  # for so long feeds wait until all of a batch is there
+_PUBLISHED: Final = timedelta(seconds=1)  # and then they are published, if the batch goes on still
 _CHUNK: Final = 65_536
 _ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
@@ -66,6 +71,7 @@ class Batch:
         self._statuses: Counter[int] = Counter()
         self._answers: dict[int, str] = {}
         self._failed: Problem | None = None
+        self._gathered_from: datetime | None = None
 
     @property
     def counts(self) -> dict[str, int]:
@@ -77,6 +83,14 @@ class Batch:
 
         Raises SQLAlchemyError if the store failed before any story was taken.
         """
+        try:
+            return self._read(stream)
+        finally:
+            if self._gathered_from is not None:
+                with suppress(SQLAlchemyError), self._store.write(repeatable=True) as tx:
+                    dirty.gather(tx, self._clock())
+
+    def _read(self, stream: IO[bytes]) -> Iterator[bytes]:
         answers = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 (the answer closes it)
         waiting: list[_Line] = []
         size = 0
@@ -135,12 +149,21 @@ class Batch:
         pushes = [pushing.put(line.document.id, line.document, now) for line in lines]
         try:
             with self._store.write() as tx:
+                self._gather(tx, now)
                 outcomes = pushing.push(tx, pushes, self._rules, now, self._token_id, force=self._force)
         except Exception as error:
             self._unwritten(lines, error)
             return
         for line, outcome in zip(lines, outcomes, strict=True):
             self._tell(line, outcome)
+
+    def _gather(self, tx: Connection, now: datetime) -> None:
+        """Have feeds wait for the stories to come, but never for long at a time."""
+        began = self._gathered_from
+        if began is None or now >= began + _GATHERED + _PUBLISHED:
+            began = self._gathered_from = now
+        if now < began + _GATHERED:
+            dirty.gather(tx, min(now + _PUBLISHED, began + _GATHERED))
 
     def _unwritten(self, lines: list[_Line], error: Exception) -> None:
         """Tell of stories that were not written, those that the fault isn't in by themselves."""
