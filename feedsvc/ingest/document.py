@@ -24,13 +24,14 @@ from feedsvc.ingest.fields import (
     MediaType,
     Pixels,
     StoryId,
+    Syndication,
     Text,
     WebAddress,
     is_visible,
 )
 from feedsvc.media_types import guessed
 from feedsvc.model import BEGINNING, Article, Author, Enclosure, Image, Markup, Status, Term, versioned
-from feedsvc.rights import Access, Level
+from feedsvc.rights import Access
 from feedsvc.slugs import section_path, slug
 
 _STRICT: Final = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -130,7 +131,7 @@ class ArticleDocument(BaseModel):
     )
     rights: Line = ""
     access: Access = Field(default="public", description="Whom it is for.")
-    syndication: dict[Label, Level] = Field(
+    syndication: Syndication = Field(
         default={}, description="How much of it whom may have: `public`, `partners`, or a partner by name."
     )
     images: list[ImageDocument] = Field(default=[], max_length=MOST_ITEMS)

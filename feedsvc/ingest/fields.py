@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from feedsvc.characters import without_illegal
 from feedsvc.model import BEGINNING
+from feedsvc.rights import LEVELS, Level
 
 MOST_ITEMS: Final = 500
 """How many items a list may have, as in files."""
@@ -162,6 +163,18 @@ Language = Annotated[str, AfterValidator(_language), _sent(maxLength=_LONGEST_LA
 MediaType = Annotated[str, AfterValidator(_media_type), _sent(maxLength=_LONGEST_LABEL, pattern=MEDIA_TYPE)]
 Instant = Annotated[
     datetime, BeforeValidator(_instant), _sent(format="date-time", maxLength=64, pattern=INSTANT)
+]
+# Pydantic would make a pattern of the names, which binds those alone that match it.
+Syndication = Annotated[
+    dict[Label, Level],
+    WithJsonSchema(
+        {
+            "type": "object",
+            "propertyNames": {"maxLength": _LONGEST_LABEL, "pattern": VISIBLE},
+            "additionalProperties": {"enum": list(LEVELS)},
+        },
+        mode="validation",
+    ),
 ]
 Pixels = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(_whole)]
 Bytes = Annotated[int, Field(ge=0, lt=10**15), BeforeValidator(_whole)]

@@ -149,12 +149,14 @@ class _Api:
         return outcome
 
     def _reason(self) -> str:
-        if request.headers.get("Transfer-Encoding") or request.content_length:
-            return self._document(WithdrawalDocument).reason
+        """What readers are told: in the body, or in the address if there is none."""
         try:
-            return WithdrawalDocument(reason=request.args.get("reason", "")).reason
+            reason = WithdrawalDocument(reason=request.args.get("reason", "")).reason
         except ValidationError as error:
             raise unreadable(error, WithdrawalDocument) from None
+        if request.headers.get("Transfer-Encoding") or request.content_length:
+            return self._document(WithdrawalDocument).reason
+        return reason
 
     # -- many stories ------------------------------------------------------------------------------------
 

@@ -37,7 +37,8 @@ _IN_MEMORY: Final = 4_000_000  # bytes of answers
 _GATHERED: Final = timedelta(seconds=3)  # for so long feeds wait until all of a batch is there
 _PUBLISHED: Final = timedelta(seconds=1)  # and then they are published, if the batch goes on still
 _CHUNK: Final = 65_536
-_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+# In ASCII: there are more line ends in Unicode, and readers that take them for those of lines.
+_ENCODE: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class _Line(NamedTuple):

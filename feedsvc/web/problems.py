@@ -68,6 +68,8 @@ def _pointer(place: tuple[int | str, ...]) -> str:
     """RFC 6901. Behind the number of an author pydantic names the shape it took it for, which is left out."""
     if place[:1] in {("authors",), ("contributors",)}:
         place = place[:2] + place[3:]
+    if place[-1:] == ("[key]",):  # what is wrong is the name itself
+        place = place[:-1]
     return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in place)
 
 
