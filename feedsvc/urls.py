@@ -44,6 +44,11 @@ def story_path(article_id: str) -> str:
     return f"/stories/{quote(article_id)}"
 
 
+def article_path(article_id: str) -> str:
+    """The path of a story in the API."""
+    return f"/api/articles/{quote(article_id)}"
+
+
 def feed_url(site: Site, key: str, fmt: Format, partner: str = "") -> str:
     """The absolute URL of a feed, everybody's or a partner's."""
     return site.url + feed_path(key, fmt, partner)

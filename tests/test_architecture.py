@@ -6,11 +6,12 @@ from pathlib import Path
 import feedsvc
 
 ROOT = Path(feedsvc.__file__).parent
-LEAVES = {"feedsvc", "characters", "errors", "lru", "model", "rights", "slugs", "urls"}
+LEAVES = {"feedsvc", "characters", "errors", "lru", "media_types", "model", "rights", "slugs", "urls"}
 ALLOWED = {
     "characters": set(),
     "errors": set(),
     "lru": set(),
+    "media_types": set(),
     "model": {"rights"},
     "rights": set(),
     "slugs": set(),
@@ -32,6 +33,8 @@ ALLOWED = {
     "gate": LEAVES,
     "selection": LEAVES | {"gate"},
     "applying": LEAVES | {"store", "selection"},
+    "ingest": LEAVES,
+    "pushing": LEAVES | {"applying", "ingest", "selection", "store"},
     "render": LEAVES | {"markup"},
     "refresh": LEAVES
     | {"applying", "gate", "loading", "processes", "reading", "store", "selection", "render"},
@@ -43,7 +46,7 @@ ALLOWED = {
     "checking": LEAVES | {"documents", "linting"} | {"loading", "store", "selection", "refresh"},
     "web": LEAVES
     | {"config", "config_file", "config_values", "logs", "markup"}
-    | {"applying", "gate", "store", "selection"},
+    | {"gate", "ingest", "pushing", "store", "selection"},
 }
 
 

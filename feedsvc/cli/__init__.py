@@ -132,13 +132,14 @@ def _schedule(
 @main.command()
 @with_config
 @click.option("--json", "as_json", is_flag=True, help="Write the figures as one JSON object.")
-def refresh(config: Config, as_json: bool) -> None:
+@click.option("--force", is_flag=True, help="Have files take the places of pushed stories of the same id.")
+def refresh(config: Config, as_json: bool, force: bool) -> None:
     """Load what changed, publish every dirty feed, and exit: 1 if a story waits or a feed is still dirty."""
     if not config.content_root.is_dir():
         raise ConfigError(f"store.content: {config.content_root} is no folder; name the folder of stories")
     with _refresher(config) as refresher:
         with _progress("reading stories", lambda: _to_read(config, refresher)) as on_read:
-            report = refresher.scan(on_read=on_read)
+            report = refresher.scan(on_read=on_read, force=force)
         with _progress("publishing feeds", lambda: refresher.left_over()[1]) as on_published:
             published = refresher.refresh(on_published)
         quarantined, dirty_feeds = refresher.left_over()

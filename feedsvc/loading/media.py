@@ -5,38 +5,10 @@ Pure: knows these keys' parts; fetches nothing, and resolves no URL.
 
 import re
 from typing import Final
-from urllib.parse import urlsplit
 
 from feedsvc.loading.values import Parts, Written, flag, items, line, reference
+from feedsvc.media_types import guessed
 from feedsvc.model import Enclosure, Image
-
-_TYPES: Final = {
-    "avif": "image/avif",
-    "gif": "image/gif",
-    "jpeg": "image/jpeg",
-    "jpg": "image/jpeg",
-    "png": "image/png",
-    "svg": "image/svg+xml",
-    "webp": "image/webp",
-    "aac": "audio/aac",
-    "flac": "audio/flac",
-    "m4a": "audio/mp4",
-    "mp3": "audio/mpeg",
-    "oga": "audio/ogg",
-    "ogg": "audio/ogg",
-    "opus": "audio/ogg",
-    "wav": "audio/wav",
-    "m4v": "video/mp4",
-    "mov": "video/quicktime",
-    "mp4": "video/mp4",
-    "ogv": "video/ogg",
-    "webm": "video/webm",
-    "csv": "text/csv",
-    "epub": "application/epub+zip",
-    "pdf": "application/pdf",
-    "zip": "application/zip",
-}
-"""Our own table: the standard library's reads the machine's, and bytes must be the same on every machine."""
 
 _MEDIA_TYPE: Final = re.compile(r"[a-z0-9][\w.+-]*/[\w.+-]+", re.ASCII)
 """https://www.rfc-editor.org/rfc/rfc6838#section-4.2"""
@@ -56,7 +28,7 @@ def _image(item: Written) -> Image | None:
         if _is_inline(item):
             return None
         url = reference(item, _WANTED)
-        return Image(url=url, type=_guessed(url))
+        return Image(url=url, type=guessed(url))
     parts = Parts(item)
     located = _located(parts, "url", "src", "image", "path")
     if not located:
@@ -64,7 +36,7 @@ def _image(item: Written) -> Image | None:
     may_syndicate = parts.first("maysyndicate", "syndicate")
     return Image(
         url=located,
-        type=_media_type(parts, "type", "mime", "mimetype") or _guessed(located),
+        type=_media_type(parts, "type", "mime", "mimetype") or guessed(located),
         width=parts.whole("width") or None,
         height=parts.whole("height") or None,
         alt=parts.line("alt"),
@@ -84,7 +56,7 @@ def enclosures(written: Written | None) -> tuple[Enclosure, ...]:
 def _enclosure(item: Written) -> Enclosure | None:
     if not isinstance(item.value, dict):
         url = reference(item, _WANTED)
-        return Enclosure(url=url, type=_guessed(url) or "application/octet-stream")
+        return Enclosure(url=url, type=guessed(url) or "application/octet-stream")
     parts = Parts(item)
     located = _located(parts, "url", "href", "src", "file", "path")
     if not located:
@@ -92,7 +64,7 @@ def _enclosure(item: Written) -> Enclosure | None:
     written_type = _media_type(parts, "type", "mimetype", "mime")
     return Enclosure(
         url=located,
-        type=written_type or _guessed(located) or "application/octet-stream",
+        type=written_type or guessed(located) or "application/octet-stream",
         length=parts.whole("length", "size", "sizeinbytes") or 0,
     )
 
@@ -119,7 +91,3 @@ def _media_type(parts: Parts, *names: str) -> str | None:
     if not _MEDIA_TYPE.fullmatch(named):
         raise found.unfit("is not a media type; write one such as image/jpeg", "media-type-invalid")
     return named
-
-
-def _guessed(url: str) -> str | None:
-    return _TYPES.get(urlsplit(url).path.rpartition(".")[2].lower())

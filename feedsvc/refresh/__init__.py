@@ -111,9 +111,13 @@ class Refresher:
         )
 
     def waiting(self) -> datetime | None:
-        """When the feed that was made dirty last was: who pushes stories writes to the store itself."""
+        """When the feed that was made dirty last was: who pushes stories writes to the store itself.
+
+        None if none was, or while a batch of many is under way: each of its feeds would be made many times.
+        """
         with self._store.read() as connection:
-            return dirty.newest(connection)
+            until = dirty.gathering_until(connection)
+            return None if until and self._clock() < until else dirty.newest(connection)
 
     def pulse(self) -> int | None:
         """A number that is another once the store was written to; see `Store.pulse`. For one thread."""
@@ -125,9 +129,9 @@ class Refresher:
         with self._store.read() as connection:
             return representations.is_empty(connection)
 
-    def scan(self, on_read: Callable[[int], None] | None = None) -> LoadReport:
+    def scan(self, on_read: Callable[[int], None] | None = None, *, force: bool = False) -> LoadReport:
         """Look through the folder of stories and load what changed; see `Intake.scan`."""
-        return self._intake.scan(on_read)
+        return self._intake.scan(on_read, force=force)
 
     def scan_changed(self, paths: Collection[Path]) -> LoadReport:
         """Load what something happened to; see `Intake.scan_changed`."""

@@ -32,6 +32,7 @@ log = structlog.get_logger(__name__)
 
 _BATCHES_A_TRANSACTION = 4  # each waits for the disk at its end, and keeps other writers waiting until then
 _TELL_SECONDS = 5.0  # between two words on how far a long load has come
+_PUSHED = "give this one another, or have it take that story's place with `feedsvc refresh --force`"
 _STAYS = "; the last good version of the story stays published"
 
 
@@ -86,6 +87,7 @@ class Intake:
         self._clock = clock
         self._stopped = stopped
         self._filling = False
+        self._forced = False
         self._linked: set[str] = set()  # the files that were met by way of a link
 
     @property
@@ -100,10 +102,11 @@ class Intake:
             changes = [applying.application(Change(one, one), self._rules) for one in some]
             articles.apply(tx, changes, self._clock())
 
-    def scan(self, on_read: Callable[[int], None] | None = None) -> LoadReport:
+    def scan(self, on_read: Callable[[int], None] | None = None, *, force: bool = False) -> LoadReport:
         """Look through the whole folder of stories and load what changed.
 
         A file whose size and time are as they were is not read. `on_read` is told how many files were read.
+        With `force`, files take over the ids of stories that were pushed, those that waited for them, too.
         """
         report = LoadReport()
         if not self._root.is_dir():
@@ -112,12 +115,17 @@ class Intake:
             return report
         with self._store.read() as connection:
             self._filling = representations.is_empty(connection)
+        self._forced = force
         try:
             self._bring_in(self._look(), report, on_read)
+            if force:
+                with self._store.read() as connection:
+                    waiting = sources.waiting_for_pushed(connection)
+                self._load_again(waiting, report)
             with self._store.write() as tx:
                 articles.place_all(tx)
         finally:
-            self._filling = False
+            self._filling = self._forced = False
         _tell_of(report)
         return report
 
@@ -185,6 +193,7 @@ class Intake:
             for path, source in sources.at(tx, list(outcomes)).items()
             if source.article_id
         }
+        articles.lock(tx, [one.placed.id for _, one in outcomes.values() if isinstance(one, Ready)])
         accepted, rejected = self._told_apart(tx, [outcome for _, outcome in outcomes.values()])
         rejected = [_with_what_stays(one) if one.path in owned_before else one for one in rejected]
         owned = owned_before | {one.path: one.placed.id for one in accepted}
@@ -208,13 +217,21 @@ class Intake:
     def _told_apart(
         self, tx: Connection, outcomes: Sequence[Ready | Rejected]
     ) -> tuple[list[Ready], list[Rejected]]:
-        """Of several files that claim one id, the first keeps it; whoever owned it before comes first."""
+        """Of several files that claim one id, the first keeps it; whoever owned it before comes first.
+
+        None gets that of a story that was pushed, unless it is forced to.
+        """
         loaded = [outcome for outcome in outcomes if isinstance(outcome, Ready)]
         rejected = [outcome for outcome in outcomes if isinstance(outcome, Rejected)]
         owners = sources.owners(tx, [one.placed.id for one in loaded])
+        pushed = sources.ingested(tx, [one.placed.id for one in loaded])
         accepted: list[Ready] = []
         for one in loaded:
             article_id = one.placed.id
+            if article_id in pushed and not self._forced:
+                reason = f"id: {article_id!r} is the id of a story that came by the API; {_PUSHED}"
+                rejected.append(Rejected(one.path, 1, reason, article_id, "id-duplicate"))
+                continue
             others = owners.get(article_id, set()) - {one.path}
             holder = next((other for other in sorted(others) if self._still_claims(other, article_id)), None)
             if holder is None:
@@ -223,6 +240,8 @@ class Intake:
             else:
                 reason = f"id: {article_id!r} is the id of {holder} already; give this story another"
                 rejected.append(Rejected(one.path, 1, reason, article_id, "id-duplicate"))
+        if taken := [one.placed.id for one in accepted if one.placed.id in pushed]:
+            sources.disown(tx, taken)
         return accepted, rejected
 
     def _still_claims(self, path: str, article_id: str) -> bool:

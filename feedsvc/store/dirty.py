@@ -19,6 +19,7 @@ from feedsvc.store.tables import (
 )
 
 _FLIPS_UNTIL = "flips_until"
+_GATHERING_UNTIL = "gathering_until"
 
 
 def mark(tx: Connection, keys: Iterable[str], now: datetime) -> None:
@@ -57,6 +58,17 @@ def newest(connection: Connection) -> datetime | None:
     """When the feed that was marked last was; None if none is dirty."""
     marked_at = connection.execute(select(func.max(dirty.c.marked_at))).scalar()
     return from_micros(marked_at) if marked_at is not None else None
+
+
+def gather(tx: Connection, until: datetime) -> None:
+    """Say that more of what marks feeds is to come, so that to publish them is better left until then."""
+    write_meta(tx, _GATHERING_UNTIL, str(to_micros(until)))
+
+
+def gathering_until(connection: Connection) -> datetime | None:
+    """The instant up to which more was said to come; None if it never was."""
+    value = read_meta(connection, _GATHERING_UNTIL)
+    return from_micros(int(value)) if value else None
 
 
 def flips_until(connection: Connection) -> datetime | None:

@@ -99,6 +99,12 @@ def give_up(tx: Connection, ids: Sequence[str]) -> list[str]:
     return paths
 
 
+def waiting_for_pushed(connection: Connection) -> list[str]:
+    """The paths in quarantine because a story of that id was pushed."""
+    query = select(quarantine.c.path).join(pushed, pushed.c.article_id == quarantine.c.article_id)
+    return list(connection.execute(query.order_by(quarantine.c.path)).scalars())
+
+
 def reread_all(tx: Connection) -> None:
     """Have every file read again by the next look through the folder."""
     tx.execute(update(sources_seen).values(mtime_ns=-1))

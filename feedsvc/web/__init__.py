@@ -20,7 +20,7 @@ from feedsvc.logs import set_up_logging
 from feedsvc.model import Format, Representation
 from feedsvc.store import representations
 from feedsvc.store.schema import Store
-from feedsvc.web import feeds, ops, pages
+from feedsvc.web import api, feeds, ops, pages
 from feedsvc.web.addresses import networks
 from feedsvc.web.feed_cache import FeedCache
 from feedsvc.web.follower import Follower
@@ -31,6 +31,7 @@ from feedsvc.web.limits import Limits, Rate
 from feedsvc.web.partners import AddressAdmission, Admission, PartnerDoor, place_in_partner
 from feedsvc.web.short_cut import FeedCounters, ShortCut
 from feedsvc.web.tally import Tally
+from feedsvc.web.wrong_tokens import WrongTokens
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -92,6 +93,7 @@ def _application(
     # One thread is always left for what needs no store. Wrapping wsgi_app is Flask's documented way.
     slow = max(1, config.http.threads - 1)
     trusted = networks(config.http.trusted_proxies)
+    app.register_blueprint(api.blueprint(config, store, rules, keyring, WrongTokens(limits, trusted), now))
     ledger = Ledger(store, now)
     door = PartnerDoor(
         app.wsgi_app,

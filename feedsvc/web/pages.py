@@ -31,7 +31,7 @@ from feedsvc.store import articles, representations, tombstones
 from feedsvc.store.schema import Store
 from feedsvc.store.tokens import Token
 from feedsvc.urls import page_path, page_url, story_path
-from feedsvc.web import opml, sitemap
+from feedsvc.web import opml, problems, sitemap
 from feedsvc.web.directory import CurrentDirectory, Directory, PageLink, without_site
 from feedsvc.web.partners import HOLDER
 from feedsvc.web.story_page import Teaser, direction, section_label, story_page, teaser
@@ -111,12 +111,15 @@ def blueprint(store: Store, rules: Rules, clock: Callable[[], datetime]) -> Blue
 def register_errors(app: Flask) -> None:
     """Have every HTTP error of `app` answered by a page in the style of the others. The store isn't asked.
 
-    The blueprint must be registered first: its site is the one whose name stands above.
+    The blueprint must be registered first: its site is the one whose name stands above. What goes wrong below
+    /api is no page's to tell.
     """
     templates: Environment = app.extensions[_EXTENSION]
     template = templates.get_template("error.html")
 
     def page(error: HTTPException) -> WerkzeugResponse:
+        if problems.is_api(request.path):
+            return problems.answer(error)
         if error.response is not None:
             return error.get_response()
         code = error.code or 500

@@ -15,6 +15,7 @@ from feedsvc.web.caching import REFUSALS, Refusal
 from feedsvc.web.feed_cache import Entry, Place, place_below
 from feedsvc.web.keyring import Keyring
 from feedsvc.web.limits import Limits, Rate
+from feedsvc.web.wrong_tokens import WrongTokens
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -24,9 +25,6 @@ log = structlog.get_logger(__name__)
 ROOT = "/partners/"
 HOLDER = "feedsvc.holder"
 """Where in the environment the token is that a request came in with. No header field can set it."""
-
-_FAILURES = Rate(10, 60)
-"""How many wrong tokens an address may show."""
 
 Record = Callable[[Token, Representation], None]
 
@@ -57,8 +55,7 @@ class PartnerDoor:
         self._feeds = feeds
         self._keyring = keyring
         self._partners = frozenset(partners)
-        self._limits = limits
-        self._trusted = trusted
+        self._wrong = WrongTokens(limits, trusted)
         self.counts: dict[tuple[str, str], int] = {}
         """How many requests were let in, by partner, and how many not: ("", "401"), ("", "429")."""
 
@@ -78,12 +75,9 @@ class PartnerDoor:
         return (self._feeds if is_feed else self._app)(environ, start_response)
 
     def _turned_away(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        # Only who shows a wrong one is counted: a reader that is asked for a password shows none at first.
-        if environ.get("HTTP_AUTHORIZATION"):
-            address = client_address(environ, self._trusted)
-            if seconds := self._limits.take("wrong token", address, _FAILURES):
-                self._count("", "429")
-                return refused(429, environ, start_response, retry_after=seconds)
+        if seconds := self._wrong.count(environ):
+            self._count("", "429")
+            return refused(429, environ, start_response, retry_after=seconds)
         self._count("", "401")
         return refused(401, environ, start_response)
 

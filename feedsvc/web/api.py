@@ -1,0 +1,261 @@
+"""The API that a newsroom's system pushes stories to: one at a time here, many at once in `batch`.
+
+Knows requests, and what came of a push as statuses; what a push is, is in `pushing`, and what a story may
+hold in `ingest`.
+"""
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final, TypeVar
+
+import structlog
+from flask import Blueprint, Response, request
+from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticCustomError
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from feedsvc import pushing
+from feedsvc.config import Config
+from feedsvc.ingest import document as documents
+from feedsvc.ingest.document import ArticleDocument, WithdrawalDocument
+from feedsvc.ingest.fields import story_id
+from feedsvc.model import Article
+from feedsvc.pushing import Push, Pushed, Refused
+from feedsvc.selection import Rules
+from feedsvc.store import articles
+from feedsvc.store.schema import Store
+from feedsvc.store.tokens import Token
+from feedsvc.urls import article_path
+from feedsvc.web import openapi
+from feedsvc.web.batch import Batch
+from feedsvc.web.caching import matches_strongly, matches_weakly
+from feedsvc.web.keyring import Keyring
+from feedsvc.web.problems import HEADERS, REFUSED, ROOT, Problem, unreadable
+from feedsvc.web.short_cut import Slots
+from feedsvc.web.wrong_tokens import WrongTokens
+
+log = structlog.get_logger(__name__)
+
+_Model = TypeVar("_Model", bound=BaseModel)
+_FLAGS: Final = {"true": True, "false": False}
+
+
+def blueprint(
+    config: Config,
+    store: Store,
+    rules: Rules,
+    keyring: Keyring,
+    wrong_tokens: WrongTokens,
+    clock: Callable[[], datetime],
+) -> Blueprint:
+    """The addresses below /api. `clock` returns aware UTC."""
+    api = _Api(config, store, rules, keyring, wrong_tokens, clock)
+    routes = Blueprint("api", __name__)
+    one = f"{ROOT}/articles/<path:article_id>"
+    views: list[tuple[str, str, Callable[..., Response]]] = [
+        ("GET", one, api.show),
+        ("PUT", one, api.put),
+        ("DELETE", one, api.withdraw),
+        ("POST", f"{ROOT}/articles", api.put_many),
+        ("GET", f"{ROOT}/schema", api.schema),
+        ("GET", f"{ROOT}/openapi.json", api.openapi),
+    ]
+    for method, path, view in views:
+        # Slashes are not merged: an id may be a URL.
+        routes.add_url_rule(
+            path,
+            view.__name__,
+            view,
+            methods=[method],
+            provide_automatic_options=False,
+            merge_slashes=False,
+        )
+    return routes
+
+
+class _Api:
+    """The views."""
+
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        rules: Rules,
+        keyring: Keyring,
+        wrong_tokens: WrongTokens,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._limits = config.limits
+        self._store = store
+        self._rules = rules
+        self._keyring = keyring
+        self._wrong_tokens = wrong_tokens
+        self._clock = clock
+        # A batch takes long: there is always a thread for other requests that wait for the store.
+        self._batches = Slots(max(1, config.http.threads - 2))
+        self._schema = json.dumps(openapi.schema(rules.site), ensure_ascii=False)
+        self._openapi = json.dumps(openapi.description(rules.site), ensure_ascii=False)
+
+    # -- one story ---------------------------------------------------------------------------------------
+
+    def show(self, article_id: str) -> Response:
+        self._holder()
+        try:
+            named = story_id(article_id)
+        except PydanticCustomError:
+            raise _absent(article_id) from None
+        with self._store.read() as connection:
+            article = articles.get(connection, named)
+        if article is None:
+            raise _absent(named)
+        if not _is_meant(article, reading=True):
+            raise Problem(412, f'the version is "{article.digest}"', headers=_validator(article))
+        if (known := request.headers.get("If-None-Match")) and matches_weakly(known, _etag(article)):
+            return Response(status=304, headers=HEADERS | _validator(article))
+        return _shown(article, 200)
+
+    def put(self, article_id: str) -> Response:
+        token = self._holder()
+        force = _flag("force")
+        try:
+            named = story_id(article_id)
+        except PydanticCustomError as error:
+            raise Problem(422, f"{article_id!r} is not an id: {error.message()}") from None
+        document = self._document(ArticleDocument)
+        now = self._clock()
+        push = pushing.put(named, document, now, _is_meant)
+        done = self._push(push, token, now, force=force)
+        return _shown(done.article, 201 if done.was_new else 200)
+
+    def withdraw(self, article_id: str) -> Response:
+        token = self._holder()
+        force = _flag("force")
+        reason = self._reason()
+        try:
+            named = story_id(article_id)
+        except PydanticCustomError:
+            raise _absent(article_id) from None
+        push = pushing.withdrawal(named, reason, _is_meant)
+        done = self._push(push, token, self._clock(), force=force)
+        return _shown(done.article, 200)
+
+    def _push(self, push: Push, token: Token, now: datetime, *, force: bool) -> Pushed:
+        with self._store.write() as tx:
+            (outcome,) = pushing.push(tx, [push], self._rules, now, token.id, force=force)
+        if isinstance(outcome, Refused):
+            raise Problem(REFUSED[outcome.why], outcome.detail)
+        log.info("story_pushed", id=push.id, status=outcome.article.status, token=token.id)
+        return outcome
+
+    def _reason(self) -> str:
+        """What readers are told: in the body, or in the address if there is none."""
+        try:
+            reason = WithdrawalDocument(reason=request.args.get("reason", "")).reason
+        except ValidationError as error:
+            raise unreadable(error, WithdrawalDocument) from None
+        if request.headers.get("Transfer-Encoding") or request.content_length:
+            return self._document(WithdrawalDocument).reason
+        return reason
+
+    # -- many stories ------------------------------------------------------------------------------------
+
+    def put_many(self) -> Response:
+        token = self._holder()
+        force = _flag("force")
+        _of_type("application/x-ndjson")
+        request.max_content_length = self._limits.ingest
+        if not self._batches.take():
+            raise Problem(503, "As many batches as this service takes at once are being read; come again.")
+        try:
+            batch = Batch(self._store, self._rules, self._clock, token.id, self._limits.story, force=force)
+            answers = batch.read(request.stream)
+        finally:
+            self._batches.give_back()
+        log.info("stories_pushed", token=token.id, **batch.counts)
+        return Response(answers, 200, HEADERS, content_type="application/x-ndjson", direct_passthrough=True)
+
+    # -- what the API is ---------------------------------------------------------------------------------
+
+    def schema(self) -> Response:
+        return _public(self._schema, "application/schema+json")
+
+    def openapi(self) -> Response:
+        return _public(self._openapi, "application/json")
+
+    # -- requests ----------------------------------------------------------------------------------------
+
+    def _holder(self) -> Token:
+        """Whose request it is."""
+        token = self._keyring.holder(request.headers.get("Authorization"), "write")
+        if token is not None:
+            return token
+        if seconds := self._wrong_tokens.count(request.environ):
+            wait = {"Retry-After": str(seconds)}
+            raise Problem(429, "Too many wrong tokens came from this address.", headers=wait)
+        raise Problem(
+            401,
+            "This address is opened by a token of scope write, as Bearer or as the password of Basic;"
+            " `feedsvc token create NAME --scope write` makes one.",
+            headers={"Vary": "Authorization"},
+        )
+
+    def _document(self, model: type[_Model]) -> _Model:
+        _of_type("application/json")
+        request.max_content_length = self._limits.story
+        try:
+            return model.model_validate_json(request.get_data(cache=False))
+        except ValidationError as error:
+            raise unreadable(error, model) from None
+        except RequestEntityTooLarge:
+            raise Problem(413, f"A story may have at most {self._limits.story} bytes.") from None
+
+
+def _of_type(wanted: str) -> None:
+    if request.mimetype != wanted:
+        seen = f"not as {request.mimetype[:80]}" if request.mimetype else "and says so in Content-Type"
+        raise Problem(415, f"The body is taken as {wanted}, {seen}.", headers={"Accept": wanted})
+    if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        raise Problem(
+            415, "The body is taken as it is, not encoded.", headers={"Accept-Encoding": "identity"}
+        )
+
+
+def _flag(name: str) -> bool:
+    written = request.args.get(name, "false")
+    if written not in _FLAGS:
+        raise Problem(400, f"?{name}= is true or false, not {written[:80]!r}.")
+    return _FLAGS[written]
+
+
+def _is_meant(article: Article | None, *, reading: bool = False) -> bool:
+    """Whether the preconditions of the request hold for the version there is (RFC 9110 §13.1)."""
+    if_match = request.headers.get("If-Match")
+    if if_match is not None and not (article and matches_strongly(if_match, _etag(article))):
+        return False
+    if_none_match = request.headers.get("If-None-Match")
+    return reading or if_none_match is None or not (article and matches_weakly(if_none_match, _etag(article)))
+
+
+def _etag(article: Article) -> str:
+    return f'"{article.digest}"'
+
+
+def _validator(article: Article) -> dict[str, str]:
+    return {"ETag": _etag(article)}
+
+
+def _absent(article_id: str) -> Problem:
+    return Problem(404, f"There is no story {article_id!r}.")
+
+
+def _shown(article: Article, status: int) -> Response:
+    told = documents.document(article).model_dump_json(exclude_none=True)
+    made = Response(told, status, HEADERS | _validator(article), content_type="application/json")
+    if status == 201:
+        made.headers["Location"] = article_path(article.id)
+    return made
+
+
+def _public(told: str, content_type: str) -> Response:
+    return Response(told, 200, HEADERS, content_type=content_type)

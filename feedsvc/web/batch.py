@@ -1,0 +1,212 @@
+"""Many stories in one request: a line each in (NDJSON), a line each out.
+
+Knows lines, and how many stories are written at once. One bad line harms only itself.
+"""
+
+import io
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import IO, Any, Final, NamedTuple, cast
+
+import structlog
+from pydantic import ValidationError
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from feedsvc import pushing
+from feedsvc.ingest.document import ArticleLine
+from feedsvc.pushing import Outcome, Pushed
+from feedsvc.selection import Rules
+from feedsvc.store import dirty
+from feedsvc.store.schema import Store
+from feedsvc.web import problems
+from feedsvc.web.problems import REFUSED, Problem, unreadable
+
+log = structlog.get_logger(__name__)
+
+_STORIES: Final = 500  # in one transaction: it waits for the disk at its end, and keeps other writers waiting
+_BYTES: Final = 4_000_000  # in one transaction, so that memory does not grow with the stories
+_LINES: Final = 200_000  # in a batch, so that what is answered to nonsense has an end
+_IN_MEMORY: Final = 4_000_000  # bytes of answers
+_GATHERED: Final = timedelta(seconds=3)  # for so long feeds wait until all of a batch is there
+_PUBLISHED: Final = timedelta(seconds=1)  # and then they are published, if the batch goes on still
+_CHUNK: Final = 65_536
+# In ASCII: there are more line ends in Unicode, and readers that take them for those of lines.
+_ENCODE: Final = json.JSONEncoder(separators=(",", ":")).encode
+
+
+class _Line(NamedTuple):
+    number: int
+    document: ArticleLine
+
+
+class Batch:
+    """One batch, read and written as it comes in. `longest` is how many bytes a line may have.
+
+    What is answered is kept until the request has been read: who writes all of a request before reading
+    anything, as most clients do, would wait for us, and we for them.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        rules: Rules,
+        clock: Callable[[], datetime],
+        token_id: str,
+        longest: int,
+        *,
+        force: bool = False,
+    ) -> None:
+        self._store = store
+        self._rules = rules
+        self._clock = clock
+        self._token_id = token_id
+        self._longest = longest
+        self._force = force
+        self._statuses: Counter[int] = Counter()
+        self._answers: dict[int, str] = {}
+        self._failed: Problem | None = None
+        self._gathered_from: datetime | None = None
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many lines came to what, by status."""
+        return {f"status_{status}": count for status, count in sorted(self._statuses.items())}
+
+    def read(self, stream: IO[bytes]) -> Iterator[bytes]:
+        """Take the stories of a request; gives what is answered to each, in pieces.
+
+        Raises SQLAlchemyError if the store failed before any story was taken.
+        """
+        try:
+            return self._read(stream)
+        finally:
+            if self._gathered_from is not None:
+                with suppress(SQLAlchemyError), self._store.write(repeatable=True) as tx:
+                    dirty.gather(tx, self._clock())
+
+    def _read(self, stream: IO[bytes]) -> Iterator[bytes]:
+        answers = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 (the answer closes it)
+        waiting: list[_Line] = []
+        size = 0
+        for number, line in self._lines(stream):
+            size += len(line)
+            if (made := self._parsed(number, line)) is not None:
+                waiting.append(made)
+            if len(waiting) >= _STORIES or size >= _BYTES:
+                self._write(waiting)
+                self._flush(answers)
+                waiting, size = [], 0
+        self._write(waiting)
+        self._flush(answers)
+        answers.seek(0)
+        return _pieces(answers)
+
+    def _lines(self, stream: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+        """The lines that are not blank, with their numbers; of one that is too long, its beginning."""
+        reader = io.BufferedReader(cast(io.RawIOBase, stream), _CHUNK)
+        number = 0
+        try:
+            while line := reader.readline(self._longest + 2):
+                number += 1
+                rest = line
+                while not rest.endswith(b"\n") and (rest := reader.readline(_CHUNK)):
+                    pass
+                if number > _LINES:
+                    self._refuse(number, Problem(413, f"A batch may have at most {_LINES} lines."))
+                    return
+                if not line.isspace():
+                    yield number, line
+        except RequestEntityTooLarge:
+            told = (
+                "The batch is larger than this service takes; this line, and those behind it, were not read."
+            )
+            self._refuse(number + 1, Problem(413, told))
+
+    def _parsed(self, number: int, line: bytes) -> _Line | None:
+        if self._failed:
+            self._refuse(number, self._failed)
+            return None
+        line = line.rstrip(b"\r\n")
+        if len(line) > self._longest:
+            self._refuse(number, Problem(413, f"A story may have at most {self._longest} bytes."))
+            return None
+        try:
+            return _Line(number, ArticleLine.model_validate_json(line))
+        except ValidationError as error:
+            self._refuse(number, unreadable(error, ArticleLine))
+            return None
+
+    def _write(self, lines: list[_Line]) -> None:
+        if not lines:
+            return
+        now = self._clock()
+        pushes = [pushing.put(line.document.id, line.document, now) for line in lines]
+        try:
+            with self._store.write() as tx:
+                self._gather(tx, now)
+                outcomes = pushing.push(tx, pushes, self._rules, now, self._token_id, force=self._force)
+        except Exception as error:
+            self._unwritten(lines, error)
+            return
+        for line, outcome in zip(lines, outcomes, strict=True):
+            self._tell(line, outcome)
+
+    def _gather(self, tx: Connection, now: datetime) -> None:
+        """Have feeds wait for the stories to come, but never for long at a time."""
+        began = self._gathered_from
+        if began is None or now >= began + _GATHERED + _PUBLISHED:
+            began = self._gathered_from = now
+        if now < began + _GATHERED:
+            dirty.gather(tx, min(now + _PUBLISHED, began + _GATHERED))
+
+    def _unwritten(self, lines: list[_Line], error: Exception) -> None:
+        """Tell of stories that were not written, those that the fault isn't in by themselves."""
+        if len(lines) > 1 and not isinstance(error, OperationalError):
+            for line in lines:
+                self._write([line])
+            return
+        if isinstance(error, SQLAlchemyError):
+            if not self._statuses.keys() & {200, 201}:
+                raise error
+            self._failed = Problem(503, "The store can't be reached just now; please send this line again.")
+        log.warning("stories_not_written", error=type(error).__name__)
+        for line in lines:
+            self._refuse(
+                line.number, self._failed or Problem(500, "The story could not be written."), line.document.id
+            )
+
+    def _tell(self, line: _Line, outcome: Outcome) -> None:
+        if not isinstance(outcome, Pushed):
+            self._refuse(line.number, Problem(REFUSED[outcome.why], outcome.detail), line.document.id)
+            return
+        status = HTTPStatus.CREATED if outcome.was_new else HTTPStatus.OK
+        told = {"id": line.document.id, "status": status, "etag": f'"{outcome.article.digest}"'}
+        self._answer(line.number, status, told)
+
+    def _refuse(self, number: int, problem: Problem, article_id: str | None = None) -> None:
+        status = problem.code or 500
+        named = {} if article_id is None else {"id": article_id}
+        self._answer(number, status, {**named, "status": status, "problem": problems.body(problem)})
+
+    def _answer(self, number: int, status: int, told: dict[str, Any]) -> None:
+        self._statuses[status] += 1
+        self._answers[number] = _ENCODE({"line": number, **told})
+
+    def _flush(self, answers: IO[bytes]) -> None:
+        """Write down what is answered to the lines so far, in their order."""
+        for number in sorted(self._answers):
+            answers.write(self._answers[number].encode() + b"\n")
+        self._answers.clear()
+
+
+def _pieces(answers: IO[bytes]) -> Iterator[bytes]:
+    with answers:
+        while piece := answers.read(_CHUNK):
+            yield piece
