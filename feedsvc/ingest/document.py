@@ -34,7 +34,7 @@ from feedsvc.model import BEGINNING, Article, Author, Enclosure, Image, Markup, 
 from feedsvc.rights import Access
 from feedsvc.slugs import section_path, slug
 
-_STRICT: Final = ConfigDict(extra="forbid", strict=True, frozen=True)
+_STRICT: Final = ConfigDict(extra="forbid", strict=True, defer_build=True, frozen=True)
 
 
 class AuthorDocument(BaseModel):

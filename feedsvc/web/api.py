@@ -7,6 +7,7 @@ hold in `ingest`.
 import json
 from collections.abc import Callable
 from datetime import datetime
+from functools import cached_property
 from typing import Final, TypeVar
 
 import structlog
@@ -94,8 +95,6 @@ class _Api:
         self._clock = clock
         # A batch takes long: there is always a thread for other requests that wait for the store.
         self._batches = Slots(max(1, config.http.threads - 2))
-        self._schema = json.dumps(openapi.schema(rules.site), ensure_ascii=False)
-        self._openapi = json.dumps(openapi.description(rules.site), ensure_ascii=False)
 
     # -- one story ---------------------------------------------------------------------------------------
 
@@ -182,6 +181,15 @@ class _Api:
 
     def openapi(self) -> Response:
         return _public(self._openapi, "application/json")
+
+    # Made when somebody asks: most workers never need them, nor the models they are made of.
+    @cached_property
+    def _schema(self) -> str:
+        return json.dumps(openapi.schema(self._rules.site), ensure_ascii=False)
+
+    @cached_property
+    def _openapi(self) -> str:
+        return json.dumps(openapi.description(self._rules.site), ensure_ascii=False)
 
     # -- requests ----------------------------------------------------------------------------------------
 
