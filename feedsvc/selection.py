@@ -114,7 +114,7 @@ def tombstone(
     at = min(max(at, new.visible_from + _SECOND), now)
     if at < new.visible_from:
         return None
-    return Tombstone(new.id, at.replace(microsecond=0), new.withdrawal, new.url, without_text(held))
+    return Tombstone(new.id, at, new.withdrawal, new.url, without_text(held))
 
 
 def rank(article: Article, custom: CustomFeed | None) -> datetime:
@@ -237,7 +237,11 @@ def build(
         max_age=_max_age(shown, settings),
         articles=tuple(reversed(shown) if settings.order == "oldest" else shown),
         label=label,
-        tombstones=tuple(one for one in tombstones if _is_shown(one, audience, now))[: settings.items],
+        tombstones=tuple(
+            replace(one, at=one.at.replace(microsecond=0))
+            for one in tombstones
+            if _is_shown(one, audience, now)
+        )[: settings.items],
         profile=settings.profile,
         terms=partner.terms if partner else PUBLIC_TERMS,
     )

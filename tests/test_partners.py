@@ -4,6 +4,7 @@ import base64
 import json
 import secrets
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from werkzeug.test import Client, TestResponse
 
 from feedsvc import applying, config_file, config_values, web
 from feedsvc.applying import Arrival
-from feedsvc.model import Article, Change, Image, Term
+from feedsvc.model import Article, Change, Image, Term, versioned
 from feedsvc.refresh import Refresher
 from feedsvc.store import articles, deliveries, tokens
 from feedsvc.store.schema import Store
@@ -280,6 +281,19 @@ def test_image_that_may_not_be_syndicated_is_in_no_feed_wherever_it_stands(licen
             body = licensed.get(f"{path}.{fmt}", token).data
             assert kept.encode() not in body
             assert given.encode() in body
+
+
+def test_story_killed_within_its_first_second_leaves_its_mark_to_those_who_had_it(licensed: Licensed) -> None:
+    licensed.clock.now = NOON + timedelta(milliseconds=169)
+    story = article("a", published=licensed.clock())
+    licensed.put(story)
+    licensed.clock.now += timedelta(milliseconds=400)
+    licensed.put(versioned(replace(story, status="withdrawn")))
+    mark = b'ref="tag:news.example.org,2026:a" when="2026-11-22T12:00:00+00:00"'
+    assert mark in licensed.get("/feeds/all.atom").data
+    assert mark in licensed.get("/partners/acme/feeds/all.atom", licensed.acme).data
+    assert mark not in licensed.get("/partners/globex/feeds/all.atom", licensed.globex).data
+    assert licensed.get("/stories/a").status_code == 410
 
 
 # -- how often ---------------------------------------------------------------------------------------------
