@@ -264,7 +264,7 @@ def document(story: Article) -> ArticleDocument:
         markup=story.markup,
         status=story.status,
         published=None if undated else story.published,
-        updated=None if undated else story.updated,
+        updated=None if undated and story.updated == BEGINNING else story.updated,
         embargo=story.embargo,
         expires=story.expires,
         section=_section(story) or None,
