@@ -19,7 +19,7 @@ from benchmarks.scale import SCALES, Scale
 
 _FOLDER = Path(__file__).parent
 # The loads first, whose sites the others then find loaded.
-_ORDER = ("load", "serve", "refresh", "memory", "render", "encoding")
+_ORDER = ("load", "serve", "refresh", "memory", "render", "encoding", "ingest")
 
 
 def main() -> None:

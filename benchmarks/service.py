@@ -45,16 +45,17 @@ class Site:
 
     def refresh(self, *, limit: float = 3600, with_memory: bool = False) -> Cost:
         """Load what changed and publish every dirty feed, once."""
-        command = [*_command(), "refresh", "--config", str(self.config)]
-        return cost(command, self.folder, limit=limit, with_memory=with_memory)
+        arguments = [*command(), "refresh", "--config", str(self.config)]
+        return cost(arguments, self.folder, limit=limit, with_memory=with_memory)
 
     def serve(self, *, cores: set[int] | None = None, limit: float = 120) -> Server:
         """Start it with one worker; it has answered for the feed of everything when this returns."""
         port = running.free_port()
-        command = [*_command(), "serve", "--config", str(self.config), "--port", str(port)]
-        return running.start(command, self.folder, port=port, ready=FEED, cores=cores, limit=limit)
+        arguments = [*command(), "serve", "--config", str(self.config), "--port", str(port)]
+        return running.start(arguments, self.folder, port=port, ready=FEED, cores=cores, limit=limit)
 
 
-def _command() -> list[str]:
+def command() -> list[str]:
+    """What runs feedsvc's commands."""
     script = Path(sys.executable).with_name("feedsvc")
     return [str(script)] if script.exists() else [sys.executable, "-m", "feedsvc"]
