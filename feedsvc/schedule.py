@@ -4,6 +4,7 @@ Knows nothing of what a refresh does. Jobs live in memory; what must not be lost
 """
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,8 @@ log = structlog.get_logger(__name__)
 _DEBOUNCE_MS = 200  # the longest that a stream of events is gathered
 _STEP_MS = 20  # the quiet after which it is handed over
 _PULSE = 0.02  # seconds between two looks at whether somebody wrote to the store, where that is cheap
+_AMID_A_LOOK = 5.0  # seconds between two publications while files are looked through
+_SURE = 1.0  # seconds after which a look is due all the same: who was pushing many stories may have died
 _LOOK = 0.25  # seconds between two where it takes a query
 _IDLE_MS = 1_000  # how often the watcher looks whether it still watches the right folder
 _AGAIN = 1.0  # seconds until a watch that failed is tried again; it begins with a look at everything
@@ -85,6 +88,7 @@ class Schedule:
         self._looked = threading.Event()
         self._adding = threading.Lock()
         self._changing = threading.Lock()
+        self._scanning = threading.Event()
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
             executors={name: ThreadPoolExecutor(1) for name in ("load", "publish", "notices")},
@@ -149,8 +153,12 @@ class Schedule:
             log.exception("job_failed", job=name)
 
     def _scan(self) -> None:
-        self._refresher.scan()
-        self._publish()
+        self._scanning.set()
+        try:
+            self._refresher.scan()
+            self._publish()
+        finally:
+            self._scanning.clear()
         self._looked.set()
 
     def _warm(self) -> None:
@@ -187,11 +195,13 @@ class Schedule:
         """Publish what others made dirty: a worker that was pushed a story, or another process."""
         pulse: int | None = None
         marked: datetime | None = None
+        due = sure = 0.0
         while not self._stopping.wait(_PULSE if pulse is not None else _LOOK):
             try:
                 before, pulse = pulse, self._refresher.pulse()
-                if pulse is not None and pulse == before:
+                if pulse is not None and pulse == before and time.monotonic() < sure:
                     continue
+                sure = time.monotonic() + _SURE
                 with self._changing:  # what this process brings in itself, it publishes itself
                     newest = self._refresher.waiting()
             except Exception as error:  # the store is gone: the regular refresh says so
@@ -199,8 +209,10 @@ class Schedule:
                 self._stopping.wait(_AGAIN)
                 continue
             # A feed that can't be built stays dirty: it is for the regular refresh to try it again.
-            if newest is not None and (marked is None or newest > marked):
-                marked = newest
+            is_new = newest is not None and (marked is None or newest > marked)
+            # A long look marks feeds all the time, and publishes them at its end itself.
+            if is_new and (not self._scanning.is_set() or time.monotonic() > due):
+                marked, due = newest, time.monotonic() + _AMID_A_LOOK
                 self._run("pushed", self._publish, executor="publish")
 
     # -- the watcher -------------------------------------------------------------------------------------
