@@ -16,7 +16,6 @@ from werkzeug.http import is_resource_modified, parse_accept_header, parse_date,
 from feedsvc.model import Format, Representation, Site
 from feedsvc.web.caching import (
     CODINGS,
-    REFUSALS,
     Freshness,
     Variant,
     cache_control,
@@ -32,6 +31,7 @@ from feedsvc.web.caching import (
     ready_variant,
 )
 from feedsvc.web.encoding import Coding, encoded
+from feedsvc.web.refusals import REFUSALS
 
 often = settings(max_examples=200, deadline=None)
 

@@ -96,6 +96,14 @@ def test_waiting_for_another_ones_load_has_an_end(monkeypatch: pytest.MonkeyPatc
     assert found_in(service.cache, place("tags/t0")).fresh
 
 
+def test_what_is_refused_below_the_api_is_told_as_problem_details(service: Service) -> None:
+    refused = service.client.get("/api/articles/a", headers={"Host": "a.example, b.example"})
+    assert (refused.status_code, refused.content_type) == (400, "application/problem+json")
+    assert refused.json is not None
+    assert refused.json["status"] == 400
+    assert service.client.get("/x", headers={"Host": "a.example, b.example"}).mimetype == "text/plain"
+
+
 def test_slot_is_given_back_whatever_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(short_cut, "_SLOT_SECONDS", 0.01)
     service = made_service(feed(), slow=1)

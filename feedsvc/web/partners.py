@@ -11,10 +11,10 @@ import structlog
 from feedsvc.model import Representation
 from feedsvc.store.tokens import Token
 from feedsvc.web.addresses import Network, client_address
-from feedsvc.web.caching import REFUSALS, Refusal
 from feedsvc.web.feed_cache import Entry, Place, place_below
 from feedsvc.web.keyring import Keyring
 from feedsvc.web.limits import Limits, Rate
+from feedsvc.web.refusals import REFUSALS, Refusal
 from feedsvc.web.wrong_tokens import WrongTokens
 
 if TYPE_CHECKING:

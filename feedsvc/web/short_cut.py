@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 from feedsvc.model import FORMATS, Format
 from feedsvc.web.caching import (
-    REFUSALS,
     choose_coding,
     conditional_status,
     headers_at,
@@ -27,6 +26,7 @@ from feedsvc.web.caching import (
 )
 from feedsvc.web.encoding import Coding
 from feedsvc.web.feed_cache import Entry, FeedCache, FeedUnavailableError, Place, place_of
+from feedsvc.web.refusals import PROBLEMS, REFUSALS
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _SLOT_SECONDS = 0.25
 """How long a request waits for a slot."""
 PARTNERS = "/partners/"
+API = "/api/"
 _ALIVE = "/healthz"
 """What Flask answers without the store."""
 _CODINGS_KEPT = 1_024
@@ -249,7 +250,8 @@ class ShortCut:
         start_response: "StartResponse",
         *more: tuple[str, str],
     ) -> Iterable[bytes]:
-        refusal = REFUSALS[status]
+        is_api = environ.get("PATH_INFO", "").startswith(API)
+        refusal = PROBLEMS[status] if is_api and status in PROBLEMS else REFUSALS[status]
         if fmt:
             self._counts[fmt][status] += 1
         start_response(refusal.status, [*refusal.headers, *more])
