@@ -90,6 +90,8 @@ def _finding(path: Path, text: str, variables: Mapping[tuple[str, ...], str], de
     reason = str(details["msg"]).removeprefix("Value error, ")
     if not dotted:
         return f"{place}: {reason}"
+    if isinstance(details["input"], dict):  # which may hold a secret, and says no more than the key does
+        return f"{place}: {dotted}: {reason}"
     return f"{place}: {dotted}: {details['input']!r} is not accepted; {reason[:1].lower()}{reason[1:]}"
 
 

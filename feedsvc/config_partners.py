@@ -54,14 +54,11 @@ def _feed_pattern(value: str) -> str:
 
 def _footer(value: str) -> str:
     try:
-        names = {name for _, name, _, _ in string.Formatter().parse(value) if name is not None}
-        value.format(title="", url="", source="")
-    except (ValueError, KeyError, IndexError, AttributeError) as error:
-        raise ValueError(
-            f"write {{title}}, {{url}} and {{source}} in it, and no other braces ({error})"
-        ) from None
-    if names - {"title", "url", "source"}:
-        raise ValueError("write {title}, {url} and {source} in it, and no other braces")
+        fields = [field[1:] for field in string.Formatter().parse(value) if field[1] is not None]
+    except ValueError:
+        fields = [("", "", None)]
+    if any(field not in {(name, "", None) for name in ("title", "url", "source")} for field in fields):
+        raise ValueError("write only {title}, {url} and {source} in braces")
     return value
 
 

@@ -148,3 +148,42 @@ def test_profile_is_the_built_in_one_with_what_is_set_over_it(tmp_path: Path) ->
     msn, ours = by_key["custom/a"].profile, by_key["custom/b"].profile
     assert (msn.name, msn.title_length, msn.required) == ("msn", 9, BUILT_IN["msn"].required)
     assert (ours.name, ours.deletion, ours.required) == ("ours", "status", ("image",))
+
+
+def test_secret_of_a_webhook_is_in_no_error(tmp_path: Path) -> None:
+    table = (
+        '[partners.acme]\nfeeds = ["all"]\nwebhook = "https://acme.example/"\nwebhook_secret = "hunter2"\n'
+    )
+    with pytest.raises(ConfigError) as error:
+        loaded(tmp_path, table)
+    assert "webhook_secret: write at least 16 characters" in str(error.value)
+    assert "hunter2" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ('feeds = ["world"]', "write feed keys such as"),
+        ("feeds = []", "at least 1"),
+        ('feeds = ["*"]\nrate = "often"', 'write how many in what time, "60/m"'),
+        ('feeds = ["*"]\nfooter = "{title.__class__}"', "write only {title}, {url} and {source} in braces"),
+        ('feeds = ["*"]\nfooter = "{title:{url}}"', "write only {title}, {url} and {source} in braces"),
+        ('feeds = ["*"]\nfooter = "{"', "write only {title}, {url} and {source} in braces"),
+        ('feeds = ["*"]\nfooter = "{body}"', "write only {title}, {url} and {source} in braces"),
+        ('feeds = ["*"]\nlink_parameters = "utm"', 'write "utm_source=acme"'),
+        ('feeds = ["*"]\ncontent = "none"', 'write "full", "summary" or "headline"'),
+        ('feeds = ["*"]\nprofile = "unheard-of"', "is no profile"),
+        ('feeds = ["*"]\ndelays = "2h"', "did you mean delay?"),
+    ],
+)
+def test_partner_that_is_configured_wrongly_is_told_what_to_write(
+    tmp_path: Path, written: str, told: str
+) -> None:
+    with pytest.raises(ConfigError) as error:
+        loaded(tmp_path, f"[partners.acme]\n{written}\n")
+    assert told in str(error.value)
+
+
+def test_partner_is_told_by_its_name_as_urls_have_it(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="write a name of small letters"):
+        loaded(tmp_path, '[partners."Acme Inc"]\nfeeds = ["*"]\n')

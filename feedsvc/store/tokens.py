@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, cast
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, select, text, update
 
 from feedsvc.model import from_micros, to_micros
-from feedsvc.store.schema import read_meta, write_meta
+from feedsvc.store.schema import read_meta
 from feedsvc.store.tables import tokens
 
 _VERSION = "tokens"
@@ -66,7 +66,14 @@ def version(connection: Connection) -> int:
 
 
 def _changed(tx: Connection) -> None:
-    write_meta(tx, _VERSION, str(version(tx) + 1))
+    # In one statement: of two changes at a time both must be seen, in whatever order they end.
+    tx.execute(
+        text(
+            "INSERT INTO meta VALUES (:name, '1') ON CONFLICT (name)"
+            " DO UPDATE SET value = CAST(CAST(meta.value AS BIGINT) + 1 AS TEXT)"
+        ),
+        {"name": _VERSION},
+    )
 
 
 def _token(row: Any) -> Token:
