@@ -59,7 +59,8 @@ def application(change: Change, rules: Rules) -> Application:
 def _mark(tx: Connection, change: Change, seen: datetime, rules: Rules, now: datetime) -> None:
     keys = selection.affected(change, rules.customs)
     if tombstone := selection.tombstone(change, seen, now, rules.audiences):
-        tombstones.bury(tx, tombstone, keys, selection.TOMBSTONE_STANDS)
+        again = change.old is not None and change.old.status == "withdrawn"
+        tombstones.bury(tx, tombstone, keys, selection.TOMBSTONE_STANDS, again=again)
     if rules.partners and (recalled := _recall(change, now)):
         recalls.note(tx, recalled, keys)
 

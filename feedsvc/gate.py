@@ -120,6 +120,14 @@ def was_eligible(article: Article, audience: Audience, at: datetime) -> bool:
     return eligible(replace(article, status="published"), audience, at - _MICROSECOND)
 
 
+def had_by(article: Article, audiences: Sequence[Audience], now: datetime) -> tuple[str, ...]:
+    """The names of the audiences that may have the story at `now` (aware UTC), or could until it expired."""
+    if article.status != "published":
+        return ()
+    at = min(now, article.expires - _MICROSECOND) if article.expires else now
+    return tuple(one.name for one in audiences if eligible(article, one, at))
+
+
 def as_shown(article: Article, audience: Audience) -> Article:
     """The story as far as the audience may have it: what is beyond that is not in it any more.
 
@@ -128,15 +136,12 @@ def as_shown(article: Article, audience: Audience) -> Article:
     allowed = level(article, audience)
     if allowed == "full":
         return article
-    less = replace(article, body="", markup="text", enclosures=())
+    less = replace(article, body="", markup="text", enclosures=(), comments=None)
     if allowed == "summary":
         return less
-    return replace(less, summary="", images=(), dateline="", correction="")
-
-
-def without_text(article: Article) -> Article:
-    """The story without what is large: enough to tell who may have it."""
-    return replace(article, body="", summary="", images=(), enclosures=())
+    return replace(
+        less, summary="", images=(), dateline="", correction="", original=None, contributors=(), rights=""
+    )
 
 
 def section_and_parents(path: str) -> Iterator[str]:

@@ -320,15 +320,15 @@ DEFAULT_PROFILE = Profile()
 class Tombstone:
     """The mark that a story was withdrawn (RFC 6721): which, when (aware UTC), and what readers are told.
 
-    `url` is where it was, as its author wrote it; None for the story page. `article` is the story without its
-    text, by which is told who could have had it; None in a mark of a store that did not keep that yet.
+    `url` is where it was, as its author wrote it; None for the story page. `had_by` are the audiences that
+    could have had it, by name ("" is everybody): they are told, whatever rights are later.
     """
 
     article_id: str
     at: datetime
     reason: str = ""
     url: str | None = None
-    article: Article | None = None
+    had_by: tuple[str, ...] = ("",)
 
 
 @dataclass(frozen=True, slots=True)

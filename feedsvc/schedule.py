@@ -206,10 +206,11 @@ class Schedule:
                     newest = self._refresher.waiting()
             except Exception as error:  # the store is gone: the regular refresh says so
                 log.debug("store_not_heard", error=repr(error))
+                pulse = None
                 self._stopping.wait(_AGAIN)
                 continue
             # A feed that can't be built stays dirty: it is for the regular refresh to try it again.
-            is_new = newest is not None and (marked is None or newest > marked)
+            is_new = newest is not None and newest != marked  # not later: others' clocks may be behind
             # A long look marks feeds all the time, and publishes them at its end itself.
             if is_new and (not self._scanning.is_set() or time.monotonic() > due):
                 marked, due = newest, time.monotonic() + _AMID_A_LOOK

@@ -14,11 +14,11 @@ from feedsvc.gate import (
 )
 from feedsvc.gate import (
     as_shown,
+    had_by,
     matches,
     opens_at,
     section_and_parents,
     was_eligible,
-    without_text,
 )
 from feedsvc.gate import (
     eligible as eligible,
@@ -94,27 +94,29 @@ def affected(change: Change, customs: Sequence[CustomFeed] = ()) -> frozenset[st
 def tombstone(
     change: Change, seen: datetime, now: datetime, audiences: Sequence[Audience] = (PUBLIC,)
 ) -> Tombstone | None:
-    """The mark a withdrawn story leaves, if any of the audiences may have had it before.
+    """The mark a withdrawn story leaves, if any of the audiences may have had it before, which it names.
 
     `seen` is the time of its file, which counts if the story says not when, and `now` the present (both aware
-    UTC). The mark is always later than what it takes back, or readers would pass over it (RFC 6721 §3).
+    UTC). The mark is always later than what it takes back, or readers would pass over it (RFC 6721 §3). Of a
+    story that was withdrawn before, who had it was said then.
     """
     old, new = change.old, change.new
     if new is None or new.status != "withdrawn":
         return None
     at = min(new.withdrawn or seen, now)
-    held = new  # what those who could have had it could have had
-    if old is not None and any(eligible(old, audience, now) for audience in audiences):
-        held = old
-        at = max(at, old.modified + _SECOND)
-    elif at < new.visible_from and (new.embargo or seen < new.visible_from):
+    if old is not None:
+        if not (told := had_by(old, audiences, now)) and old.status != "withdrawn":
+            return None
+        at = min(max(at, old.modified + _SECOND), now)
+        return Tombstone(new.id, at, new.withdrawal, new.url, told)
+    # The store was made anew, and the file alone tells.
+    if at < new.visible_from and (new.embargo or seen < new.visible_from):
         return (
             None  # a bare day may be written for an instant of it: then its file tells that the story was out
         )
     at = min(max(at, new.visible_from + _SECOND), now)
-    if at < new.visible_from:
-        return None
-    return Tombstone(new.id, at, new.withdrawal, new.url, without_text(held))
+    told = tuple(one.name for one in audiences if was_eligible(new, one, at))
+    return Tombstone(new.id, at, new.withdrawal, new.url, told) if told else None
 
 
 def rank(article: Article, custom: CustomFeed | None) -> datetime:
@@ -249,11 +251,7 @@ def build(
 
 def _is_shown(tombstone: Tombstone, audience: Audience, now: datetime) -> bool:
     """Whether a mark stands, of a story that the audience could have had: else it would learn of it here."""
-    if not tombstone.at <= now < tombstone.at + TOMBSTONE_STANDS:
-        return False
-    if tombstone.article is None:
-        return audience.is_public
-    return was_eligible(tombstone.article, audience, tombstone.at)
+    return tombstone.at <= now < tombstone.at + TOMBSTONE_STANDS and audience.name in tombstone.had_by
 
 
 def _changed(article: Article, audience: Audience, now: datetime) -> datetime:

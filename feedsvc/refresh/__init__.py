@@ -79,10 +79,8 @@ class Refresher:
                 self._intake.apply_again(tx)
                 write_meta(tx, "memberships_by", memberships)
             rights = _digest(self._rules.audiences)
-            granted = read_meta(tx, "rights_by")
-            if granted != rights:
-                self.rights_changed = granted is not None
-                write_meta(tx, "rights_by", rights)
+            # Noted once feeds are published by them: who dies before that begins anew.
+            self.rights_changed = read_meta(tx, "rights_by") != rights and not representations.is_empty(tx)
             if read_meta(tx, "published_by") != publishing:
                 self._withdraw_unconfigured(tx)
                 named = {key for one in self._rules.audiences for key in one.feeds if "*" not in key}
@@ -156,6 +154,8 @@ class Refresher:
             log.info("refreshed", representations=changed)
         with self._store.write() as tx:
             write_meta(tx, "refreshed_at", self._clock().isoformat())
+            if dirty.newest(tx) is None:
+                write_meta(tx, "rights_by", _digest(self._rules.audiences))
         return changed
 
     def warm(self) -> None:

@@ -30,6 +30,7 @@ from feedsvc.store.schema import Store
 log = structlog.get_logger(__name__)
 
 _FEEDS_A_BATCH = 50
+_MARKS = 1_000  # of withdrawn stories that a feed is made with: not every audience is shown each of them
 _BYTES_A_BATCH = 32_000_000
 _BREATH = 0.01  # seconds between two feeds that are rendered ahead: whoever has work to do comes first
 
@@ -178,8 +179,7 @@ class Publisher:
         candidates = Replayed(
             articles.window(connection, key, None if by_update else now, cache=self._articles)
         )
-        most = max(self._rules.settings(key, one).items for one in audiences) if audiences else 0
-        withdrawn = tombstones.standing(connection, key, most)
+        withdrawn = tombstones.standing(connection, key, _MARKS)
         return [
             selection.build(key, candidates, self._rules, audience, now, withdrawn) for audience in audiences
         ]

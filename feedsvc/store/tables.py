@@ -84,7 +84,7 @@ tombstones = Table(
     Column("until", BigInteger, nullable=False),
     Column("reason", Text, nullable=False),
     Column("url", Text),  # where the story was, as its author wrote it
-    Column("article", Text),  # the story as JSON, without its text: who could have had it
+    Column("had_by", Text),  # JSON, the audiences that could have had it; none is everybody alone
 )
 
 # What opens partners' feeds, and the interface for newsrooms. A token itself is nowhere, but with its holder.
@@ -200,7 +200,7 @@ MIGRATIONS: Sequence[Sequence[str]] = (
         # Files may have said of rights what nobody read.
         "UPDATE sources_seen SET mtime_ns = -1",
         "CREATE INDEX articles_published ON articles (published) WHERE published IS NOT NULL",
-        "ALTER TABLE tombstones ADD COLUMN article TEXT",
+        "ALTER TABLE tombstones ADD COLUMN had_by TEXT",
         "CREATE TABLE tokens (id {text} NOT NULL PRIMARY KEY, hash TEXT NOT NULL, name {text} NOT NULL,"
         " scope TEXT NOT NULL, label TEXT NOT NULL, created_at BIGINT NOT NULL, expires_at BIGINT,"
         " revoked_at BIGINT)",

@@ -3,13 +3,14 @@
 Knows nothing of why; whether there is one is said by the caller, who applies the change.
 """
 
+import json
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, select
 
-from feedsvc.model import ARTICLE, Tombstone, from_micros, to_micros
+from feedsvc.model import Tombstone, from_micros, to_micros
 from feedsvc.store.schema import (
     among,
     upsert,
@@ -19,12 +20,21 @@ from feedsvc.store.tables import (
 )
 
 
-def bury(tx: Connection, tombstone: Tombstone, keys: Collection[str], stands: timedelta) -> None:
-    """Set a tombstone in feeds, to stand for a while. One that stands already keeps its instant."""
-    query = select(tombstones.c.at).where(tombstones.c.article_id == tombstone.article_id)
-    earliest = tx.execute(query.order_by(tombstones.c.at).limit(1)).scalar()
-    at = tombstone.at if earliest is None else from_micros(earliest)
-    story = ARTICLE.dump_json(tombstone.article).decode() if tombstone.article else None
+def bury(
+    tx: Connection, tombstone: Tombstone, keys: Collection[str], stands: timedelta, *, again: bool = False
+) -> None:
+    """Set a tombstone in feeds, to stand for a while. One that stands keeps its instant, and whose it is.
+
+    With `again`, only one that stands is written anew: a story that was withdrawn before says something else.
+    """
+    query = select(tombstones.c.at, tombstones.c.had_by).where(
+        tombstones.c.article_id == tombstone.article_id
+    )
+    earliest = tx.execute(query.order_by(tombstones.c.at).limit(1)).one_or_none()
+    if earliest is None and again:
+        return
+    at = tombstone.at if earliest is None else from_micros(earliest.at)
+    had_by = json.dumps(tombstone.had_by) if earliest is None else earliest.had_by
     upsert(
         tx,
         tombstones,
@@ -36,7 +46,7 @@ def bury(tx: Connection, tombstone: Tombstone, keys: Collection[str], stands: ti
                 "until": to_micros(at + stands),
                 "reason": tombstone.reason,
                 "url": tombstone.url,
-                "article": story,
+                "had_by": had_by,
             }
             for key in sorted(keys)
         ],
@@ -78,5 +88,5 @@ def left_by(connection: Connection, article_id: str) -> Tombstone | None:
 
 
 def _tombstone(row: Any) -> Tombstone:
-    story = ARTICLE.validate_json(row.article) if row.article else None
-    return Tombstone(row.article_id, from_micros(row.at), row.reason, row.url, story)
+    had_by = tuple(json.loads(row.had_by)) if row.had_by else ("",)
+    return Tombstone(row.article_id, from_micros(row.at), row.reason, row.url, had_by)

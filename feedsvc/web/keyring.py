@@ -16,6 +16,8 @@ from feedsvc.store import tokens
 from feedsvc.store.schema import Store
 from feedsvc.store.tokens import Scope, Token
 
+_PATIENCE = 0.25  # seconds that a request waits for another one's look
+
 
 class Keyring:
     """The tokens of the store, read anew when one was made or revoked. `clock` returns aware UTC."""
@@ -24,7 +26,7 @@ class Keyring:
         self._store = store
         self._clock = clock
         self._lock = threading.Lock()
-        self._version: int | None = None
+        self._version: str | None = None
         self._by_hash: dict[str, Token] = {}
 
     def look(self, connection: Connection) -> None:
@@ -33,18 +35,28 @@ class Keyring:
         if version != self._version:
             self._keep(tokens.every(connection), version)
 
-    def _keep(self, known: Iterable[Token], version: int) -> None:
+    def _keep(self, known: Iterable[Token], version: str) -> None:
         self._by_hash = {token.hash: token for token in known}
         self._version = version
+
+    def _read_first(self) -> None:
+        # A store that doesn't answer must not hold every thread, one behind the other.
+        if not self._lock.acquire(timeout=_PATIENCE):
+            raise TimeoutError("the store does not answer")
+        try:
+            if self._version is None:
+                with self._store.read() as connection:
+                    self.look(connection)
+        finally:
+            self._lock.release()
 
     def holder(self, authorization: str | None, scope: Scope) -> Token | None:
         """The good token of that scope in an Authorization field; None if there is none.
 
-        Raises SQLAlchemyError if the tokens were never read, and cannot be.
+        Raises SQLAlchemyError or TimeoutError if the tokens were never read, and cannot be.
         """
         if self._version is None:
-            with self._lock, self._store.read() as connection:
-                self.look(connection)
+            self._read_first()
         # Hashed even where there is none: how long an answer takes tells nothing.
         token = self._by_hash.get(hashed(secret_in(authorization)))
         good = token is not None and token.scope == scope and token.is_good(self._clock())

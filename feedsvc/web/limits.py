@@ -73,7 +73,8 @@ class Limits:
         now = self._clock()
         place, until = self._found(key, now)
         interval = rate.seconds / rate.number
-        after = max(until, now) + interval
+        # No later than a whole allowance: the clock may have been set back.
+        after = min(max(until, now), now + rate.seconds) + interval
         # The allowance of a whole period may be used at once.
         excess = after - now - rate.seconds
         if excess > 1e-6:

@@ -338,8 +338,7 @@ def _refused(
     left = None
     if article is None or article.status == "withdrawn":
         left = tombstones.left_by(connection, story_id)  # one that was never let out leaves none
-    was_public = left is not None and (left.article is None or was_eligible(left.article, public, left.at))
-    if left is not None and was_public and left.at <= now:
+    if left is not None and "" in left.had_by and left.at <= now:
         return abort(410, description=f"This story was withdrawn. {left.reason}".strip())
     if story_id.endswith("/"):
         return _moved(story_path(story_id.rstrip("/")))
