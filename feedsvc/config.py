@@ -288,6 +288,13 @@ class Config(Table):
                 its_slug = section_path(name)[0] if kind == "sections" else slug(name)
                 if spelled.setdefault(its_slug, name) != name:
                     raise ValueError(f"{kind}.{name}: is the same as {kind}.{spelled[its_slug]}; keep one")
+        for name, table in self.partners.items():
+            if name in {"public", "partners"}:
+                raise ValueError(f"partners.{name}: that is what all of them are called; write another name")
+            for key in table.feeds:
+                custom = key.removeprefix("custom/")
+                if custom != key and "*" not in key and custom not in self.custom:
+                    raise ValueError(f"partners.{name}.feeds: there is no [custom.{custom}]")
         known = BUILT_IN.keys() | self.profiles.keys()
         used = {f"custom.{name}.profile": table.profile for name, table in self.custom.items()}
         used |= {

@@ -5,6 +5,7 @@ Knows no stage and no file, as `config`, which it is a part of.
 
 import string
 from typing import Annotated
+from urllib.parse import unquote_plus
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -47,7 +48,8 @@ class TermsTable(Table):
 
 def _feed_pattern(value: str) -> str:
     kind = value.partition("/")[0]
-    if value != "*" and (kind not in KINDS or (kind == "all") != (value == "all")):
+    is_key = kind in KINDS and (value == "all" if kind == "all" else len(value) > len(kind) + 1)
+    if value != "*" and (not is_key or set(value) & set("?[]")):
         raise ValueError('write feed keys such as "all", "sections/world" or "tags/*", or "*" for every feed')
     return value
 
@@ -69,7 +71,7 @@ def _parameters(value: object) -> object:
     pairs = [pair.partition("=") for pair in value.removeprefix("?").split("&") if pair]
     if not all(name and equals for name, equals, _ in pairs):
         raise ValueError('write "utm_source=acme", with & between several')
-    return {name: text for name, _, text in pairs}
+    return {unquote_plus(name): unquote_plus(text) for name, _, text in pairs}
 
 
 class PartnerTable(Table):

@@ -18,7 +18,11 @@ from feedsvc.slugs import section_path, slug
 
 def load_rules(config: Config) -> LoadRules:
     """What story files are read by."""
-    return LoadRules(timezone=config.site.timezone, max_file_bytes=config.limits.story)
+    return LoadRules(
+        timezone=config.site.timezone,
+        max_file_bytes=config.limits.story,
+        partners=tuple(sorted(config.partners)),
+    )
 
 
 def rules(config: Config) -> Rules:
@@ -49,7 +53,7 @@ def partner(config: Config, name: str) -> Partner:
     dialect = profile(config, table.profile) if table.profile else None
     audience = Audience(
         name=name,
-        feeds=tuple(table.feeds),
+        feeds=tuple(map(_as_key, table.feeds)),
         level=table.content or "full",
         by_source=_levels({name: one.partners for name, one in config.sources.items()}),
         exclude_sources=tuple(map(slug, table.exclude.sources)),
@@ -78,6 +82,14 @@ def webhooks(config: Config) -> dict[str, Webhook]:
         for name, table in config.partners.items()
         if table.webhook
     }
+
+
+def _as_key(written: str) -> str:
+    """A feed key as stories make it: `sections/World News` → `sections/world-news`; a pattern stays."""
+    kind, _, name = written.partition("/")
+    if "*" in written or kind in {"all", "custom"}:
+        return written
+    return f"{kind}/{section_path(name)[0] if kind == 'sections' else slug(name)}"
 
 
 def _levels(by_name: dict[str, Level]) -> dict[str, Level]:

@@ -161,6 +161,10 @@ class Partner:
         """What it is called in the configuration and in URLs."""
         return self.audience.name
 
+    def is_given(self, key: str, fmt: Format) -> bool:
+        """Whether it is licensed to have a feed in that format, where it is set which."""
+        return self.audience.may_have_feed(key) and (self.formats is None or fmt in self.formats)
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:

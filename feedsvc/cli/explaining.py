@@ -6,8 +6,10 @@ Knows nothing of how that is decided: it asks the gate, and counts what stands b
 import json
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import islice
+from pathlib import Path
 from typing import NamedTuple
 
 import click
@@ -53,7 +55,7 @@ def explain(
     now = at(config.site.timezone) if at else datetime.now(UTC)
     store = Store(config.store_url)
     with store.read() as connection:
-        story = _found(connection, article)
+        story = _found(connection, config, article)
         told = [_explained(connection, story, key, rules, audience, now) for key in _keys(story, rules)]
     store.close()
     if not as_json:
@@ -67,7 +69,9 @@ def explain(
     sys.exit(0 if any(one.shown != "none" for one in told) else 1)
 
 
-def _found(connection: Connection, name: str) -> Article:
+def _found(connection: Connection, config: Config, name: str) -> Article:
+    with suppress(ValueError):  # a file, named from here
+        name = Path(name).resolve(strict=False).relative_to(config.content_root.resolve()).as_posix()
     owned = sources.at(connection, [name]).get(name)
     story = articles.get(connection, (owned.article_id if owned else None) or name)
     if story is not None:

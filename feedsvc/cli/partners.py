@@ -64,6 +64,8 @@ def create(
         near = difflib.get_close_matches(name, config.partners, 1, cutoff=0.3)
         told = f"did you mean {near[0]}?" if near else f"write a table [partners.{name}] first"
         raise ConfigError(f"{config.path}: there is no partner {name!r}; {told}")
+    if not (name + label).isprintable():
+        raise ConfigError("write a name and a label of plain text, without control characters")
     now = datetime.now(UTC)
     ends = expires(config.site.timezone) if expires else None
     if ends is not None and ends <= now:

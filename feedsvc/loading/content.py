@@ -34,10 +34,14 @@ _OUTSIDE: Final = "a link that leads out of the content folder; put the story it
 
 @dataclass(frozen=True, slots=True)
 class LoadRules:
-    """What loading is told: the zone of dates written without one, and the most bytes of a story file."""
+    """What loading is told: the zone of dates written without one, and the most bytes of a story file.
+
+    `partners` are the names of those whose rights a story may say.
+    """
 
     timezone: str = "UTC"
     max_file_bytes: int = 5_000_000
+    partners: tuple[str, ...] = ()
 
 
 class FoundFile(NamedTuple):
@@ -327,7 +331,7 @@ def parse(path: str, raw: bytes, rules: LoadRules) -> Loaded | Rejected:
     """
     zone = ZoneInfo(rules.timezone)
     try:
-        return _parsed(path, raw, zone)
+        return _parsed(path, raw, zone, rules.partners)
     except FrontMatterError as error:
         return _rejected(path, error)
     except Exception as error:
@@ -338,11 +342,11 @@ def parse(path: str, raw: bytes, rules: LoadRules) -> Loaded | Rejected:
         return _rejected(path, FrontMatterError(1, told, "internal-error"))
 
 
-def _parsed(path: str, raw: bytes, zone: ZoneInfo) -> Loaded:
+def _parsed(path: str, raw: bytes, zone: ZoneInfo, partners: tuple[str, ...]) -> Loaded:
     story, notes = decoded(raw)
     found = front_matter.read(story, "." + path.rpartition(".")[2].lower())
     try:
-        article, json = with_json(fields.article(found, path, zone))
+        article, json = with_json(fields.article(found, path, zone, partners))
     except FieldError as error:
         raise FrontMatterError(found.line_of(error.key), str(error), error.rule) from None
     notes.extend(found.notes)

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from feedsvc.characters import without_illegal
 from feedsvc.loading import dates, media, people
-from feedsvc.loading.faults import FrontMatterError
+from feedsvc.loading.faults import FieldError, FrontMatterError
 from feedsvc.loading.front_matter import FrontMatter
 from feedsvc.loading.plain import plain
 from feedsvc.loading.values import (
@@ -76,7 +76,7 @@ def _place(path: str) -> _Place:
     return _Place(made, tuple(folders), dated[1] if dated else "")
 
 
-def article(found: FrontMatter, path: str, zone: ZoneInfo) -> Article:
+def article(found: FrontMatter, path: str, zone: ZoneInfo, partners: tuple[str, ...] = ()) -> Article:
     """The article of one story file, yet without its digest.
 
     `path` is the file's, relative to `content/`, with `/` between its parts; it gives id, section and date
@@ -86,7 +86,7 @@ def article(found: FrontMatter, path: str, zone: ZoneInfo) -> Article:
     place = _place(path)
     if found.fields.keys() <= _COMMON and "_drafts" not in place.folders:
         return _common_article(found, place, zone)
-    return _any_article(found, place, zone)
+    return _any_article(found, place, zone, partners)
 
 
 _COMMON: Final = frozenset({"title", "date", "section", "tags", "author", "authors", "summary"})
@@ -113,7 +113,7 @@ def _common_article(found: FrontMatter, place: _Place, zone: ZoneInfo) -> Articl
     )
 
 
-def _any_article(found: FrontMatter, place: _Place, zone: ZoneInfo) -> Article:
+def _any_article(found: FrontMatter, place: _Place, zone: ZoneInfo, partners: tuple[str, ...]) -> Article:
     status = _status(found, place)
     title, body = _title_and_body(found)
     published = _published(found, place, status, zone)
@@ -146,7 +146,7 @@ def _any_article(found: FrontMatter, place: _Place, zone: ZoneInfo) -> Article:
         withdrawn=_withdrawn(found, zone, published, updated) if status == "withdrawn" else None,
         rights=_line(found, "rights", "copyright", "license"),
         access=_access(found),
-        syndication=_syndication(found),
+        syndication=_syndication(found, partners),
         images=media.images(found.first(*_IMAGES)),
         enclosures=media.enclosures(found.first(*_ENCLOSURES)),
     )
@@ -357,17 +357,22 @@ def _access(found: FrontMatter) -> Access:
     return access
 
 
-def _syndication(found: FrontMatter) -> tuple[tuple[str, Level], ...]:
+def _syndication(found: FrontMatter, partners: tuple[str, ...]) -> tuple[tuple[str, Level], ...]:
     """How much of the story whom may have. A level alone is for partners: it is they who syndicate."""
     written = found.first("syndication", "syndicate")
     if written is None:
         return ()
     if not isinstance(written.value, dict):
         return (("partners", _level(written)),)
-    parts = {str(name).strip(): value for name, value in written.value.items()}
-    return tuple(
-        sorted((name, _level(Written(written.key, value, f".{name}"))) for name, value in parts.items())
-    )
+    levels: dict[str, Level] = {}
+    for name, value in written.value.items():
+        whom = str(name).strip().lower()
+        if whom not in {"public", "partners", *partners}:
+            wanted = " or ".join(["public", "partners", *partners])
+            told = f"{written.key}: {str(name)[:60]!r} is nobody it could be for; write {wanted}"
+            raise FieldError(written.key, told, "syndication-unknown")
+        levels[whom] = _level(Written(written.key, value, f".{name}"))
+    return tuple(sorted(levels.items()))
 
 
 def _level(written: Written) -> Level:

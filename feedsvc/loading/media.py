@@ -33,7 +33,7 @@ def _image(item: Written) -> Image | None:
     located = _located(parts, "url", "src", "image", "path")
     if not located:
         return None
-    may_syndicate = parts.first("maysyndicate", "syndicate")
+    may_syndicate = parts.first("maysyndicate", "syndicate", "syndication")
     return Image(
         url=located,
         type=_media_type(parts, "type", "mime", "mimetype") or guessed(located),
@@ -42,8 +42,12 @@ def _image(item: Written) -> Image | None:
         alt=parts.line("alt"),
         caption=parts.line("caption", "title"),
         credit=parts.line("credit"),
-        may_syndicate=flag(may_syndicate) if may_syndicate else True,
+        may_syndicate=_may(may_syndicate) if may_syndicate else True,
     )
+
+
+def _may(written: Written) -> bool:
+    return written.value != "none" and flag(written)
 
 
 def enclosures(written: Written | None) -> tuple[Enclosure, ...]:

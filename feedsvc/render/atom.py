@@ -100,10 +100,10 @@ def fill_entry(entry: Entry, feed: Feed, story: Story) -> None:
     if story.contributors:
         entry.contributor([_person(contributor) for contributor in story.contributors])
     entry.category([{"term": c.term, "label": c.label, "scheme": c.scheme} for c in story.categories])
-    full = feed.content == "full"
+    full = feed.content == "full" and story.html
     if summary := story.summary if full else all_there_is(story):
         entry.summary(summary, type="text")
-    if full and story.html:
+    if full:
         entry.content(story.html, type="html")
     entry.rights(story.rights or None)
     if story.source:

@@ -120,9 +120,9 @@ def fill_item(item: Entry, feed: Feed, story: Story) -> None:
         item.title(story.title or UNTITLED)
     item.link(href=story.link)
     # Readers take a description for HTML, whatever it looks like; a summary is plain text.
-    full = feed.content == "full"
+    full = feed.content == "full" and story.html
     item.description(html.escape(story.summary if full else all_there_is(story), quote=False))
-    if full and story.html:
+    if full:
         item.content(story.html)
     _identify(item, profile, story.id, story.url)
     item.category([{"term": one.label, "label": one.label, "scheme": one.scheme} for one in story.categories])

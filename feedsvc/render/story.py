@@ -4,10 +4,11 @@ Pure: knows no format.
 """
 
 import html
+import posixpath
 import re
 from dataclasses import dataclass, replace
 from datetime import datetime
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 from feedsvc import urls
@@ -79,13 +80,14 @@ def story(site: Site, article: Article, terms: Terms = PUBLIC_TERMS) -> Story:
     link = urls.with_parameters(url, terms.parameters)
     footer = _footer(terms, article, link, site)
     correction = f"<p><strong>Correction:</strong> {html.escape(article.correction)}</p>\n"
+    shown = correction + body if article.correction else body
     return Story(
         id=identifier,
         url=url,
         link=link,
         title=article.title,
         summary=article.summary or summarized(to_text(body)),
-        html=(correction + body if article.correction else body) + (footer if body else ""),
+        html=shown + footer if shown else "",
         published=article.visible_from.astimezone(zone).replace(microsecond=0),
         modified=article.modified.astimezone(zone).replace(microsecond=0),
         is_modified=article.modified > article.visible_from,
@@ -153,7 +155,8 @@ def _categories(site: Site, article: Article) -> tuple[Category, ...]:
 
 
 def _images(article: Article, base: str) -> tuple[Image, ...]:
-    located = ((urls.absolute(base, image.url), image) for image in article.images if image.may_syndicate)
+    kept_back = _KeptBack(article, base)
+    located = ((urls.absolute(base, image.url), image) for image in article.images)
     return tuple(
         replace(
             image,
@@ -163,43 +166,65 @@ def _images(article: Article, base: str) -> tuple[Image, ...]:
             credit=image.credit.strip(),
         )
         for url, image in located
-        if _is_web(url)
+        if _is_web(url) and not kept_back.holds(url)
     )
 
 
 def _enclosures(article: Article, base: str) -> tuple[Enclosure, ...]:
-    kept_back = _kept_back(article, base)
+    kept_back = _KeptBack(article, base)
     located = ((urls.absolute(base, one.url), one) for one in article.enclosures)
     return tuple(
-        Enclosure(url, one.type, one.length) for url, one in located if _is_web(url) and url not in kept_back
+        Enclosure(url, one.type, one.length)
+        for url, one in located
+        if _is_web(url) and not kept_back.holds(url)
     )
 
 
-def _kept_back(article: Article, base: str) -> set[str]:
-    """The URLs of images that may not be syndicated."""
-    return {urls.absolute(base, image.url) for image in article.images if not image.may_syndicate}
+class _KeptBack:
+    """The images of a story that may not be syndicated, in whatever way their URLs are written."""
+
+    def __init__(self, article: Article, base: str) -> None:
+        refused = (image for image in article.images if not image.may_syndicate)
+        self._places = {_place(urls.absolute(base, image.url)) for image in refused}
+
+    def __bool__(self) -> bool:
+        return bool(self._places)
+
+    def holds(self, url: str) -> bool:
+        """Whether a URL is that of one of them, or of it in another size, as its query says."""
+        place = _place(url)
+        return place in self._places or (place[0], place[1], "") in self._places
+
+
+def _place(url: str) -> tuple[str, str, str]:
+    """Host, path and query of a URL: what two of one image have in common (RFC 3986 §6.2.2)."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2].lower().removesuffix(":443").removesuffix(":80")
+    return host, posixpath.normpath(unquote(parts.path) or "/"), unquote(parts.query)
 
 
 _BLOCK = re.compile(r"\s*<(?:p|div|section|aside|footer|blockquote|ul|ol|h[1-6]|hr)\b", re.IGNORECASE)
 _TAG = re.compile(r"<[a-z][^<>]*>")
-_ATTRIBUTE = re.compile(r' [a-z]+="([^"]*)"')
+_ATTRIBUTE = re.compile(r' ([a-z]+)="([^"]*)"')
 
 
 def _without_kept_back(body: str, article: Article, base: str) -> str:
     """A body, as the sanitiser writes it, without the images in it that may not be syndicated."""
-    written = [html.escape(url) for url in _kept_back(article, base)]
-    if not any(url in body for url in written):
+    kept_back = _KeptBack(article, base)
+    if not kept_back:
         return body
 
-    def names_one(text: str) -> bool:
-        return any(url in re.split(r"[\s,]+", text) for url in written)
+    def names_one(attribute: tuple[str, str]) -> bool:
+        name, value = attribute[0], html.unescape(attribute[1])
+        named = [part.rstrip(",") for part in value.split()] if name == "srcset" else [value.strip()]
+        return any(kept_back.holds(urls.absolute(base, url)) for url in named if url)
 
     def without(tag: re.Match[str]) -> str:
-        if not any(names_one(value) for value in _ATTRIBUTE.findall(tag[0])):
+        if not any(map(names_one, _ATTRIBUTE.findall(tag[0]))):
             return tag[0]
         if tag[0].startswith(("<img", "<source")):
             return ""
-        return _ATTRIBUTE.sub(lambda found: "" if names_one(found[1]) else found[0], tag[0])
+        return _ATTRIBUTE.sub(lambda found: "" if names_one((found[1], found[2])) else found[0], tag[0])
 
     return _TAG.sub(without, body)
 

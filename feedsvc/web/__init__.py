@@ -106,7 +106,7 @@ def _application(
             admit=Admission(_rates(config), limits, ledger.record),
         ),
         keyring=keyring,
-        partners=config.partners,
+        partners={one.name: one for one in rules.partners},
         limits=limits,
         trusted=trusted,
     )

@@ -244,7 +244,14 @@ class _Pages:
         if holder is None or holder.name != name:
             abort(404)
         with self._store.read() as connection:
-            directory = Directory(self._site, representations.listings(connection, name), name)
+            published = representations.listings(connection, name)
+        partner = self._rules.partner(name)
+        given = [
+            one._replace(formats=formats)
+            for one in published
+            if partner and (formats := tuple(f for f in one.formats if partner.is_given(one.key, f)))
+        ]
+        directory = Directory(self._site, given, name)
         answer = _answer(
             opml.document(self._site, directory.groups, partner=name), "text/x-opml; charset=utf-8", _MAX_AGE
         )

@@ -3,12 +3,13 @@
 Knows no rule of HTTP but those of authentication (RFC 9110 §11); feeds come from the short cut behind it.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 import structlog
 
 from feedsvc.model import Representation
+from feedsvc.selection import Partner
 from feedsvc.store.tokens import Token
 from feedsvc.web.addresses import Network, client_address
 from feedsvc.web.feed_cache import Entry, Place, place_below
@@ -36,7 +37,7 @@ class PartnerDoor:
         app: what answers but feeds: the list of feeds, and that there is no such thing.
         feeds: the short cut over partners' feeds, which this alone leads to.
         keyring: the tokens.
-        partners: the names of the partners there are.
+        partners: the partners there are, by name, with what they are licensed to have now.
         limits: where wrong tokens are counted, by address.
         trusted: the proxies whose word on a client's address is taken.
     """
@@ -47,14 +48,14 @@ class PartnerDoor:
         feeds: "WSGIApplication",
         *,
         keyring: Keyring,
-        partners: Collection[str],
+        partners: Mapping[str, Partner],
         limits: Limits,
         trusted: tuple[Network, ...] = (),
     ) -> None:
         self._app = app
         self._feeds = feeds
         self._keyring = keyring
-        self._partners = frozenset(partners)
+        self._partners = dict(partners)
         self._wrong = WrongTokens(limits, trusted)
         self.counts: dict[tuple[str, str], int] = {}
         """How many requests were let in, by partner, and how many not: ("", "401"), ("", "429")."""
@@ -71,8 +72,10 @@ class PartnerDoor:
             return self._turned_away(environ, start_response)
         self._count(name, "in")
         environ[HOLDER] = token
-        is_feed = place_in_partner(environ.get("PATH_INFO", "")) is not None
-        return (self._feeds if is_feed else self._app)(environ, start_response)
+        place = place_in_partner(environ.get("PATH_INFO", ""))
+        # What is published may be of a licence that was larger.
+        may_have = place is not None and self._partners[name].is_given(place.key, place.format)
+        return (self._feeds if may_have else self._app)(environ, start_response)
 
     def _turned_away(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         if seconds := self._wrong.count(environ):
