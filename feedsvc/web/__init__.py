@@ -96,6 +96,7 @@ def _application(
     trusted = networks(config.http.trusted_proxies)
     app.register_blueprint(api.blueprint(config, store, rules, keyring, WrongTokens(limits, trusted), now))
     ledger = Ledger(store, now, Spool(spool_folder(store, folder)))
+    admission = Admission(_rates(config), limits, ledger.record, ledger.confirm)
     door = PartnerDoor(
         app.wsgi_app,
         ShortCut(
@@ -104,7 +105,8 @@ def _application(
             licensed_counters,
             slow=slow,
             place_of=place_in_partner,
-            admit=Admission(_rates(config), limits, ledger.record),
+            admit=admission,
+            confirm=admission.confirm,
         ),
         keyring=keyring,
         partners=config.partners,

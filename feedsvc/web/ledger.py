@@ -28,6 +28,9 @@ _REMEMBERED = 50_000  # answers that are known to be written already
 _A_WRITING = 200  # answers at a time
 
 
+_Name = tuple[str, str, int]
+
+
 class _Sent(NamedTuple):
     token: Token
     representation: Representation
@@ -47,7 +50,10 @@ class Ledger:
         self._kept = 0  # how many of the first of `_sent` are in the spool
         self._keeping = threading.Lock()
         self._sent: deque[_Sent] = deque()
-        self._written: set[tuple[str, str, int]] = set()
+        self._written: set[_Name] = set()
+        # What is confirmed with the next poll again needs no spool.
+        self._held: deque[_Sent] = deque(maxlen=_A_WRITING)
+        self._confirmed: set[_Name] = set()
         self._closing = threading.Event()
         self._writing = threading.Lock()
         self._thread = threading.Thread(target=self._write_on, name="feedsvc-ledger", daemon=True)
@@ -63,12 +69,31 @@ class Ledger:
         if _name(token, representation) not in self._written:
             self._sent.append(_Sent(token, representation, self._clock()))
 
+    def confirm(self, token: Token, representation: Representation) -> None:
+        """Note that who has the token says to hold `representation`, and was told that there is no other."""
+        name = _name(token, representation)
+        if name not in self._confirmed and name not in self._written:
+            self._confirmed.add(name)
+            self._held.append(_Sent(token, representation, self._clock()))
+
     def write(self) -> None:
         """Write what was noted so far. Raises what the store raises, and then nothing is lost."""
         with self._writing:
             while some := [self._sent[place] for place in range(min(len(self._sent), _A_WRITING))]:
                 self._record([line for sent in some for line in _lines(sent)])
                 self._written_out(some)
+            if held := [self._held.popleft() for _ in range(len(self._held))]:
+                self._write_held(held)
+
+    def _write_held(self, held: list[_Sent]) -> None:
+        try:
+            with self._store.write() as tx:
+                deliveries.confirm(tx, [line for sent in held for line in _lines(sent)])
+        except Exception:
+            self._confirmed.clear()  # the next poll says so again
+            raise
+        if len(self._confirmed) > _REMEMBERED:
+            self._confirmed.clear()
 
     def _written_out(self, some: list[_Sent]) -> None:
         with self._keeping:
@@ -101,6 +126,7 @@ class Ledger:
     def forget(self) -> None:
         """Take nothing for written any more: the store may be another, or an older one."""
         self._written.clear()
+        self._confirmed.clear()
 
     def close(self) -> None:
         """Write what is left, and end."""
@@ -147,7 +173,7 @@ class Ledger:
                 failing = False
 
 
-def _name(token: Token, representation: Representation) -> tuple[str, str, int]:
+def _name(token: Token, representation: Representation) -> _Name:
     return token.id, f"{representation.key}.{representation.format}", representation.publication
 
 
