@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import secrets
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,6 +23,7 @@ from feedsvc.store.schema import Store
 log = structlog.get_logger(__name__)
 
 _SUFFIX = ".ledger"
+_SETTLING = 1.0  # seconds that the end of a service may wait for the store
 
 
 def spool_folder(store: Store, run_folder: Path | None) -> Path | None:
@@ -83,16 +85,28 @@ class Spool:
 
 
 def settle(url: str, run_folder: Path) -> None:
-    """Write to the store what workers left in the folder they shared, before that is removed."""
+    """Write to the store what workers left in the folder they shared, before that goes; for a second."""
     if not any(run_folder.glob(f"*{_SUFFIX}")):
         return
+    thread = threading.Thread(target=_settle, args=(url, run_folder), name="feedsvc-settle", daemon=True)
+    thread.start()
+    thread.join(_SETTLING)
+    if left := [path for path in run_folder.glob(f"*{_SUFFIX}") if path.stat().st_size]:
+        log.error("ledger_lost", files=len(left))
+
+
+def _settle(url: str, run_folder: Path) -> None:
     try:
         store = Store(url, create=False)
-        with store.write() as tx:
-            Spool(run_folder).adopt(lambda lines: deliveries.record(tx, lines))
+
+        def write(lines: Sequence[Delivery]) -> None:
+            with store.write() as tx:
+                deliveries.record(tx, lines)
+
+        Spool(run_folder).adopt(write)
         store.close()
     except Exception as error:
-        log.error("ledger_lost", error=repr(error))
+        log.error("ledger_not_written", error=repr(error))
 
 
 def _made(folder: Path) -> tuple[Path, int]:
