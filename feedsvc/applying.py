@@ -68,7 +68,12 @@ def _mark(tx: Connection, change: Change, seen: datetime, rules: Rules, now: dat
 def _recall(change: Change, now: datetime) -> Recall | None:
     """What those who hold the old version must know of the new one."""
     old, new = change.old, change.new
-    if old is None or old.status != "published":
+    if old is None:
+        return None
+    if old.status == "withdrawn" and new is not None and new.status == "published" and new.correction:
+        # It comes back corrected: who holds it as it was before it was withdrawn must know.
+        return Recall(old.id, "corrected", now, new.correction, old.title, old.digest)
+    if old.status != "published":
         return None
     if new is None:
         return Recall(old.id, "removed", now, "", old.title, old.digest)

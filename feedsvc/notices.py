@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from feedsvc import outgoing
 from feedsvc.rights import Webhook
@@ -24,8 +25,11 @@ log = structlog.get_logger(__name__)
 
 _LOOK_BACK = timedelta(days=3)  # older recalls are not told of any more
 _SETTLED = timedelta(minutes=1)  # until then a delivery may yet be written to the ledger
+_LOOK_AGAIN = timedelta(minutes=5)  # and later still, if the store was gone or a worker died
+_MOMENT = 0.5  # seconds
 _LEASE = timedelta(minutes=2)
 _AGAIN = (10, 30, 120, 600, 3600)  # seconds until the next try, after each; then
+_PAUSE = timedelta(hours=1)
 _EVERY = 6 * 3600
 _GIVEN_UP = timedelta(days=3)
 
@@ -55,6 +59,7 @@ class Notifier:
         self._swept: datetime | None = None
         self._wake = threading.Event()
         self._stopping = False
+        self._failing = False
         self._thread = threading.Thread(target=self._send_on, name="feedsvc-notices", daemon=True)
 
     def start(self) -> None:
@@ -62,13 +67,22 @@ class Notifier:
         self._thread.start()
 
     def stop(self) -> None:
-        """Send no more."""
+        """Send no more. What is on its way has a moment to be noted as taken."""
         self._stopping = True
         self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=_MOMENT)
 
     def run(self) -> None:
         """Look for what is to be told of, and have it sent."""
-        self.sweep()
+        try:
+            self.sweep()
+        except SQLAlchemyError as error:  # the store is gone: said once, not every few seconds
+            if not self._failing:
+                log.warning("recalls_not_seen", error=repr(error))
+            self._failing = True
+            return
+        self._failing = False
         self._wake.set()
 
     def sweep(self) -> int:
@@ -79,7 +93,7 @@ class Notifier:
         now = self._clock()
         with self._store.read() as connection:
             newest = recalls.newest(connection)
-            if newest is None or (self._swept is not None and newest < self._swept - _SETTLED):
+            if newest is None or newest < now - _LOOK_BACK or self._is_settled(newest, now):
                 return 0
             holders = deliveries.unaware(connection, since=now - _LOOK_BACK)
         made = [self._notice(one, now) for one in holders if one.partner in self._webhooks]
@@ -88,6 +102,10 @@ class Notifier:
                 outbox.put(tx, made)
         self._swept = now
         return len(made)
+
+    def _is_settled(self, newest: datetime, now: datetime) -> bool:
+        swept = self._swept
+        return swept is not None and newest < swept - _SETTLED and swept <= now < swept + _LOOK_AGAIN
 
     def _notice(self, holding: Holding, now: datetime) -> Notice:
         recall = holding.recall
@@ -130,6 +148,8 @@ class Notifier:
             again = self._next_try(notice)
             with self._store.write() as tx:
                 outbox.failed(tx, notice.id, str(error), again)
+                # The others would fail as well, and everybody else wait for that.
+                outbox.postpone(tx, notice.partner, self._clock(), again or self._clock() + _PAUSE)
             event = "notice_failed" if again else "notice_given_up"
             log.warning(event, partner=notice.partner, notice=notice.id, error=str(error))
             return False

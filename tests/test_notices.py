@@ -4,8 +4,11 @@ import hashlib
 import hmac
 import ipaddress
 import json
+import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,12 +32,16 @@ SECRET = "a secret of sixteen or more"
 
 
 class Receiver(ThreadingHTTPServer):
-    """A partner's server: it keeps what it is sent, and answers with `status`."""
+    """A partner's server: it keeps what it is sent, and answers with `status`, after `pause` seconds."""
+
+    daemon_threads = True
+    block_on_close = False
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.got: list[tuple[str, dict[str, str], bytes]] = []
         self.status = 204
+        self.pause = 0.0
         self.thread = threading.Thread(target=self.serve_forever, daemon=True)
         self.thread.start()
 
@@ -49,6 +56,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.got.append((self.path, dict(self.headers), body))
+        time.sleep(self.server.pause)
         self.send_response(self.server.status)
         self.send_header("Location", f"http://127.0.0.1:{self.server.server_address[1]}/elsewhere")
         self.send_header("Content-Length", "0")
@@ -219,6 +227,107 @@ def test_name_is_looked_up_once_and_the_address_that_was_looked_at_is_asked(
     assert outgoing.post(url, b"{}", {}, True, lambda *_: ["127.0.0.1"]) == 204
 
 
+def test_second_address_is_asked_if_the_first_does_not_listen(receiver: Receiver) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.2", receiver.server_address[1]))  # and does not listen
+        url = receiver.url.replace("127.0.0.1", "partner.example")
+        assert outgoing.post(url, b"{}", {}, True, lambda *_: ["127.0.0.2", "127.0.0.1"]) == 204
+        with pytest.raises(OutgoingError, match=r"partner\.example"):
+            outgoing.post(url, b"{}", {}, True, lambda *_: ["127.0.0.2"])
+
+
+def test_answer_that_comes_drop_by_drop_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outgoing, "_WHOLE_SECONDS", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        over = threading.Event()
+
+        def drip() -> None:
+            connection, _ = server.accept()
+            with connection, suppress(OSError):
+                connection.sendall(b"HTTP/1.1 200 OK\r\n")
+                while not over.wait(0.05):
+                    connection.sendall(b"X-More: x\r\n")
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        began = time.monotonic()
+        with pytest.raises(OutgoingError):
+            outgoing.post(f"http://127.0.0.1:{server.getsockname()[1]}/", b"{}", {}, True)
+        took = time.monotonic() - began
+        over.set()
+        thread.join()
+    assert 0.4 < took < 3
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://host:port/", "http://" + "a" * 70_000, "http:///x"])
+def test_what_is_no_url_is_an_error_like_others(url: str) -> None:
+    with pytest.raises(OutgoingError):
+        outgoing.post(url, b"{}", {}, True)
+
+
+def test_partner_that_does_not_answer_holds_up_nobody_else(licensed: Licensed) -> None:
+    stories = [article(f"s{number}") for number in range(20)]
+    licensed.put(*stories)
+    licensed.get("/partners/acme/feeds/all.rss", licensed.acme)
+    licensed.clock.now += timedelta(hours=3)  # globex has them later
+    licensed.publish()
+    licensed.get("/partners/globex/feeds/all.rss", licensed.globex)
+    licensed.ledger.write()
+    licensed.put(*(versioned(replace(story, status="withdrawn")) for story in stories))
+    asked: list[str] = []
+
+    def send(url: str, _body: bytes, _fields: Mapping[str, str], _private: bool) -> int:
+        asked.append(url)
+        if url == "https://silent.example/":
+            raise OutgoingError("timed out")
+        return 200
+
+    hooks = {
+        "acme": Webhook("https://silent.example/", SECRET),
+        "globex": Webhook("https://well.example/", SECRET),
+    }
+    telling = Notifier(licensed.store, hooks, licensed.clock, send)
+    assert telling.sweep() == 40
+    assert telling.send_due() == 20
+    assert asked.count("https://silent.example/") == 1
+    # Its pauses grow, though there are many notices.
+    for seconds, times in ((13, 2), (13, 2), (24, 3), (40, 3), (105, 4)):
+        licensed.clock.now += timedelta(seconds=seconds)
+        telling.send_due()
+        telling.send_due()
+        assert asked.count("https://silent.example/") == times
+    with licensed.store.read() as connection:
+        assert outbox.waiting(connection) == 20
+
+
+def test_line_that_comes_much_later_is_told_of_within_minutes(licensed: Licensed) -> None:
+    story = article("a")
+    licensed.put(story)
+    licensed.get("/partners/acme/feeds/all.rss", licensed.acme)
+    licensed.put(versioned(replace(story, status="withdrawn")))
+    telling = notifier(licensed, "https://partner.example/")
+    licensed.clock.now += timedelta(minutes=2)
+    assert telling.sweep() == 0
+    licensed.ledger.write()  # the store was gone so long
+    licensed.clock.now += timedelta(minutes=1)
+    assert telling.sweep() == 0
+    licensed.clock.now += timedelta(minutes=5)
+    assert telling.sweep() == 1
+
+
+def test_two_schedulers_send_a_notice_once(licensed: Licensed, receiver: Receiver) -> None:
+    withdrawn_after_delivery(licensed)
+    both = [notifier(licensed, receiver.url) for _ in range(2)]
+    for one in both:
+        one.sweep()
+    threads = [threading.Thread(target=one.send_due) for one in both]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(receiver.got) == 1
+
+
 @pytest.mark.parametrize(
     "address",
     [
@@ -226,7 +335,9 @@ def test_name_is_looked_up_once_and_the_address_that_was_looked_at_is_asked(
         "224.0.0.1", "255.255.255.255", "240.0.0.1", "192.0.2.1", "198.18.0.1", "::1", "::", "fe80::1",
         "fe80::1%eth0", "fc00::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1",
         "64:ff9b::a9fe:a9fe", "2002:7f00:1::", "2001:0:4136:e378:8000:63bf:3fff:fdd2", "2001:db8::1",
-        "fd00:ec2::254", "64:ff9b:1::1", "nonsense", "",
+        "fd00:ec2::254", "64:ff9b:1::1", "nonsense", "", "fec0::1", "3fff::1", "4000::1", "5f00::1",
+        "168.63.129.16", "192.0.0.192", "192.88.99.1", "100.100.100.200", "::7f00:1",
+        "2606:2800:220:1:0:5efe:7f00:1", "2606:2800:220:1:200:5efe:a00:1", "2002:a83f:8110::",
     ],
 )  # fmt: skip
 def test_address_of_no_public_net_is_refused(address: str) -> None:
@@ -238,6 +349,14 @@ def test_address_of_no_public_net_is_refused(address: str) -> None:
 )
 def test_public_address_is_asked(address: str) -> None:
     assert is_public(address)
+
+
+@given(st.ip_addresses(v=6))
+def test_ipv6_that_is_not_given_to_anybody_is_refused(address: ipaddress.IPv6Address) -> None:
+    if is_public(str(address)):
+        wrapped = address.ipv4_mapped or address in ipaddress.ip_network("64:ff9b::/96")
+        assert wrapped or address in ipaddress.ip_network("2000::/3")
+        assert address not in ipaddress.ip_network("2001:db8::/32")
 
 
 @given(st.ip_addresses(v=4))

@@ -3,17 +3,17 @@
 Knows nothing of HTTP. A version is told by its digest, and a recall by its mark (see `recalls`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from itertools import groupby
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import Connection, Row, Subquery, select, tuple_
 
 from feedsvc.model import Format, from_micros, to_micros
 from feedsvc.store.recalls import Recall
-from feedsvc.store.recalls import every as every_recall
-from feedsvc.store.schema import insert_new
-from feedsvc.store.tables import deliveries, tokens
+from feedsvc.store.schema import among, insert_new
+from feedsvc.store.tables import articles, deliveries, recalls, tokens
 
 
 class Delivery(NamedTuple):
@@ -52,6 +52,17 @@ def record(tx: Connection, new: Sequence[Delivery]) -> None:
     insert_new(tx, deliveries, rows)
 
 
+def confirm(tx: Connection, new: Sequence[Delivery]) -> None:
+    """Note what a token holds by its own word, but of those stories only that it was sent before."""
+    sent = set[tuple[str, str]]()
+    for token_id in {one.token_id for one in new}:
+        ids = {one.article_id for one in new if one.token_id == token_id}
+        known = select(deliveries.c.article_id).where(deliveries.c.token_id == token_id)
+        known = known.where(among(tx, deliveries.c.article_id, ids)).distinct()
+        sent |= {(token_id, article_id) for article_id in tx.execute(known).scalars()}
+    record(tx, [one for one in new if (one.token_id, one.article_id) in sent])
+
+
 def listed(
     connection: Connection,
     *,
@@ -85,25 +96,60 @@ def labels(connection: Connection) -> dict[str, str]:
 
 
 def unaware(connection: Connection, since: datetime | None = None) -> list[Holding]:
-    """Who holds a version that was recalled (since an instant), and has not received what tells of it."""
+    """Who holds a version that was recalled (since an instant), and has not received what tells of it.
+
+    By recall, the newest first, then by partner.
+    """
+    told = _recalled(since)
+    query = (
+        select(told, deliveries, articles.c.digest.label("present"))
+        .join(deliveries, deliveries.c.article_id == told.c.recalled_article_id)
+        .outerjoin(articles, articles.c.id == told.c.recalled_article_id)
+        .order_by(
+            told.c.recalled_at.desc(),
+            told.c.recalled_article_id,
+            deliveries.c.partner,
+            deliveries.c.delivered_at,
+            deliveries.c.digest,
+        )
+    )
+    width = len(Recall._fields)
     found: list[Holding] = []
-    for recall in every_recall(connection, since):
-        by_partner: dict[str, list[Delivery]] = {}
-        for one in listed(connection, article_id=recall.article_id):
-            by_partner.setdefault(one.partner, []).append(one)
-        for partner, lines in sorted(by_partner.items()):
-            held = [line for line in lines if "@" not in line.digest]
-            if held and not any(_tells(line, recall) for line in lines):
-                ids = tuple(sorted({line.token_id for line in held}))
-                times = [line.delivered_at for line in held]
-                versions = tuple(line.digest for line in held)
-                found.append(Holding(partner, recall, min(times), max(times), ids, versions))
+    rows = connection.execute(query)
+    for (*recalled, partner), group in groupby(rows, key=lambda row: (*row[:width], row.partner)):
+        recall = Recall._make(recalled)._replace(at=from_micros(recalled[2]))
+        lines, present = _lines(group)
+        held = [line for line in lines if "@" not in line.digest]
+        if held and not any(_tells(line, recall, present) for line in lines):
+            ids = tuple(sorted({line.token_id for line in held}))
+            times = [line.delivered_at for line in held]
+            versions = tuple(dict.fromkeys(line.digest for line in held))
+            found.append(Holding(partner, recall, min(times), max(times), ids, versions))
     return found
 
 
-def _tells(line: Delivery, recall: Recall) -> bool:
+def _recalled(since: datetime | None) -> Subquery:
+    """Every recall once, not once in each feed."""
+    query = select(*(recalls.c[name].label(f"recalled_{name}") for name in Recall._fields)).distinct()
+    return (query if since is None else query.where(recalls.c.at >= to_micros(since))).subquery()
+
+
+def _lines(rows: Iterable[Row[Any]]) -> tuple[list[Delivery], str | None]:
+    """What a partner received of a story, and the version there is now."""
+    width = len(Recall._fields)
+    lines, present = [], None
+    for row in rows:
+        present = row.present
+        lines.append(Delivery._make((*row[width:-2], from_micros(row.delivered_at))))
+    return lines, present
+
+
+def _tells(line: Delivery, recall: Recall, present: str | None) -> bool:
     """Whether who received this knows of the recall: its mark, or a version that was published after it."""
     if recall.kind != "corrected":
         return line.digest == recall.mark
+    # A version that is restored is not received for the first time; but who has what there is lacks nothing.
+    if line.digest == present:
+        return True
     # On PostgreSQL a feed that was built before may be published after: it still has the old version.
     return line.publication > recall.publication and line.digest != recall.digest and "@" not in line.digest

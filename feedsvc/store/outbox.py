@@ -47,7 +47,9 @@ def put(tx: Connection, notices: Sequence[Notice]) -> None:
 def claim(tx: Connection, now: datetime, until: datetime, limit: int = 20) -> list[Notice]:
     """Notices that are due, which nobody else claims until then: who dies with one leaves it for others."""
     columns = outbox.c
-    due = select(outbox).where(columns.due_at <= to_micros(now)).order_by(columns.due_at, columns.id)
+    # Of those that were left until the same time, what was tried most goes first: its pauses are longest.
+    order = (columns.due_at, columns.attempts.desc(), columns.id)
+    due = select(outbox).where(columns.due_at <= to_micros(now)).order_by(*order)
     rows = tx.execute(due.limit(limit).with_for_update(skip_locked=True)).all()
     claimed = among(tx, columns.id, [row.id for row in rows])
     tx.execute(update(outbox).where(claimed).values(due_at=to_micros(until), attempts=columns.attempts + 1))
@@ -73,6 +75,13 @@ def failed(tx: Connection, notice_id: str, error: str, again: datetime | None) -
     """Note why a notice was not taken, and when it is tried again; never, if that is None."""
     due_at = to_micros(again) if again else None
     tx.execute(update(outbox).where(outbox.c.id == notice_id).values(due_at=due_at, error=error))
+
+
+def postpone(tx: Connection, partner: str, now: datetime, until: datetime) -> None:
+    """Leave those of a partner's notices that are due until then."""
+    columns = outbox.c
+    due = (columns.partner == partner) & (columns.due_at <= to_micros(now))
+    tx.execute(update(outbox).where(due).values(due_at=to_micros(until)))
 
 
 def outcomes(connection: Connection, ids: Collection[str]) -> dict[str, Outcome]:

@@ -80,16 +80,3 @@ def newest(connection: Connection) -> datetime | None:
     """When the last recall was (aware UTC); None if there never was any."""
     at = connection.execute(select(func.max(recalls.c.at))).scalar()
     return from_micros(at) if at is not None else None
-
-
-def every(connection: Connection, since: datetime | None = None) -> list[Recall]:
-    """Every recall, or those since an instant (aware UTC): the newest first, each once."""
-    columns = recalls.c
-    wanted = [columns[name] for name in Recall._fields]
-    query = select(*wanted).distinct().order_by(columns.at.desc(), columns.article_id)
-    if since is not None:
-        query = query.where(columns.at >= to_micros(since))
-    return [
-        Recall(article_id, kind, from_micros(at), *rest)
-        for article_id, kind, at, *rest in connection.execute(query)
-    ]

@@ -83,6 +83,11 @@ class Store:
         self._migrate()
         self._identity = self._file_identity()
 
+    @property
+    def file(self) -> Path | None:
+        """Where SQLite keeps it."""
+        return self._file
+
     def is_current(self) -> bool:
         """Whether what is open is still what its file name means: not once that was deleted or replaced."""
         return self._file_identity() == self._identity

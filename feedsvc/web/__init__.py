@@ -30,6 +30,7 @@ from feedsvc.web.ledger import Ledger
 from feedsvc.web.limits import Limits, Rate
 from feedsvc.web.partners import AddressAdmission, Admission, PartnerDoor, place_in_partner
 from feedsvc.web.short_cut import FeedCounters, ShortCut
+from feedsvc.web.spool import Spool, spool_folder
 from feedsvc.web.tally import Tally
 from feedsvc.web.wrong_tokens import WrongTokens
 
@@ -94,7 +95,8 @@ def _application(
     slow = max(1, config.http.threads - 1)
     trusted = networks(config.http.trusted_proxies)
     app.register_blueprint(api.blueprint(config, store, rules, keyring, WrongTokens(limits, trusted), now))
-    ledger = Ledger(store, now)
+    ledger = Ledger(store, now, Spool(spool_folder(store, folder)))
+    admission = Admission(_rates(config), limits, ledger.record, ledger.confirm)
     door = PartnerDoor(
         app.wsgi_app,
         ShortCut(
@@ -103,7 +105,8 @@ def _application(
             licensed_counters,
             slow=slow,
             place_of=place_in_partner,
-            admit=Admission(_rates(config), limits, ledger.record),
+            admit=admission,
+            confirm=admission.confirm,
         ),
         keyring=keyring,
         partners={one.name: one for one in rules.partners},
@@ -127,6 +130,7 @@ def _application(
     def forget_all() -> None:
         public.forget_all()
         licensed.forget_all()
+        ledger.forget()
 
     follower = Follower(store, forget, forget_all, tally.keep, parent, keyring.look)
     app.extensions["feedsvc"] = follower

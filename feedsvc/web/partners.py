@@ -96,10 +96,13 @@ class PartnerDoor:
 class Admission:
     """Whether a full answer may go out, and what is noted of one that does: within a partner's rate."""
 
-    def __init__(self, rates: Mapping[str, Rate | None], limits: Limits, record: Record) -> None:
+    def __init__(
+        self, rates: Mapping[str, Rate | None], limits: Limits, record: Record, confirmed: Record
+    ) -> None:
         self._rates = rates
         self._limits = limits
         self._record = record
+        self._confirmed = confirmed
 
     def __call__(self, entry: Entry, environ: "WSGIEnvironment") -> int:
         """0 if it may go out; else the seconds to wait."""
@@ -111,6 +114,14 @@ class Admission:
             return seconds
         self._record(token, entry.representation)
         return 0
+
+    def confirm(self, entry: Entry, environ: "WSGIEnvironment") -> None:
+        """Note that the client holds these very bytes: they may stand for more than when it received them.
+
+        A feed is as before if the story that was withdrawn had left it earlier.
+        """
+        if environ["REQUEST_METHOD"] == "GET":
+            self._confirmed(environ[HOLDER], entry.representation)
 
 
 class AddressAdmission:

@@ -25,6 +25,7 @@ from granian.log import LogLevels
 from feedsvc.config import Config
 from feedsvc.errors import ConfigError
 from feedsvc.web.handover import RUN_FOLDER, hand_over
+from feedsvc.web.spool import settle
 
 log = structlog.get_logger(__name__)
 
@@ -77,6 +78,7 @@ def serve(config: Config, *, address: str, port: int, workers: int) -> None:
         while not _serve_once(config, address, port, workers):
             log.error("workers_restart")
             time.sleep(_RESTART_PAUSE)
+        settle(config.store_url, Path(folder))
 
 
 def _serve_once(config: Config, address: str, port: int, workers: int) -> bool:

@@ -97,6 +97,7 @@ class ShortCut:
             a store that neither answers nor fails keeps no feed in memory from being served.
         place_of: what a path names, if it is one of its feeds'.
         admit: asked before each full answer; gives 0, or the seconds that the client is to wait.
+        confirm: told of each answer that what the client holds, by its entity tag, is what there is.
         door: what answers below /partners/.
     """
 
@@ -109,11 +110,13 @@ class ShortCut:
         slow: int = 1,
         place_of: Callable[[str], Place | None] = place_of,
         admit: "Callable[[Entry, WSGIEnvironment], int] | None" = None,
+        confirm: "Callable[[Entry, WSGIEnvironment], None] | None" = None,
         door: "WSGIApplication | None" = None,
     ) -> None:
         self._app = app
         self._place_of = place_of
         self._admit = admit
+        self._confirm = confirm
         self._door = door
         self._cache = cache
         self._peek = cache.peek
@@ -203,6 +206,8 @@ class ShortCut:
             and "HTTP_SEC_FETCH_DEST" not in environ
         ):
             self._counts[entry.format][304] += 1
+            if self._confirm:
+                self._confirm(entry, environ)
             start_response("304 Not Modified", [*variant.headers_304])
             return []
         now = self._clock()
@@ -223,11 +228,14 @@ class ShortCut:
         if status == 200 and self._admit and (seconds := self._admit(entry, environ)):
             return self._refuse(429, entry.format, environ, start_response, ("Retry-After", str(seconds)))
         self._counts[entry.format][status] += 1
+        # A date, or "*", would not say that the client holds anything.
+        if status == 304 and self._confirm and variant.etag in environ.get("HTTP_IF_NONE_MATCH", ""):
+            self._confirm(entry, environ)
         headers = [*variant.headers_304] if status == 304 else headers_at(variant, now)
         # What a browser sends when somebody follows a link or enters an address, and no feed reader does:
         # https://www.w3.org/TR/fetch-metadata/#sec-fetch-dest-header
-        if environ.get("HTTP_SEC_FETCH_DEST") == "document" and entry.format != "json":
-            headers = opened_as_page(headers)
+        as_page = environ.get("HTTP_SEC_FETCH_DEST") == "document" and entry.format != "json"
+        headers = opened_as_page(headers) if as_page else headers
         if status == 304:
             start_response("304 Not Modified", headers)
             return []
