@@ -49,6 +49,36 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
+# Rights
+
+
+@pytest.mark.parametrize(
+    ("key", "rights"),
+    [
+        ("syndication: none", (("partners", "none"),)),
+        ("syndication: false", (("partners", "none"),)),
+        ("syndication: {Public: Summary, acme: full}", (("acme", "full"), ("public", "summary"))),
+        ("Syndication: {PARTNERS: no}", (("partners", "none"),)),
+    ],
+)
+def test_syndication_is_read_in_any_case(key: str, rights: tuple[tuple[str, str], ...]) -> None:
+    rules = LoadRules(partners=("acme",))
+    made = parse("a.md", story("date: 2026-02-11", key), rules)
+    assert isinstance(made, Loaded)
+    assert made.article.syndication == rights
+
+
+@pytest.mark.parametrize("key", ["{acmee: none}", "{partner: none}", "some", "{acme: some}", "[none]"])
+def test_syndication_that_means_nothing_is_refused(key: str) -> None:
+    made = parse("a.md", story("date: 2026-02-11", f"syndication: {key}"), LoadRules(partners=("acme",)))
+    assert isinstance(made, Rejected)
+
+
+def test_image_may_say_syndication_itself() -> None:
+    made = article("images: [{url: /a.jpg, syndication: none}, {url: /b.jpg, syndicate: true}]")
+    assert [image.may_syndicate for image in made.images] == [False, True]
+
+
 # The short way
 
 

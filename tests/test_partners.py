@@ -14,7 +14,7 @@ from werkzeug.test import Client, TestResponse
 
 from feedsvc import applying, config_file, config_values, web
 from feedsvc.applying import Arrival
-from feedsvc.model import Article, Change, Image, Term, versioned
+from feedsvc.model import Article, Change, Enclosure, Image, Term, versioned
 from feedsvc.refresh import Refresher
 from feedsvc.store import articles, deliveries, tokens
 from feedsvc.store.schema import Store
@@ -294,6 +294,85 @@ def test_story_killed_within_its_first_second_leaves_its_mark_to_those_who_had_i
     assert mark in licensed.get("/partners/acme/feeds/all.atom", licensed.acme).data
     assert mark not in licensed.get("/partners/globex/feeds/all.atom", licensed.globex).data
     assert licensed.get("/stories/a").status_code == 410
+
+
+@pytest.mark.parametrize(
+    ("listed", "written"),
+    [
+        ("https://img.example.org/w_300,h_200/p.jpg", "https://img.example.org/w_300,h_200/p.jpg"),
+        ("https://img.example.org/o'neil.jpg", "https://img.example.org/o'neil.jpg"),
+        ("https://img.example.org/p.jpg", "http://IMG.example.org:443/a/../p.jpg#top"),
+        ("https://img.example.org/p.jpg", "https://img.example.org/%70.jpg?w=300"),
+        ("/media/caf\u00e9.jpg", "https://news.example.org/media/caf%c3%a9.jpg"),
+    ],
+)
+def test_image_kept_back_is_known_however_it_is_written(
+    licensed: Licensed, listed: str, written: str
+) -> None:
+    enclosure = Enclosure(written, "image/jpeg")
+    licensed.put(
+        article(
+            images=(Image(listed, may_syndicate=False), Image(listed)),
+            enclosures=(enclosure,),
+            body=f'One ![]({written}) two <img src="{written}" srcset="{written} 2x"> three.',
+        )
+    )
+    for fmt in ("rss", "atom", "json"):
+        body = licensed.get(f"/feeds/all.{fmt}").data.decode()
+        for part in ("<img", "&lt;img", "enclosure", "media:", "attachments", '"image"'):
+            assert part not in body.replace("xmlns:media", "")
+
+
+def test_footer_stands_where_there_is_no_text_too(licensed: Licensed) -> None:
+    licensed.put(
+        article("a", syndication=(("partners", "summary"),), summary="Short.", title="One"),
+        article("b", syndication=(("partners", "headline"),), title="Two"),
+        article("c", body="", summary="Short.", correction="It was Tuesday.", title="Three"),
+    )
+    for fmt in ("rss", "atom", "json"):
+        body = licensed.get(f"/partners/acme/feeds/all.{fmt}", licensed.acme).data
+        assert body.count(b"First published by") >= 3
+
+
+@pytest.mark.parametrize(
+    "before", [{"status": "draft"}, {"access": "internal"}, {"embargo": NOON + timedelta(days=9)}]
+)
+def test_story_that_nobody_ever_had_leaves_no_mark_however_it_is_withdrawn(
+    licensed: Licensed, before: dict[str, Any]
+) -> None:
+    licensed.put(article("a", **before))
+    for number in range(2):
+        licensed.put(article("a", status="withdrawn", withdrawal=f"Reason {number}"))
+        licensed.clock.now += timedelta(hours=3)
+        licensed.publish()
+        assert b"deleted-entry" not in licensed.get("/feeds/all.atom").data
+        assert licensed.get("/stories/a").status_code == 404
+
+
+def test_mark_stays_whatever_is_edited_in_a_withdrawn_story_and_whenever_it_is_dated(
+    licensed: Licensed,
+) -> None:
+    story = article("a", published=NOON - timedelta(hours=3))
+    licensed.put(story)
+    globex = "/partners/globex/feeds/all.atom"
+    gone = versioned(replace(story, status="withdrawn", withdrawn=NOON - timedelta(hours=2)))
+    licensed.put(gone)
+    assert b"deleted-entry" in licensed.get(globex, licensed.globex).data
+    licensed.put(versioned(replace(gone, access="internal", withdrawal="Not true.")))
+    for path, token in (("/feeds/all.atom", None), (globex, licensed.globex)):
+        assert b"Not true." in licensed.get(path, token).data
+    assert licensed.get("/stories/a").status_code == 410
+
+
+def test_licence_that_became_smaller_holds_before_anything_is_published(licensed: Licensed) -> None:
+    licensed.put(article("a", section="World"))
+    text = licensed.config.path.read_text("utf-8").replace('feeds = ["all", "sections/*"]', 'feeds = ["all"]')
+    licensed.config.path.write_text(text, "utf-8")
+    app = web._application(config_file.load(licensed.config.path, {}), licensed.store, clock=licensed.clock)
+    client, fields = Client(app.wsgi_app), {"Authorization": f"Bearer {licensed.acme}"}
+    assert client.get("/partners/acme/feeds/sections/world.rss", headers=fields).status_code == 404
+    assert b"sections/world" not in client.get("/partners/acme/feeds.opml", headers=fields).data
+    assert client.get(ACME, headers=fields).status_code == 200
 
 
 # -- how often ---------------------------------------------------------------------------------------------
