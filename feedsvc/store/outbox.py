@@ -47,9 +47,7 @@ def put(tx: Connection, notices: Sequence[Notice]) -> None:
 def claim(tx: Connection, now: datetime, until: datetime, limit: int = 20) -> list[Notice]:
     """Notices that are due, which nobody else claims until then: who dies with one leaves it for others."""
     columns = outbox.c
-    # Of those that were left until the same time, what was tried most goes first: its pauses are longest.
-    order = (columns.due_at, columns.attempts.desc(), columns.id)
-    due = select(outbox).where(columns.due_at <= to_micros(now)).order_by(*order)
+    due = select(outbox).where(columns.due_at <= to_micros(now)).order_by(columns.due_at, columns.id)
     rows = tx.execute(due.limit(limit).with_for_update(skip_locked=True)).all()
     claimed = among(tx, columns.id, [row.id for row in rows])
     tx.execute(update(outbox).where(claimed).values(due_at=to_micros(until), attempts=columns.attempts + 1))

@@ -58,7 +58,7 @@ def test_partner_is_told_within_seconds_of_a_withdrawal_and_the_list_says_so(
 
 
 def test_webhook_that_hangs_delays_neither_feeds_nor_the_end(told: Service, receiver: Receiver) -> None:
-    receiver.pause = 8.0
+    receiver.pause = 12.0
     received(told)
     told.wait_until(lambda: bool(receiver.got), 10)
     write_story(told.content, "b.md", title="Giraffe")
