@@ -33,9 +33,13 @@ class Pushed(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """A story that was not accepted: a file's, none at all, another version, or one of too long a name."""
+    """A story that was not accepted.
 
-    why: Literal["owned", "absent", "changed", "too long"]
+    It is a file's, there is none, it is not the version that is meant, its id is too long, or what it says of
+    its rights is said of nobody.
+    """
+
+    why: Literal["owned", "absent", "changed", "too long", "for nobody"]
     detail: str
 
 
@@ -85,10 +89,8 @@ def push(
     outcomes: list[Outcome] = []
     for one in pushes:
         outcome = _outcome(one, held.get(one.id), owners, force)
-        if isinstance(outcome, Pushed) and _is_too_long(outcome.article, rules):
-            outcome = Refused(
-                "too long", f"{one.id!r} is too long for feeds of so long a name; shorten one of them"
-            )
+        if isinstance(outcome, Pushed):
+            outcome = _unfit(outcome.article, rules) or outcome
         if isinstance(outcome, Pushed):
             held[one.id] = outcome.article
         outcomes.append(outcome)
@@ -119,6 +121,24 @@ def _outcome(one: Push, before: Article | None, owners: Mapping[str, Iterable[st
     if after is None:
         return Refused("absent", f"there is no story {one.id!r}")
     return Pushed(after, before is None)
+
+
+def _unfit(article: Article, rules: Rules) -> Refused | None:
+    """What keeps a story that its document may well hold out of this service."""
+    if _is_too_long(article, rules):
+        return Refused(
+            "too long", f"{article.id!r} is too long for feeds of so long a name; shorten one of them"
+        )
+    # A right that nobody is found for would be no right: who was to have nothing would have all. A story that
+    # is withdrawn may name a partner who is none any more.
+    named = ["public", "partners", *(partner.name for partner in rules.partners)]
+    unknown = [name for name, _ in article.syndication if name not in named]
+    if unknown and article.status != "withdrawn":
+        wanted = " or ".join(named)
+        return Refused(
+            "for nobody", f"syndication: {unknown[0][:60]!r} is nobody it could be for; write {wanted}"
+        )
+    return None
 
 
 def _is_too_long(article: Article, rules: Rules) -> bool:

@@ -13,9 +13,11 @@ from hypothesis import given, settings
 from sqlalchemy import text
 from werkzeug.test import TestResponse
 
-from feedsvc import config_file
+from feedsvc import applying, config_file
+from feedsvc.applying import Arrival
 from feedsvc.config import Config
 from feedsvc.loading.content import LoadRules
+from feedsvc.model import Change
 from feedsvc.refresh import Refresher
 from feedsvc.refresh.intake import LoadReport
 from feedsvc.selection import Rules
@@ -25,7 +27,7 @@ from feedsvc.store.tokens import Scope, Token
 from feedsvc.web import _application
 from feedsvc.web.keyring import hashed
 from tests.conftest import Clock
-from tests.stories import NOON, write_story
+from tests.stories import NOON, article, write_story
 from tests.test_ingest import documents
 
 CONFIG = """\
@@ -47,6 +49,7 @@ class Desk:
 
     def __init__(self, client: FlaskClient, store: Store, rules: Rules, clock: Clock, root: Path) -> None:
         self.client, self.store, self.clock, self.root = client, store, clock, root
+        self.rules = rules
         root.mkdir()
         self.refresher = Refresher(store, root, LoadRules(), rules, clock=clock)
 
@@ -134,8 +137,8 @@ def test_what_is_got_can_be_put_and_changes_nothing(desk: Desk) -> None:
     @given(documents)
     @settings(max_examples=30)
     def hold(written: dict[str, Any]) -> None:
-        if desk.ask("PUT", "articles/any", json=written).status_code == 422:
-            return  # a label of nothing but white space
+        if desk.ask("PUT", "articles/any", json=written).status_code in {409, 422}:
+            return  # rights for partners there aren't, or a label of nothing but white space
         desk.clean()
         shown = desk.ask("GET", "articles/any")
         again = desk.ask("PUT", "articles/any", json=shown.json)
@@ -266,6 +269,23 @@ def test_pushed_story_stays_when_files_come_and_go(desk: Desk) -> None:
     (desk.root / "other.md").unlink()
     desk.scan()
     assert (desk.title("pushed"), desk.title("other")) == ("Pushed", None)
+
+
+def test_right_of_nobody_there_is_keeps_a_story_out_as_it_would_keep_nothing_back(desk: Desk) -> None:
+    for name in ("acmee", "Partners", "partner"):
+        answer = desk.put(syndication={"public": "full", name: "none"})
+        assert repr(name) in assert_problem(answer, 409)["detail"]
+    (refused,) = desk.batch({"id": "world/talks", "title": "Talks", "syndication": {"acmee": "none"}})
+    assert (refused["status"], desk.title()) == (409, None)
+    assert desk.put(syndication={"public": "summary", "partners": "none"}).status_code == 201
+
+
+def test_story_of_a_former_partner_can_be_withdrawn(desk: Desk) -> None:
+    story = article("world/talks", syndication=(("former", "none"),))
+    with desk.store.write() as tx:
+        applying.apply(tx, [Arrival(Change(None, story), desk.clock())], desk.rules, desk.clock())
+    assert_problem(desk.put(syndication={"former": "none"}), 409)
+    assert desk.ask("DELETE", "articles/world/talks").status_code == 200
 
 
 def test_each_line_of_a_batch_is_answered_in_its_order(desk: Desk) -> None:

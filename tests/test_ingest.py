@@ -48,7 +48,9 @@ documents = st.fixed_dictionaries(
         "withdrawal": _any,
         "rights": _any,
         "access": st.sampled_from(["public", "partners", "internal"]),
-        "syndication": st.dictionaries(_labels, st.sampled_from(["full", "none"]), max_size=3),
+        "syndication": st.dictionaries(
+            st.sampled_from(["public", "partners"]) | _labels, st.sampled_from(["full", "none"]), max_size=3
+        ),
         "images": st.lists(
             st.fixed_dictionaries({"url": _urls}, optional={"width": st.just(640.0), "alt": _any}), max_size=2
         ),

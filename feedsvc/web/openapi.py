@@ -22,7 +22,10 @@ _REFUSALS: Final = {
     401: "No token of scope write came with the request, or it is one no more.",
     404: "There is no such story.",
     405: "The address doesn't take this method.",
-    409: "The story is a file's. `detail` names it; `?force=true` takes the story over.",
+    409: (
+        "The story is a file's, which `detail` names: `?force=true` takes the story over. Or it says of its"
+        " rights what no partner is found for."
+    ),
     412: "The version there is, is not the one that If-Match or If-None-Match mean.",
     413: "The body is larger than this service takes.",
     415: "The body is not of the type, or is encoded.",

@@ -18,7 +18,8 @@ ROOT: Final = "/api"
 CONTENT_TYPE: Final = "application/problem+json"
 HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 """Of every answer of the API."""
-REFUSED: Final = {"owned": 409, "absent": 404, "changed": 412, "too long": 422}
+# Not 422 for a name that no partner has: the document is one, by its schema, which must not name partners.
+REFUSED: Final = {"owned": 409, "absent": 404, "changed": 412, "too long": 422, "for nobody": 409}
 """The statuses of pushes that were refused, by why."""
 _CHALLENGES: Final = ('Bearer realm="feedsvc"', 'Basic realm="feedsvc", charset="UTF-8"')
 _RETRY_AFTER: Final = "5"
