@@ -10,7 +10,7 @@ from werkzeug.test import Client, TestResponse
 from feedsvc.model import Format, Representation, Site
 from feedsvc.web.feed_cache import Entry, FeedCache, Place, place_of
 from feedsvc.web.feeds import blueprint
-from feedsvc.web.short_cut import FeedCounters, ShortCut
+from feedsvc.web.short_cut import FeedCounters, ShortCut, Slots
 
 SITE = Site(
     name="The Daily Example", url="https://news.example.org", language="en", authority="a.example,2026"
@@ -99,7 +99,7 @@ def made_service(*published: Representation, max_bytes: int = 10_000_000, slow: 
     flask.register_blueprint(blueprint())
     flask.add_url_rule("/page", "page", lambda: "a page")
     flask.add_url_rule("/healthz", "healthz", lambda: "ok")
-    short_cut = ShortCut(flask.wsgi_app, cache, counters, slow=slow)
+    short_cut = ShortCut(flask.wsgi_app, cache, counters, slots=Slots(slow))
     return Service(shelf, cache, counters, clock, calendar, short_cut, Client(short_cut))
 
 

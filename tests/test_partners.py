@@ -117,6 +117,27 @@ def test_token_opens_its_partners_feeds_as_bearer_or_as_the_password_of_basic(li
     assert licensed.get(ACME, Authorization=f"bearer {licensed.acme}").status_code == 200
 
 
+def test_every_answer_below_partners_depends_on_who_asks_and_is_nobody_elses_to_keep(
+    licensed: Licensed,
+) -> None:
+    for _ in range(3):
+        licensed.get(ACME, licensed.acme)
+    answers = {
+        200: licensed.get("/partners/globex/feeds/all.rss", licensed.globex),
+        404: licensed.get("/partners/acme/feeds/tags/none.rss", licensed.acme),
+        405: licensed.get(ACME, licensed.acme, "POST"),
+        406: licensed.get(ACME, licensed.acme, Accept_Encoding="identity;q=0, *;q=0"),
+        412: licensed.get(ACME, licensed.acme, If_Match='"another"'),
+        429: licensed.get(ACME, licensed.acme),
+        401: licensed.get(ACME),
+    }
+    assert {status: answer.status_code for status, answer in answers.items()} == {one: one for one in answers}
+    for status, answer in answers.items():
+        assert "Authorization" in answer.headers["Vary"].split(", "), status
+        assert len(answer.headers.getlist("Cache-Control")) == 1, status
+        assert status == 401 or "private" in answer.headers["Cache-Control"], status
+
+
 def test_everything_else_gets_one_and_the_same_answer(licensed: Licensed) -> None:
     writer = licensed.token("acme", scope="write")
     answers = [

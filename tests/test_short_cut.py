@@ -112,7 +112,7 @@ def test_slot_is_given_back_whatever_happens(monkeypatch: pytest.MonkeyPatch) ->
         raise OSError("the application failed")
 
     service.shelf.broken = True
-    outside = ShortCut(failing, service.cache, service.counters, slow=1)
+    outside = ShortCut(failing, service.cache, service.counters, slots=Slots(1))
     for _ in range(3):
         assert service.get("/feeds/all.rss").status_code == 503
         with pytest.raises(OSError, match="the application failed"):

@@ -29,7 +29,8 @@ from feedsvc.web.keyring import Keyring
 from feedsvc.web.ledger import Ledger
 from feedsvc.web.limits import Limits, Rate
 from feedsvc.web.partners import AddressAdmission, Admission, PartnerDoor, place_in_partner
-from feedsvc.web.short_cut import FeedCounters, ShortCut
+from feedsvc.web.refusals import LICENSED
+from feedsvc.web.short_cut import FeedCounters, ShortCut, Slots
 from feedsvc.web.spool import Spool, spool_folder
 from feedsvc.web.tally import Tally
 from feedsvc.web.wrong_tokens import WrongTokens
@@ -92,7 +93,7 @@ def _application(
     app.register_blueprint(feeds.blueprint())
     app.register_blueprint(pages.blueprint(store, rules, now))
     # One thread is always left for what needs no store. Wrapping wsgi_app is Flask's documented way.
-    slow = max(1, config.http.threads - 1)
+    slots = Slots(max(1, config.http.threads - 1))
     trusted = networks(config.http.trusted_proxies)
     app.register_blueprint(api.blueprint(config, store, rules, keyring, WrongTokens(limits, trusted), now))
     ledger = Ledger(store, now, Spool(spool_folder(store, folder)))
@@ -103,13 +104,15 @@ def _application(
             app.wsgi_app,
             licensed,
             licensed_counters,
-            slow=slow,
+            slots=slots,
             place_of=place_in_partner,
             admit=admission,
             confirm=admission.confirm,
+            refusals=LICENSED,
         ),
         keyring=keyring,
         partners={one.name: one for one in rules.partners},
+        slots=slots,
         limits=limits,
         trusted=trusted,
     )
@@ -119,7 +122,7 @@ def _application(
     pages.register_errors(app)
     by_address = AddressAdmission(Rate(*config.http.rate), limits, trusted) if config.http.rate else None
     app.wsgi_app = ShortCut(  # type: ignore[method-assign]
-        app.wsgi_app, public, counters, slow=slow, admit=by_address, door=door
+        app.wsgi_app, public, counters, slots=slots, admit=by_address, door=door
     )
 
     def forget(changed: Iterable[tuple[str, str, Format]]) -> None:

@@ -34,6 +34,7 @@ from feedsvc.urls import page_path, page_url, story_path
 from feedsvc.web import opml, problems, sitemap
 from feedsvc.web.directory import CurrentDirectory, Directory, PageLink, without_site
 from feedsvc.web.partners import HOLDER
+from feedsvc.web.short_cut import PARTNERS
 from feedsvc.web.story_page import Teaser, direction, section_label, story_page, teaser
 
 log = structlog.get_logger(__name__)
@@ -132,6 +133,9 @@ def register_errors(app: Flask) -> None:
             mimetype="text/html",
         )
         answer.headers["Cache-Control"] = "no-cache"
+        if request.path.startswith(PARTNERS):  # who shows no token gets another answer there
+            answer.headers["Cache-Control"] = "private, no-cache"
+            answer.headers["Vary"] = "Authorization"
         if isinstance(error, ServiceUnavailable):
             answer.headers["Retry-After"] = str(error.retry_after)
         if isinstance(error, MethodNotAllowed) and error.valid_methods:

@@ -15,7 +15,8 @@ from feedsvc.web.addresses import Network, client_address
 from feedsvc.web.feed_cache import Entry, Place, place_below
 from feedsvc.web.keyring import Keyring
 from feedsvc.web.limits import Limits, Rate
-from feedsvc.web.refusals import REFUSALS, Refusal
+from feedsvc.web.refusals import LICENSED
+from feedsvc.web.short_cut import PARTNERS, Slots
 from feedsvc.web.wrong_tokens import WrongTokens
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-ROOT = "/partners/"
 HOLDER = "feedsvc.holder"
 """Where in the environment the token is that a request came in with. No header field can set it."""
 
@@ -38,6 +38,7 @@ class PartnerDoor:
         feeds: the short cut over partners' feeds, which this alone leads to.
         keyring: the tokens.
         partners: the partners there are, by name, with what they are licensed to have now.
+        slots: who may wait for the store.
         limits: where wrong tokens are counted, by address.
         trusted: the proxies whose word on a client's address is taken.
     """
@@ -49,6 +50,7 @@ class PartnerDoor:
         *,
         keyring: Keyring,
         partners: Mapping[str, Partner],
+        slots: Slots,
         limits: Limits,
         trusted: tuple[Network, ...] = (),
     ) -> None:
@@ -56,6 +58,7 @@ class PartnerDoor:
         self._feeds = feeds
         self._keyring = keyring
         self._partners = dict(partners)
+        self._slots = slots
         self._wrong = WrongTokens(limits, trusted)
         self.counts: dict[tuple[str, str], int] = {}
         """How many requests were let in, by partner, and how many not: ("", "401"), ("", "429")."""
@@ -74,8 +77,14 @@ class PartnerDoor:
         environ[HOLDER] = token
         place = place_in_partner(environ.get("PATH_INFO", ""))
         # What is published may be of a licence that was larger.
-        may_have = place is not None and self._partners[name].is_given(place.key, place.format)
-        return (self._feeds if may_have else self._app)(environ, start_response)
+        if place is not None and self._partners[name].is_given(place.key, place.format):
+            return self._feeds(environ, start_response)
+        if not self._slots.take():
+            return refused(503, environ, start_response)
+        try:
+            return self._app(environ, start_response)
+        finally:
+            self._slots.give_back()
 
     def _turned_away(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         if seconds := self._wrong.count(environ):
@@ -141,22 +150,22 @@ class AddressAdmission:
 
 def partner_in(path: str) -> str:
     """The name of the partner in a path below /partners/."""
-    return path[len(ROOT) :].partition("/")[0]
+    return path[len(PARTNERS) :].partition("/")[0]
 
 
 def place_in_partner(path: str) -> Place | None:
     """What PATH_INFO names if it is a partner's feed: `/partners/<name>/feeds/<key>.<format>`; else None."""
-    if not path.startswith(ROOT):
+    if not path.startswith(PARTNERS):
         return None
     name = partner_in(path)
-    return place_below(path[len(ROOT) + len(name) :], name) if name else None
+    return place_below(path[len(PARTNERS) + len(name) :], name) if name else None
 
 
 def refused(
     status: int, environ: "WSGIEnvironment", start_response: "StartResponse", retry_after: int = 0
 ) -> Iterable[bytes]:
     """Answer with a refusal."""
-    refusal: Refusal = REFUSALS[status]
+    refusal = LICENSED[status]
     more = [("Retry-After", str(retry_after))] if retry_after else []
     start_response(refusal.status, [*refusal.headers, *more])
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [refusal.body]

@@ -66,5 +66,19 @@ REFUSALS: Final[dict[int, Refusal]] = {
 }
 """What is answered by status when neither a feed nor a page is."""
 
+
+def _licensed(refusal: Refusal) -> Refusal:
+    varying = ", ".join(["Authorization", *(field for name, field in refusal.headers if name == "Vary")])
+    kept = tuple(pair for pair in refusal.headers if pair[0] not in {"Vary", "Cache-Control"})
+    return Refusal(
+        refusal.status, (*kept, ("Cache-Control", "private, no-cache"), ("Vary", varying)), refusal.body
+    )
+
+
+LICENSED: Final[dict[int, Refusal]] = {
+    status: refusal if status == 401 else _licensed(refusal) for status, refusal in REFUSALS.items()
+}
+"""The same below /partners/, where who shows no token gets another answer than who shows one."""
+
 PROBLEMS: Final[dict[int, Refusal]] = {status: _as_problem(status, REFUSALS[status]) for status in (400, 503)}
 """The same below /api, as problem details (RFC 9457)."""

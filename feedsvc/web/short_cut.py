@@ -12,7 +12,7 @@ Knows neither the store nor any rule of HTTP: feeds come from the cache, the rul
 """
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ from feedsvc.web.caching import (
 )
 from feedsvc.web.encoding import Coding
 from feedsvc.web.feed_cache import Entry, FeedCache, FeedUnavailableError, Place, place_of
-from feedsvc.web.refusals import PROBLEMS, REFUSALS
+from feedsvc.web.refusals import PROBLEMS, REFUSALS, Refusal
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -93,12 +93,13 @@ class ShortCut:
         app: what answers other paths, and feeds that there are none of.
         cache: where feeds come from.
         counters: what each answer is counted in.
-        slow: how many requests may wait for the store at a time. With one less than the server has threads,
+        slots: who may wait for the store. With one less than the server has threads, for all that share it,
             a store that neither answers nor fails keeps no feed in memory from being served.
         place_of: what a path names, if it is one of its feeds'.
         admit: asked before each full answer; gives 0, or the seconds that the client is to wait.
         confirm: told of each answer that what the client holds, by its entity tag, is what there is.
         door: what answers below /partners/.
+        refusals: what is answered by status when no feed is.
     """
 
     def __init__(
@@ -107,11 +108,12 @@ class ShortCut:
         cache: FeedCache,
         counters: FeedCounters,
         *,
-        slow: int = 1,
+        slots: Slots,
         place_of: Callable[[str], Place | None] = place_of,
         admit: "Callable[[Entry, WSGIEnvironment], int] | None" = None,
         confirm: "Callable[[Entry, WSGIEnvironment], None] | None" = None,
         door: "WSGIApplication | None" = None,
+        refusals: Mapping[int, Refusal] = REFUSALS,
     ) -> None:
         self._app = app
         self._place_of = place_of
@@ -121,7 +123,8 @@ class ShortCut:
         self._cache = cache
         self._peek = cache.peek
         self._counts = counters.by_format
-        self._slots = Slots(slow)
+        self._slots = slots
+        self._refusals = refusals
         self._clock = cache.calendar
         self._codings: dict[str | None, Coding | None] = {}
 
@@ -259,7 +262,7 @@ class ShortCut:
         *more: tuple[str, str],
     ) -> Iterable[bytes]:
         is_api = environ.get("PATH_INFO", "").startswith(API)
-        refusal = PROBLEMS[status] if is_api and status in PROBLEMS else REFUSALS[status]
+        refusal = PROBLEMS[status] if is_api and status in PROBLEMS else self._refusals[status]
         if fmt:
             self._counts[fmt][status] += 1
         start_response(refusal.status, [*refusal.headers, *more])
