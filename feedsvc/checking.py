@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from feedsvc import selection
 from feedsvc.documents import lint_document
 from feedsvc.linting import Remark, lint_article, lint_links, lint_profile, lint_sizes
-from feedsvc.loading.content import LoadRules
+from feedsvc.loading.rules import LoadRules
 from feedsvc.model import Article, Feed, Format
 from feedsvc.refresh import Refresher
 from feedsvc.selection import Rules

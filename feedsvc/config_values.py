@@ -8,7 +8,7 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from feedsvc.config import Config, CustomTable, FeedTable
-from feedsvc.loading.content import LoadRules
+from feedsvc.loading.rules import LoadRules
 from feedsvc.model import DEFAULT_PROFILE, Agency, ContentMode, CustomFeed, FeedSettings, Image, Profile, Site
 from feedsvc.profiles import BUILT_IN
 from feedsvc.rights import Audience, Level, Terms, Webhook

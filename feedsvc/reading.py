@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import structlog
 
-from feedsvc.loading.content import FoundFile, LoadRules, Reader
+from feedsvc.loading.content import FoundFile, Reader
+from feedsvc.loading.rules import LoadRules
 from feedsvc.model import ARTICLE, Article, CustomFeed, Loaded, Note, Placed, Rejected
 from feedsvc.processes import Process, ProcessLostError, processors
 from feedsvc.selection import placed

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from feedsvc.checking import Finding, check
-from feedsvc.loading.content import LoadRules
+from feedsvc.loading.rules import LoadRules
 from feedsvc.model import CustomFeed, FeedSettings, Profile, Site
 from feedsvc.selection import Rules
 

@@ -8,8 +8,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from feedsvc.loading import content, fields
-from feedsvc.loading.content import FoundFile, LoadRules, load, parse, story_path, walk
+from feedsvc.loading.content import FoundFile, load, parse, story_path, walk
 from feedsvc.loading.faults import Rule
+from feedsvc.loading.rules import LoadRules
 from feedsvc.model import Loaded, Rejected
 
 STORY = "---\ntitle: T\ndate: 2026-02-11\n---\nText."

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from feedsvc.characters import ILLEGAL
 from feedsvc.loading import fields
-from feedsvc.loading.content import LoadRules, parse
+from feedsvc.loading.content import parse
 from feedsvc.loading.dates import instant
 from feedsvc.loading.plain import escaped, plain
+from feedsvc.loading.rules import LoadRules
 from feedsvc.model import BEGINNING, Article, Author, Enclosure, Image, Loaded, Rejected, Term, versioned
 
 RULES = LoadRules(timezone="Europe/Brussels")

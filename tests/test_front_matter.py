@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feedsvc.loading import formats
-from feedsvc.loading.content import LoadRules, parse
+from feedsvc.loading.content import parse
+from feedsvc.loading.rules import LoadRules
 from feedsvc.model import Article, Loaded, Note, Rejected
 
 RULES = LoadRules(timezone="Europe/Brussels")
@@ -295,7 +296,8 @@ def test_an_end_of_cdata_is_noted_where_it_stands() -> None:
 def test_absurd_nesting_is_rejected_and_the_process_lives(text: str, path: str) -> None:
     # In a process of its own: libyaml's composer ends the process on such input, and would end the tests.
     program = (
-        "import sys; from feedsvc.loading.content import LoadRules, parse\n"
+        "import sys; from feedsvc.loading.content import parse\n"
+        "from feedsvc.loading.rules import LoadRules\n"
         "made = parse(sys.argv[1], sys.stdin.buffer.read(), LoadRules())\n"
         "print(type(made).__name__, 'internal' in made.reason)"
     )

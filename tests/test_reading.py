@@ -7,7 +7,8 @@ import pytest
 
 from feedsvc import reading
 from feedsvc.loading import content
-from feedsvc.loading.content import FoundFile, LoadRules
+from feedsvc.loading.content import FoundFile
+from feedsvc.loading.rules import LoadRules
 from feedsvc.model import CustomFeed
 from feedsvc.processes import Process
 from feedsvc.reading import Made, Outcome, ReadRules, Ready

@@ -7,7 +7,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from feedsvc.errors import PageRefused
-from feedsvc.loading.content import LoadRules, parse
+from feedsvc.loading.content import parse
+from feedsvc.loading.rules import LoadRules
 from feedsvc.loading.story_text import Block, Page, read_page, to_story
 from feedsvc.markup import to_html, to_text
 from feedsvc.model import Loaded, Term

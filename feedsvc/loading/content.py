@@ -8,7 +8,6 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -21,6 +20,7 @@ from feedsvc.loading import fields, front_matter
 from feedsvc.loading.characters import decoded
 from feedsvc.loading.faults import FieldError, FrontMatterError
 from feedsvc.loading.front_matter import FrontMatter
+from feedsvc.loading.rules import LoadRules
 from feedsvc.model import Article, Loaded, Note, Rejected, with_json
 
 log = structlog.get_logger(__name__)
@@ -30,18 +30,6 @@ _PASSED_OVER: Final = re.compile(r"^[.~]|^#.*#$|~$|\.(?:swp|bak|orig|tmp)$|^_ind
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9][\w-]*\.(?:md|markdown|html|htm|json)", re.ASCII)
 """What needs no closer look: a story's name, and nothing that is passed over."""
 _OUTSIDE: Final = "a link that leads out of the content folder; put the story itself there"
-
-
-@dataclass(frozen=True, slots=True)
-class LoadRules:
-    """What loading is told: the zone of dates written without one, and the most bytes of a story file.
-
-    `partners` are the names of those whose rights a story may say.
-    """
-
-    timezone: str = "UTC"
-    max_file_bytes: int = 5_000_000
-    partners: tuple[str, ...] = ()
 
 
 class FoundFile(NamedTuple):

@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import Connection
 
 from feedsvc import __version__
-from feedsvc.loading.content import LoadRules
+from feedsvc.loading.rules import LoadRules
 from feedsvc.model import Format, Quarantined
 from feedsvc.refresh.intake import Intake, LoadReport
 from feedsvc.refresh.publishing import Publisher

@@ -15,7 +15,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from feedsvc.loading.content import LoadRules, Reader
+from feedsvc.loading.content import Reader
+from feedsvc.loading.rules import LoadRules
 from feedsvc.model import Loaded
 from tests.e2e.conftest import Service
 from tests.stories import write_story
