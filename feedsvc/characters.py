@@ -22,6 +22,8 @@ NEXT_LINE: Final = "\x85"
 
 _CONTROLS: Final = bytes(sorted({*range(0x20), 0x7F} - {0x09, 0x0A, 0x0D}))
 _LEADS: Final = (b"\xc2", b"\xef\xb7", b"\xef\xbf", b"\xbf\xbe", b"\xbf\xbf")
+_IN_LEADS: Final = bytes(sorted(set(b"".join(_LEADS))))
+_HARMLESS: Final = bytes(sorted({*range(0x100)} - {*_CONTROLS, *_IN_LEADS}))
 _BEYOND_ASCII: Final = re.compile(b"\xc2[\x80-\x9f]|\xef\xb7|\xef\xbf|\xbf[\xbe\xbf]")
 """Bytes without which no illegal character beyond ASCII is written in UTF-8."""
 
@@ -31,7 +33,10 @@ def may_hold_illegal(utf8: bytes) -> bool:
 
     Looking at bytes takes a tenth of what `ILLEGAL` takes on a text, and nearly every text is clean.
     """
-    if len(utf8.translate(None, _CONTROLS)) != len(utf8):
+    suspects = utf8.translate(None, _HARMLESS)
+    if not suspects:
+        return False
+    if suspects.translate(None, _IN_LEADS):
         return True
     # Single bytes are found in no time; the expression tells a no-break space from what is illegal.
     return any(lead in utf8 for lead in _LEADS) and _BEYOND_ASCII.search(utf8) is not None

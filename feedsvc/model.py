@@ -163,9 +163,9 @@ _MICROSECOND = timedelta(microseconds=1)
 class Placed(NamedTuple):
     """An article as the store takes it: its JSON, and its place in each of its feeds.
 
-    `positions` (feed key → minus the microseconds since 1970 that it ranks by there) are those of a published
-    story; `keys` are its feeds whatever its status. `visible_from` and `visible_until` are in microseconds,
-    and so is `published`, which is None where it is the same as `visible_from`.
+    `places` are those of a published story, as JSON: {feed key: minus the microseconds since 1970 that it
+    ranks by there, …}; `keys` are its feeds whatever its status. `visible_from` and `visible_until` are in
+    microseconds, and so is `published`, which is None where it is the same as `visible_from`.
     """
 
     id: str
@@ -174,8 +174,8 @@ class Placed(NamedTuple):
     visible_from: int
     visible_until: int | None
     published: int | None
-    positions: dict[str, int]
-    keys: frozenset[str]
+    places: str
+    keys: tuple[str, ...]
     json: str
 
 

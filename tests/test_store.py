@@ -1,5 +1,6 @@
 """The store keeps its promises on both engines, with the same answers."""
 
+import json
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -10,7 +11,7 @@ from sqlalchemy import Connection, inspect, text
 from feedsvc import selection
 from feedsvc.errors import StoreError
 from feedsvc.model import Article, Change, Rejected
-from feedsvc.store import articles, dirty, representations, sources
+from feedsvc.store import articles, dirty, representations, schema, sources
 from feedsvc.store.articles import Application, ArticleCache
 from feedsvc.store.representations import Unpublished
 from feedsvc.store.schema import (
@@ -249,6 +250,29 @@ def test_opening_again_changes_nothing_and_a_newer_store_is_refused(store_url: s
     store.close()
     with pytest.raises(StoreError, match="newer feedsvc"):
         Store(store_url)
+
+
+def test_places_of_an_older_store_are_those_of_a_new_one(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "MIGRATIONS", MIGRATIONS[:3])
+    older = Store(store_url)
+    story, draft = article("a", section="World/Middle East"), article("draft", status="draft")
+    with older.write() as tx:
+        put(tx, Change(None, story), Change(None, draft))
+        select = text("SELECT id, places FROM articles")
+        written = {one: json.loads(places) for one, places in tx.execute(select)}
+        for one, places in written.items():
+            values = {"places": json.dumps(list(places.items())), "id": one}
+            tx.execute(text("UPDATE articles SET places = :places WHERE id = :id"), values)
+    older.close()
+    monkeypatch.undo()
+    store = Store(store_url)
+    with store.write() as tx:
+        assert {one: json.loads(places) for one, places in tx.execute(select)} == written
+        put(tx, Change(story, None))
+        assert list(articles.window(tx, "sections/world")) == []
+    store.close()
 
 
 def test_store_that_cannot_be_opened_says_so_without_the_password() -> None:

@@ -25,7 +25,7 @@ def decoded(raw: bytes) -> tuple[str, list[Note]]:
     Raises FrontMatterError, with the line, if `raw` is not UTF-8.
     """
     try:
-        text = raw.decode("utf-8-sig")
+        text = raw.decode().removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         before = _one_line_end(raw[: error.start].decode("latin-1"))
         seen = f"byte 0x{raw[error.start]:02X} is not UTF-8"

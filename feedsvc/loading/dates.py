@@ -18,6 +18,9 @@ _ISO: Final = re.compile(
 )
 """ISO 8601 and RFC 3339, as loosely as YAML 1.1 and the three generators write them."""
 
+_RFC3339: Final = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:Z|[+-]\d{2}:\d{2})", re.ASCII)
+"""The form that programs write, which the standard library reads in a tenth of the time."""
+
 _ZONES: Final = {"WET": 0, "WEST": 1, "BST": 1, "CET": 1, "CEST": 2, "EET": 2, "EEST": 3}
 """The names of European zones that mean one thing only to a newsroom, with their hours before UTC."""
 
@@ -69,6 +72,8 @@ def _aware(value: object, zone: ZoneInfo) -> datetime | None:
 
 def _written(text: str) -> datetime | None:
     try:
+        if _RFC3339.fullmatch(text):
+            return datetime.fromisoformat(text)
         if found := _ISO.fullmatch(text):
             return _iso(found)
         if found := _IN_WORDS.fullmatch(text):

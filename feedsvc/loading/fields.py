@@ -67,13 +67,21 @@ class _Place:
 
 
 def _place(path: str) -> _Place:
-    *folders, name = path.split("/")
+    folder, _, name = path.rpartition("/")
     stem = name.rpartition(".")[0]
-    if stem.lower() == "index" and folders:
-        stem = folders.pop()
-    made = "/".join(part for folder in [*folders, stem] if (part := slug(folder)))
+    if folder and stem.lower() == "index":
+        folder, _, stem = folder.rpartition("/")
+    folders, below = _folders(folder)
+    made = f"{below}/{slug(stem)}".strip("/")
     dated = _DATED_NAME.match(stem)
-    return _Place(made, tuple(folders), dated[1] if dated else "")
+    return _Place(made, folders, dated[1] if dated else "")
+
+
+@lru_cache(maxsize=4_096)  # many stories are in each folder
+def _folders(path: str) -> tuple[tuple[str, ...], str]:
+    """The folders of a path, and the part of an id that they make."""
+    folders = tuple(path.split("/")) if path else ()
+    return folders, "/".join(part for folder in folders if (part := slug(folder)))
 
 
 def article(found: FrontMatter, path: str, zone: ZoneInfo, partners: tuple[str, ...] = ()) -> Article:
@@ -96,7 +104,7 @@ _COMMON: Final = frozenset({"title", "date", "section", "tags", "author", "autho
 def _common_article(found: FrontMatter, place: _Place, zone: ZoneInfo) -> Article:
     """What `_any_article` makes of a story with nothing but common keys, in less than half the time."""
     title, body = _title_and_body(found)
-    published = _published(found, place, "published", zone)
+    published = _published(found.first("date"), place, "published", zone)
     section, section_labels = _section(found, place)
     return Article(
         id=_id(found, place),
@@ -116,7 +124,7 @@ def _common_article(found: FrontMatter, place: _Place, zone: ZoneInfo) -> Articl
 def _any_article(found: FrontMatter, place: _Place, zone: ZoneInfo, partners: tuple[str, ...]) -> Article:
     status = _status(found, place)
     title, body = _title_and_body(found)
-    published = _published(found, place, status, zone)
+    published = _published(next(iter(_dated(found, *_DATES)), None), place, status, zone)
     updated = max(_first_instant(found, zone, *_UPDATES) or published, published)
     section, section_labels = _section(found, place)
     return Article(
@@ -239,8 +247,8 @@ def _embargo(found: FrontMatter, zone: ZoneInfo, published: datetime) -> datetim
     return max([*_instants(found, zone, "embargo", "publishdate"), *dated], default=None)
 
 
-def _published(found: FrontMatter, place: _Place, status: Status, zone: ZoneInfo) -> datetime:
-    if written := next(iter(_dated(found, *_DATES)), None):
+def _published(written: Written | None, place: _Place, status: Status, zone: ZoneInfo) -> datetime:
+    if written:
         return _instant(written, zone)
     if moment := dates.instant(place.day, zone):
         return max(moment, BEGINNING)
@@ -306,7 +314,8 @@ def _tags(found: FrontMatter, section: str) -> tuple[Term, ...]:
     written = found.first("tags", "tag", "keywords")
     terms: dict[str, Term] = {}
     for name in labels(written) if written else []:
-        terms.setdefault(name.casefold(), _term(name))
+        folded, term = _term(name)
+        terms.setdefault(folded, term)
     for name in _categories(found):
         if slug(name) != section.rpartition("/")[2] and section_path(name)[0] != section:
             terms.setdefault(name.casefold(), Term(name, slug(name)))
@@ -314,8 +323,8 @@ def _tags(found: FrontMatter, section: str) -> tuple[Term, ...]:
 
 
 @lru_cache(maxsize=16_384)
-def _term(name: str) -> Term:
-    return Term(name, slug(name))
+def _term(name: str) -> tuple[str, Term]:
+    return name.casefold(), Term(name, slug(name))
 
 
 def _url(found: FrontMatter) -> str | None:

@@ -62,16 +62,16 @@ def plain_yaml(source: str) -> dict[str, object] | None:
     Each line is `key: text` or `key: [text, text]`, with nothing in it that means anything to YAML. It takes
     a sixth of what libyaml's events take, and gives just what they give.
     """
-    if any(mark in source for mark in _BREAKS):
+    if "\t" in source or "\r" in source or not (source.isascii() or _BREAKS.isdisjoint(source)):
+        return None
+    found = _PLAIN_LINE.findall(source)
+    if len(found) != sum(map(bool, source.split("\n"))):
         return None
     made: dict[str, object] = {}
-    for line in source.split("\n"):
-        found = _PLAIN_LINE.fullmatch(line)
-        if found is None or found[1] in made or found[1] in _NULLS or ": " in found[2] or " #" in found[2]:
-            if line:
-                return None
-            continue
-        key, text = found[1], found[2].rstrip(" ")
+    for key, text in found:
+        if key in made or key in _NULLS or ": " in text or " #" in text:
+            return None
+        text = text.rstrip(" ")
         if text[0] != "[":
             if text[-1] == ":":
                 return None
@@ -85,9 +85,9 @@ def plain_yaml(source: str) -> dict[str, object] | None:
     return made
 
 
-_BREAKS: Final = ("\t", "\r", "\x85", "\u2028", "\u2029")
-"""What libyaml takes for white space or the end of a line, and Python's patterns below would not."""
-_PLAIN_LINE: Final = re.compile(r"([A-Za-z][A-Za-z0-9_-]{0,60}): +([\[\w].*)")
+_BREAKS: Final = frozenset("\x85\u2028\u2029")
+"""What libyaml takes for the end of a line, as it does a return, and Python's patterns below would not."""
+_PLAIN_LINE: Final = re.compile(r"^([A-Za-z][A-Za-z0-9_-]{0,60}): +([\[\w].*)$", re.MULTILINE)
 _PLAIN_LIST: Final = re.compile(r"\[ *\w[^\[\]{},:#]*(?:,\ *\w[^\[\]{},:#]*)*\]")
 
 

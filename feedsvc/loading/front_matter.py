@@ -244,8 +244,12 @@ def _made(
     escapes = "\\" in source or "&#" in source
     for key, value in pairs.items():
         clean = scrubbed(value, partial(_line_of, key, source, start), found, key) if escapes else value
+        written, name = Written(key, clean, "", literal), normalised(key)
+        if name not in fields:
+            fields[name] = written
+            continue
         try:
-            place(fields, Written(key, clean, literal=literal), key)
+            place(fields, written, key)
         except FieldError as error:
             raise FrontMatterError(_line_of(key, source, start), str(error), error.rule) from None
     filled = {name: written for name, written in fields.items() if not written.is_empty}

@@ -4,10 +4,11 @@ Pure: knows these keys' parts, and nothing of sections, feeds or files.
 """
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
-from feedsvc.loading.values import Parts, Written, address, items, label, line, unescaped
+from feedsvc.loading.values import Parts, Written, address, items, label, line, simple_labels, unescaped
 from feedsvc.model import Author, Term
 from feedsvc.slugs import slug
 
@@ -40,13 +41,22 @@ def _authors(written: Written) -> tuple[Author, ...]:
         # Pelican's way with `Doe, Jane; Roe, Al`: https://docs.getpelican.com/en/latest/content.html
         between = _BETWEEN_SURNAMES_FIRST if ";" in byline else _BETWEEN_NAMES
         written = written._replace(value=between.split(byline))
+    found: Iterable[Author]
+    if names := simple_labels(written):
+        found = map(_plain, names)
+    else:
+        filled = (item for item in items(written) if not item.is_empty)
+        found = (_mapped(item) if isinstance(item.value, dict) else _named(item) for item in filled)
     named: dict[str, Author] = {}
-    for item in items(written):
-        if not item.is_empty:
-            author = _mapped(item) if isinstance(item.value, dict) else _named(item)
-            if author.name:
-                named.setdefault(author.slug, author)
+    for author in found:
+        if author.name:
+            named.setdefault(author.slug, author)
     return tuple(named.values())
+
+
+@lru_cache(maxsize=4_096)
+def _plain(name: str) -> Author:
+    return Author(name, slug(name))
 
 
 def _named(item: Written) -> Author:

@@ -100,8 +100,8 @@ def shown(value: object) -> str:
 def text(written: Written) -> str:
     """Text of any number of lines, without white space at its ends."""
     match written.value:
-        case str():
-            return written.value.replace("\r\n", "\n").replace("\r", "\n").strip()
+        case str() as found:
+            return (found.replace("\r\n", "\n").replace("\r", "\n") if "\r" in found else found).strip()
         case bool():
             raise written.unfit("is not text; put it in quotes", "text-invalid")
         case list() | dict() | None:
@@ -150,18 +150,23 @@ def labels(written: Written) -> list[str]:
         whole_text = str(written.value)
         apart = re.split(r"[;\n]" if ";" in whole_text else r"[,\n]", whole_text)
         written = written._replace(value=apart)
-    found = items(written)
-    return [made for item in found if not item.is_empty and (made := _simple(item.value) or label(item))]
+    return simple_labels(written) or [
+        made for item in items(written) if not item.is_empty and (made := label(item))
+    ]
+
+
+def simple_labels(written: Written) -> list[str] | None:
+    """A list of labels with nothing in them to be resolved or refused, as nearly all are; else None."""
+    value = written.value
+    if not isinstance(value, list) or len(value) > MOST_ITEMS:
+        return None
+    made = [_simple_label(item) if isinstance(item, str) else None for item in value]
+    return [name for name in made if name] if all(made) else None
 
 
 @lru_cache(maxsize=16_384)  # few labels stand in very many stories
 def _simple_label(value: str) -> str | None:
     return " ".join(value.split()) if _SIMPLE.fullmatch(value) else None
-
-
-def _simple(value: object) -> str | None:
-    """A label with nothing in it to be resolved or refused, as nearly all are; None for any other value."""
-    return _simple_label(value) if isinstance(value, str) else None
 
 
 def items(written: Written) -> list[Written]:

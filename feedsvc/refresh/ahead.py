@@ -3,8 +3,10 @@
 Knows nothing of the store. What it leaves undone, rendering the feeds does.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Sequence
 from types import TracebackType
+from typing import NamedTuple
 
 import structlog
 
@@ -16,16 +18,34 @@ from feedsvc.render.fragments import FragmentCache
 log = structlog.get_logger(__name__)
 
 _MANY_FEEDS = 100  # for fewer, starting a process takes longer than rendering
-_MANY_STORIES = 20  # for fewer, telling it takes as long
 _LEAST_CACHE = 16_000_000  # bytes: in less, fragments would be gone before their feeds are rendered
+_STORIES = 40  # in a chunk: for fewer, telling of them takes as long as rendering
+_OWN = 5  # one chunk in so many is made here: reading and publishing the feeds takes the rest of the time
 
 Wanted = Sequence[tuple[Feed, Article]]
 
 
-class Ahead:
-    """Renders fragments before their feeds are: half of them in another process, if `feeds` are very many."""
+class _Chunk(NamedTuple):
+    """Some stories whose fragments are made in one go, here (`own`) or there."""
 
-    def __init__(self, feeds: int, cache_bytes: int) -> None:
+    wanted: Wanted
+    own: bool
+
+
+class Ahead:
+    """Has fragments made before their feeds are: in another process for the most part, if `feeds` are many.
+
+    Feeds are told of with `want` as they are read, and with `have` before each is rendered, in the same
+    order: meanwhile the other process is at work on those between.
+    """
+
+    def __init__(self, feeds: int, cache: FragmentCache, cache_bytes: int) -> None:
+        self._cache = cache
+        self._asked: set[tuple[str, str, str]] = set()
+        self._gathered: list[tuple[Feed, Article]] = []
+        self._chunks: deque[_Chunk] = deque()
+        self._needed: dict[str, int] = {}
+        self._begun = self._done = 0
         self._other: Process[Wanted, list[dict[Format, bytes]]] | None = None
         if feeds >= _MANY_FEEDS and cache_bytes >= _LEAST_CACHE and processors() > 1:
             try:
@@ -41,24 +61,51 @@ class Ahead:
     ) -> None:
         self._end()
 
-    def render(self, feeds: Iterable[Feed], cache: FragmentCache) -> None:
-        """Put into the cache what rendering the feeds would miss there."""
+    def want(self, key: str, feeds: Sequence[Feed]) -> None:
+        """Begin with what rendering a feed would miss in the cache, as everybody and each partner has it."""
         if self._other is None:
             return
-        wanted = missing(feeds, cache)
-        if len(wanted) < _MANY_STORIES:
+        for feed, article in missing(feeds, self._cache):
+            name = (article.id, article.digest, dialect_of(feed))
+            if name not in self._asked:
+                self._asked.add(name)
+                self._gathered.append((feed, article))
+        if len(self._gathered) >= _STORIES:
+            self._begin()
+        self._needed[key] = self._begun + bool(self._gathered)
+
+    def have(self, key: str) -> None:
+        """Put into the cache what was wanted for a feed, and for those before it."""
+        needed = self._needed.pop(key, 0)
+        if needed > self._begun:
+            self._begin()
+        while self._other is not None and self._done < needed:
+            self._finish(self._other)
+
+    def _begin(self) -> None:
+        if self._other is None:
             return
-        half = len(wanted) // 2
+        chunk = _Chunk(self._gathered, own=self._begun % _OWN == _OWN - 1)
+        self._gathered = []
+        self._begun += 1
+        self._chunks.append(chunk)
+        if not chunk.own:
+            try:
+                self._other.ask(chunk.wanted)
+            except ProcessLostError as error:
+                self._lost(error)
+
+    def _finish(self, other: Process[Wanted, list[dict[Format, bytes]]]) -> None:
+        chunk = self._chunks.popleft()
+        self._done += 1
         try:
-            self._other.ask(wanted[:half])
-            own = fragments(None, wanted[half:])
-            made = [*self._other.answer(), *own]
+            made = fragments(None, chunk.wanted) if chunk.own else other.answer()
         except ProcessLostError as error:
             self._lost(error)
             return
-        for (feed, article), by_format in zip(wanted, made, strict=True):
+        for (feed, article), by_format in zip(chunk.wanted, made, strict=True):
             for fmt, fragment in by_format.items():
-                cache.put(article, fmt, dialect_of(feed), fragment)
+                self._cache.put(article, fmt, dialect_of(feed), fragment)
 
     def _lost(self, error: ProcessLostError) -> None:
         log.error("renderer_lost", error=repr(error.__cause__))

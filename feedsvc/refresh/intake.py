@@ -18,7 +18,8 @@ from sqlalchemy import Connection
 from feedsvc import applying, reading
 from feedsvc.applying import Arrival
 from feedsvc.loading import content
-from feedsvc.loading.content import FoundFile, LoadRules
+from feedsvc.loading.content import FoundFile
+from feedsvc.loading.rules import LoadRules
 from feedsvc.model import Article, Change, Note, Rejected, versioned
 from feedsvc.reading import FILES_A_BATCH, Outcome, ReadRules, Ready
 from feedsvc.refresh.looking import Look
@@ -122,8 +123,6 @@ class Intake:
                 with self._store.read() as connection:
                     waiting = sources.waiting_for_pushed(connection)
                 self._load_again(waiting, report)
-            with self._store.write() as tx:
-                articles.place_all(tx)
         finally:
             self._filling = self._forced = False
         _tell_of(report)
@@ -228,6 +227,10 @@ class Intake:
         accepted: list[Ready] = []
         for one in loaded:
             article_id = one.placed.id
+            if article_id not in owners and article_id not in pushed:
+                accepted.append(one)
+                owners[article_id] = {one.path}
+                continue
             if article_id in pushed and not self._forced:
                 reason = f"id: {article_id!r} is the id of a story that came by the API; {_PUSHED}"
                 rejected.append(Rejected(one.path, 1, reason, article_id, "id-duplicate"))

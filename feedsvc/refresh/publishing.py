@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from itertools import chain
 from typing import Generic, NamedTuple, TypeVar
 
 import structlog
@@ -137,23 +136,23 @@ class Publisher:
     def _ahead(self) -> Ahead:
         with self._store.read() as connection:
             waiting, _ = dirty.backlog(connection)
-        return Ahead(waiting, self._cache_bytes)
+        return Ahead(waiting, self._fragments, self._cache_bytes)
 
     def _publish_batch(self, failed: set[str], ahead: Ahead) -> _Batch | None:
         """Publish some dirty feeds but those that `failed`, to which it adds; None if there are none."""
         with self._store.write() as tx:
-            articles.place_all(tx)  # a first load that was cut off owes them
+            articles.place_all(tx)  # a first load owes them; while they are made, the other process starts
             keys = dirty.claim(tx, _FEEDS_A_BATCH, failed)
             if not keys:
                 return None
             now = self._clock()
-            feeds = self._feeds(tx, keys, now, failed)
-            ahead.render(chain.from_iterable(feeds.values()), self._fragments)
+            feeds = self._feeds(tx, keys, now, failed, ahead)
             candidates: list[Unpublished] = []
             built: list[str] = []
             for key, by_audience in feeds.items():
                 if sum(len(one.body) for one in candidates) > _BYTES_A_BATCH:
                     break  # the rest stays dirty, and is claimed again
+                ahead.have(key)
                 with self._harming_only_itself(key, failed):
                     candidates += self._representations(tx, key, by_audience, now)
                     built.append(key)
@@ -162,13 +161,14 @@ class Publisher:
         return _Batch(len(built), published)
 
     def _feeds(
-        self, tx: Connection, keys: Sequence[str], now: datetime, failed: set[str]
+        self, tx: Connection, keys: Sequence[str], now: datetime, failed: set[str], ahead: Ahead
     ) -> dict[str, list[Feed]]:
         """Feed key → what it shows to everybody, and to each partner that is given it."""
         feeds: dict[str, list[Feed]] = {}
         for key in keys:
             with self._harming_only_itself(key, failed):
                 feeds[key] = self._feeds_of(tx, key, now)
+                ahead.want(key, feeds[key])
         return feeds
 
     def _feeds_of(self, connection: Connection, key: str, now: datetime) -> list[Feed]:

@@ -38,8 +38,20 @@ from feedsvc.errors import StoreError
 from feedsvc.store.tables import MIGRATIONS, meta
 
 _DIALECTS = {
-    "sqlite": {"text": "TEXT", "bytes": "BLOB", "clustered": " WITHOUT ROWID"},
-    "postgresql": {"text": 'TEXT COLLATE "C"', "bytes": "BYTEA", "clustered": ""},
+    "sqlite": {
+        "text": "TEXT",
+        "bytes": "BLOB",
+        "clustered": " WITHOUT ROWID",
+        "places_by_key": "(SELECT json_group_object(json_extract(value, '$[0]'), json_extract(value, '$[1]'))"
+        " FROM json_each(places))",
+    },
+    "postgresql": {
+        "text": 'TEXT COLLATE "C"',
+        "bytes": "BYTEA",
+        "clustered": "",
+        "places_by_key": "(SELECT COALESCE(CAST(jsonb_object_agg(place ->> 0, place -> 1) AS TEXT), '{}')"
+        " FROM jsonb_array_elements(CAST(places AS JSONB)) AS place)",
+    },
 }
 _MIGRATION_LOCK = 0x66656564  # any number of our own; PostgreSQL's advisory locks are named by numbers
 

@@ -17,7 +17,7 @@ articles = Table(
     Column("status", Text, nullable=False),
     Column("visible_from", BigInteger, nullable=False),
     Column("visible_until", BigInteger),
-    Column("places", Text, nullable=False),  # JSON [[feed key, position], …]: its rows in memberships
+    Column("places", Text, nullable=False),  # JSON {feed key: position, …}: its rows in memberships
     Column("article", Text, nullable=False),  # the Article as JSON
     Column("published", BigInteger),  # where that is earlier than visible_from
 )
@@ -221,4 +221,6 @@ MIGRATIONS: Sequence[Sequence[str]] = (
         "CREATE TABLE ingested (article_id {text} NOT NULL PRIMARY KEY, received_at BIGINT NOT NULL,"
         " token_id TEXT NOT NULL)",
     ),
+    # They were [[feed key, position], …], whose parts take as long to take apart as their rows to be written.
+    ("UPDATE articles SET places = {places_by_key}",),
 )
