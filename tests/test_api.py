@@ -16,16 +16,15 @@ from werkzeug.test import TestResponse
 from feedsvc import applying, config_file
 from feedsvc.applying import Arrival
 from feedsvc.config import Config
-from feedsvc.loading.content import LoadRules
+from feedsvc.loading.rules import LoadRules
 from feedsvc.model import Change
 from feedsvc.refresh import Refresher
 from feedsvc.refresh.intake import LoadReport
 from feedsvc.selection import Rules
 from feedsvc.store import articles, dirty, sources, tokens
 from feedsvc.store.schema import Store
-from feedsvc.store.tokens import Scope, Token
-from feedsvc.web import _application
-from feedsvc.web.keyring import hashed
+from feedsvc.store.tokens import Scope, Token, hashed
+from feedsvc.web.application import application
 from tests.conftest import Clock
 from tests.stories import NOON, article, write_story
 from tests.test_ingest import documents
@@ -104,7 +103,7 @@ def config(tmp_path: Path, store_url: str) -> Config:
 @pytest.fixture
 def desk(config: Config, store: Store, rules: Rules, clock: Clock, tmp_path: Path) -> Desk:
     note_token(store, KEY)
-    client = _application(config, store, clock=clock).test_client()
+    client = application(config, store, clock=clock).test_client()
     return Desk(client, store, rules, clock, tmp_path / "content")
 
 
@@ -186,7 +185,7 @@ def test_of_two_who_change_one_version_one_is_told(desk: Desk, config: Config) -
     ready, statuses = Barrier(2), list[int]()
 
     def change(title: str) -> None:
-        client = _application(config, desk.store, clock=desk.clock).test_client()
+        client = application(config, desk.store, clock=desk.clock).test_client()
         ready.wait(10)
         fields = {"Authorization": f"Bearer {KEY}", "If-Match": tag}
         for attempt in range(5):

@@ -29,7 +29,7 @@ from hypothesis.stateful import (
 )
 from werkzeug.test import Client
 
-from feedsvc import applying, config_file, config_values, gate, selection, web
+from feedsvc import applying, config_file, config_values, gate, selection
 from feedsvc.applying import Arrival
 from feedsvc.gate import Rule
 from feedsvc.model import Article, Change, Image, Term, versioned
@@ -37,8 +37,8 @@ from feedsvc.refresh import Refresher
 from feedsvc.rights import Audience
 from feedsvc.store import articles, tokens
 from feedsvc.store.schema import Store
-from feedsvc.store.tokens import Token
-from feedsvc.web.keyring import hashed
+from feedsvc.store.tokens import Token, hashed
+from feedsvc.web.application import application
 
 START = datetime(2026, 2, 11, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -190,7 +190,7 @@ class Newsroom(RuleBasedStateMachine):
             self.store, root / "content", config_values.load_rules(config), self.rules, clock=self.clock
         )
         self.refresher.prepare()
-        app = web._application(config, self.store, clock=self.clock)
+        app = application(config, self.store, clock=self.clock)
         self.follower = app.extensions["feedsvc"]
         self.client = Client(app.wsgi_app)
         self.stories: dict[str, Story] = {}

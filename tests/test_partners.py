@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from werkzeug.test import Client, TestResponse
 
-from feedsvc import applying, config_file, config_values, web
+from feedsvc import applying, config_file, config_values
 from feedsvc.applying import Arrival
 from feedsvc.model import Article, Change, Enclosure, Image, Term, versioned
 from feedsvc.refresh import Refresher
 from feedsvc.store import articles, deliveries, tokens
 from feedsvc.store.schema import Store
-from feedsvc.store.tokens import Scope, Token
-from feedsvc.web.keyring import hashed
+from feedsvc.store.tokens import Scope, Token, hashed
+from feedsvc.web.application import application
 from tests.conftest import Clock
 from tests.stories import NOON, article
 
@@ -62,7 +62,7 @@ class Licensed:
             self.store, folder / "content", config_values.load_rules(self.config), self.rules, clock=clock
         )
         self.refresher.prepare()
-        app = web._application(self.config, self.store, clock=clock)
+        app = application(self.config, self.store, clock=clock)
         self.follower, self.ledger = app.extensions["feedsvc"], app.extensions["feedsvc-ledger"]
         self.client = Client(app.wsgi_app)
         self.acme, self.globex = self.token("acme"), self.token("globex")
@@ -389,7 +389,7 @@ def test_licence_that_became_smaller_holds_before_anything_is_published(licensed
     licensed.put(article("a", section="World"))
     text = licensed.config.path.read_text("utf-8").replace('feeds = ["all", "sections/*"]', 'feeds = ["all"]')
     licensed.config.path.write_text(text, "utf-8")
-    app = web._application(config_file.load(licensed.config.path, {}), licensed.store, clock=licensed.clock)
+    app = application(config_file.load(licensed.config.path, {}), licensed.store, clock=licensed.clock)
     client, fields = Client(app.wsgi_app), {"Authorization": f"Bearer {licensed.acme}"}
     assert client.get("/partners/acme/feeds/sections/world.rss", headers=fields).status_code == 404
     assert b"sections/world" not in client.get("/partners/acme/feeds.opml", headers=fields).data

@@ -7,11 +7,10 @@ Knows how to wire the stages from a Config, and nothing of what they do. Exit co
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, datetime
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from rich.console import Console
@@ -19,27 +18,36 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from feedsvc import config_reference, config_values
 from feedsvc.cli import explaining, partners
-from feedsvc.cli.common import with_config
+from feedsvc.cli.common import refresher_of, with_config
 from feedsvc.config import Config
 from feedsvc.errors import ConfigError, FeedsvcError, PageRefused
 from feedsvc.loading import content
 from feedsvc.loading.story_text import read_page, to_story
 from feedsvc.logs import set_up_logging
 from feedsvc.refresh import Refresher
-from feedsvc.schedule import Schedule
 from feedsvc.store import articles, dirty, outbox, representations, sources
 from feedsvc.store.schema import Store, read_meta
-from feedsvc.web import server
-
-if TYPE_CHECKING:
-    from feedsvc.notices import Notifier
 
 _USAGE = 2
-_WORKERS_START = 1.0  # seconds, about
+_SERVING = ("serve", "web", "worker")
 
 
 class _Commands(click.Group):
-    """Turns what went wrong on purpose into a message and an exit code."""
+    """Turns what went wrong on purpose into a message and an exit code.
+
+    Those commands that serve are imported when they are asked for: no other waits for servers and schedulers.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *_SERVING])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _SERVING:
+            return super().get_command(ctx, cmd_name)
+        from feedsvc.cli import serving
+
+        found: click.Command = getattr(serving, cmd_name)
+        return found
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -57,87 +65,13 @@ def main() -> None:
 
 @main.command()
 @with_config
-@click.option("--host", help="Address to listen at, over http.host.")
-@click.option("--port", type=click.IntRange(1, 65_535), help="Port to listen at, over http.port.")
-@click.option("--workers", type=click.IntRange(1, 256), help="Web worker processes, over http.workers.")
-def serve(config: Config, host: str | None, port: int | None, workers: int | None) -> None:
-    """Keep the feeds fresh and serve them: the refresher here, web workers beside it."""
-    server.end_on_sigterm()
-    with (
-        _address(config, host, port) as address,
-        _refresher(config) as refresher,
-        _notifier(config) as notifier,
-    ):
-        if refresher.rights_changed:
-            refresher.refresh()  # before anybody is served what they may have no more
-        schedule = _schedule(config, refresher, notifier, first=0.0 if refresher.is_new else _WORKERS_START)
-        schedule.start()
-        try:
-            _serve(config, address, port, workers)
-        finally:
-            schedule.stop()
-
-
-@main.command()
-@with_config
-@click.option("--host", help="Address to listen at, over http.host.")
-@click.option("--port", type=click.IntRange(1, 65_535), help="Port to listen at, over http.port.")
-@click.option("--workers", type=click.IntRange(1, 256), help="Web worker processes, over http.workers.")
-def web(config: Config, host: str | None, port: int | None, workers: int | None) -> None:
-    """Serve only: the web half of `serve`, for a machine of its own."""
-    server.end_on_sigterm()
-    with _address(config, host, port) as address:
-        Store(config.store_url).close()  # makes it if it isn't there, and says so if it can't be reached
-        _serve(config, address, port, workers)
-
-
-def _address(config: Config, host: str | None, port: int | None) -> AbstractContextManager[str]:
-    return server.holding(host or config.http.host, port or config.http.port)
-
-
-def _serve(config: Config, address: str, port: int | None, workers: int | None) -> None:
-    port = port or config.http.port
-    if sys.stderr.isatty():
-        click.echo(f"feedsvc serves http://{address}:{port}/ (Ctrl-C ends it)", err=True)
-    server.serve(config, address=address, port=port, workers=workers or config.http.workers)
-
-
-@main.command()
-@with_config
-def worker(config: Config) -> None:
-    """Refresh only: the other half of `serve`. Any number may share a PostgreSQL store."""
-    server.end_on_sigterm()
-    with _refresher(config) as refresher, _notifier(config) as notifier:
-        schedule = _schedule(config, refresher, notifier)
-        schedule.start()
-        try:
-            server.wait_for_signal()
-        finally:
-            schedule.stop()
-
-
-def _schedule(
-    config: Config, refresher: Refresher, notifier: "Notifier | None", first: float = 0.0
-) -> Schedule:
-    return Schedule(
-        refresher,
-        refresh=config.schedule.refresh,
-        rescan=config.schedule.rescan,
-        watched=config.content_root if config.schedule.watch else None,
-        first=first,
-        notifier=notifier,
-    )
-
-
-@main.command()
-@with_config
 @click.option("--json", "as_json", is_flag=True, help="Write the figures as one JSON object.")
 @click.option("--force", is_flag=True, help="Have files take the places of pushed stories of the same id.")
 def refresh(config: Config, as_json: bool, force: bool) -> None:
     """Load what changed, publish every dirty feed, and exit: 1 if a story waits or a feed is still dirty."""
     if not config.content_root.is_dir():
         raise ConfigError(f"store.content: {config.content_root} is no folder; name the folder of stories")
-    with _refresher(config) as refresher:
+    with refresher_of(config) as refresher:
         with _progress("reading stories", lambda: _to_read(config, refresher)) as on_read:
             report = refresher.scan(on_read=on_read, force=force)
         with _progress("publishing feeds", lambda: refresher.left_over()[1]) as on_published:
@@ -267,38 +201,6 @@ def _write(target: Path, text: str, force: bool) -> str:
 def settings() -> None:
     """Print the reference of all settings, as docs/configuration.md has it."""
     click.echo(config_reference.markdown(), nl=False)
-
-
-@contextmanager
-def _refresher(config: Config) -> Iterator[Refresher]:
-    store = Store(config.store_url)
-    refresher = Refresher(
-        store,
-        config.content_root,
-        config_values.load_rules(config),
-        config_values.rules(config),
-        cache_bytes=config.feeds.cache,
-    )
-    refresher.prepare()
-    try:
-        yield refresher
-    finally:
-        store.close()
-
-
-@contextmanager
-def _notifier(config: Config) -> "Iterator[Notifier | None]":
-    webhooks = config_values.webhooks(config)
-    if not webhooks:
-        yield None
-        return
-    from feedsvc.notices import Notifier  # here, for most have no webhook, and an HTTP client takes a while
-
-    store = Store(config.store_url)
-    try:
-        yield Notifier(store, webhooks, lambda: datetime.now(UTC))
-    finally:
-        store.close()
 
 
 def _to_read(config: Config, refresher: Refresher) -> int | None:

@@ -1,10 +1,11 @@
-"""What all commands share: `--config`, and how a moment is written.
+"""What commands share: `--config`, how a moment is written, and a refresher.
 
 Knows no command.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import wraps
 from pathlib import Path
@@ -13,8 +14,12 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from feedsvc import config_file
+from feedsvc import config_file, config_values
+from feedsvc.config import Config
 from feedsvc.logs import set_up_logging
+from feedsvc.processes import collect_seldom
+from feedsvc.refresh import Refresher
+from feedsvc.store.schema import Store
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -71,3 +76,22 @@ class Moment(click.ParamType):  # type: ignore[type-arg] # generic in newer vers
 
 def _in_zone(written: datetime, zone: str) -> datetime:
     return written if written.tzinfo else written.replace(tzinfo=ZoneInfo(zone))
+
+
+@contextmanager
+def refresher_of(config: Config) -> Iterator[Refresher]:
+    """The refresher of a configuration, over a store that is in line with it."""
+    collect_seldom()
+    store = Store(config.store_url)
+    refresher = Refresher(
+        store,
+        config.content_root,
+        config_values.load_rules(config),
+        config_values.rules(config),
+        cache_bytes=config.feeds.cache,
+    )
+    refresher.prepare()
+    try:
+        yield refresher
+    finally:
+        store.close()

@@ -23,8 +23,7 @@ from feedsvc.store import outbox, tokens
 from feedsvc.store.deliveries import Delivery, Holding
 from feedsvc.store.outbox import Outcome
 from feedsvc.store.schema import Store
-from feedsvc.store.tokens import Scope, Token
-from feedsvc.web.keyring import hashed
+from feedsvc.store.tokens import Scope, Token, hashed
 
 _PREFIX = "fsv_"  # by which scanners for secrets, and people, know one
 _BITS = 256

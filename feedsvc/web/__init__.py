@@ -3,63 +3,48 @@
 Knows nothing of loading, rendering or refreshing.
 """
 
-import atexit
 import os
-from collections.abc import Callable, Iterable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flask import Flask
-
-from feedsvc import config_file, config_values
+from feedsvc import config_file
 from feedsvc.config import Config
 from feedsvc.logs import set_up_logging
-from feedsvc.model import Format, Representation
-from feedsvc.store import representations
 from feedsvc.store.schema import Store
-from feedsvc.web import api, feeds, ops, pages
-from feedsvc.web.addresses import networks
-from feedsvc.web.feed_cache import FeedCache
-from feedsvc.web.follower import Follower
 from feedsvc.web.handover import handed_over
-from feedsvc.web.keyring import Keyring
-from feedsvc.web.ledger import Ledger
-from feedsvc.web.limits import Limits, Rate
-from feedsvc.web.partners import AddressAdmission, Admission, PartnerDoor, place_in_partner
-from feedsvc.web.refusals import LICENSED
-from feedsvc.web.short_cut import FeedCounters, ShortCut, Slots
-from feedsvc.web.spool import Spool, spool_folder
-from feedsvc.web.tally import Tally
-from feedsvc.web.wrong_tokens import WrongTokens
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
+    from flask import Flask
 
-_FRESH_INTERVALS = 3  # a refresher that missed this many intervals is not well
+# The application and Flask are imported by those who make one: the commands, which need neither, import
+# what else is in this package.
 
 
-def create_app(config: Config | None = None) -> Flask:
+def create_app(config: Config | None = None) -> "Flask":
     """The Flask application, its `wsgi_app` wrapped by the short cut.
 
     Without `config`, the file that FEEDSVC_CONFIG names (else `config.toml` here) is read. Raises ConfigError
     or StoreError.
     """
+    from feedsvc.web.application import application
+
     if config is None:
         config = config_file.load(Path(os.environ.get("FEEDSVC_CONFIG", "config.toml")), os.environ)
         set_up_logging(config.log.level, config.log.format)
-    return _application(config, Store(config.store_url))
+    return application(config, Store(config.store_url))
 
 
 def create_worker_app() -> "WSGIApplication":
     """The application of one of `feedsvc serve`'s workers, with what it was handed: Granian calls it."""
+    from feedsvc.web.application import application
+
     _work_in_batches()
     config, folder, parent = handed_over()
     set_up_logging(config.log.level, config.log.format)
     # The short cut itself: Flask would only call it.
-    return _application(config, Store(config.store_url, create=False), folder, parent).wsgi_app
+    return application(config, Store(config.store_url, create=False), folder, parent).wsgi_app
 
 
 def _work_in_batches() -> None:
@@ -70,107 +55,3 @@ def _work_in_batches() -> None:
     """
     with suppress(AttributeError, OSError):  # there is none but on Linux, and a sandbox may forbid it
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
-
-
-def _application(
-    config: Config,
-    store: Store,
-    folder: Path | None = None,
-    parent: int | None = None,
-    clock: Callable[[], datetime] | None = None,
-) -> Flask:
-    """The application over a store. `clock` returns aware UTC; the machine's, unless a test has another."""
-    now = clock or _now
-    rules = config_values.rules(config)
-    limits = Limits(folder, lambda: now().timestamp())
-    keyring = Keyring(store, now)
-    counters, licensed_counters = FeedCounters(), FeedCounters()
-    # What partners are sent has a place of its own, where no request without a token is looked for.
-    shares = (3, 1) if rules.partners else (4, 0)
-    public, licensed = (_cache(config, store, share, now) for share in shares)
-
-    app = Flask(__name__, static_folder=None)
-    app.register_blueprint(feeds.blueprint())
-    app.register_blueprint(pages.blueprint(store, rules, now))
-    # One thread is always left for what needs no store. Wrapping wsgi_app is Flask's documented way.
-    slots = Slots(max(1, config.http.threads - 1))
-    trusted = networks(config.http.trusted_proxies)
-    app.register_blueprint(api.blueprint(config, store, rules, keyring, WrongTokens(limits, trusted), now))
-    ledger = Ledger(store, now, Spool(spool_folder(store, folder)))
-    admission = Admission(_rates(config), limits, ledger.record, ledger.confirm)
-    door = PartnerDoor(
-        app.wsgi_app,
-        ShortCut(
-            app.wsgi_app,
-            licensed,
-            licensed_counters,
-            slots=slots,
-            place_of=place_in_partner,
-            admit=admission,
-            confirm=admission.confirm,
-            refusals=LICENSED,
-        ),
-        keyring=keyring,
-        partners={one.name: one for one in rules.partners},
-        slots=slots,
-        limits=limits,
-        trusted=trusted,
-    )
-    tally = Tally(lambda: {**counters.snapshot(), **door.snapshot()}, folder)
-    fresh_within = timedelta(seconds=_FRESH_INTERVALS * config.schedule.refresh)
-    app.register_blueprint(ops.blueprint(store, tally.total, fresh_within, now))
-    pages.register_errors(app)
-    by_address = AddressAdmission(Rate(*config.http.rate), limits, trusted) if config.http.rate else None
-    app.wsgi_app = ShortCut(  # type: ignore[method-assign]
-        app.wsgi_app, public, counters, slots=slots, admit=by_address, door=door
-    )
-
-    def forget(changed: Iterable[tuple[str, str, Format]]) -> None:
-        changed = list(changed)
-        public.forget([one for one in changed if not one[0]])
-        licensed.forget([one for one in changed if one[0]])
-
-    def forget_all() -> None:
-        public.forget_all()
-        licensed.forget_all()
-        ledger.forget()
-
-    follower = Follower(store, forget, forget_all, tally.keep, parent, keyring.look)
-    app.extensions["feedsvc"] = follower
-    app.extensions["feedsvc-ledger"] = ledger
-    if clock is None:
-        follower.start()
-        ledger.start()
-        _at_end(ledger.close)
-    return app
-
-
-def _cache(config: Config, store: Store, share: int, now: Callable[[], datetime]) -> FeedCache:
-    """A cache of so many quarters of the memory there is for ready answers."""
-
-    def load(key: str, fmt: Format, partner: str) -> Representation | None:
-        with store.read() as connection:
-            return representations.get(connection, key, fmt, partner)
-
-    return FeedCache(
-        load,
-        max_bytes=config.http.cache * share // 4,
-        site=config_values.site(config),
-        stale_while_revalidate=config.http.stale_while_revalidate,
-        stale_if_error=config.http.stale_if_error,
-        calendar=lambda: now().timestamp(),
-    )
-
-
-def _rates(config: Config) -> dict[str, Rate | None]:
-    return {name: Rate(*one.rate) if one.rate else None for name, one in config.partners.items()}
-
-
-def _at_end(call: Callable[[], None]) -> None:
-    """Have something done when this process ends: a worker does not end as other programs do."""
-    atexit.register(call)
-    Finalize(None, call, exitpriority=10)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)

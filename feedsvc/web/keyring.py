@@ -5,7 +5,6 @@ Knows neither SQL nor which addresses a token opens. A token is compared by its 
 
 import base64
 import binascii
-import hashlib
 import threading
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -14,7 +13,7 @@ from sqlalchemy import Connection
 
 from feedsvc.store import tokens
 from feedsvc.store.schema import Store
-from feedsvc.store.tokens import Scope, Token
+from feedsvc.store.tokens import Scope, Token, hashed
 
 _PATIENCE = 0.25  # seconds that a request waits for another one's look
 
@@ -61,11 +60,6 @@ class Keyring:
         token = self._by_hash.get(hashed(secret_in(authorization)))
         good = token is not None and token.scope == scope and token.is_good(self._clock())
         return token if good else None
-
-
-def hashed(secret: str) -> str:
-    """What the store knows of a token. It is of 256 random bits: a slow hash would add nothing."""
-    return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def secret_in(authorization: str | None) -> str:

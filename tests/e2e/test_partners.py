@@ -77,7 +77,7 @@ def test_no_token_hash_or_authorization_is_in_any_log_metric_or_error(licensed: 
     licensed.get("/partners/acme/feeds/sections/world.atom", Authorization=f"Bearer {token}")
     licensed.get("/partners/acme/feeds.opml", Authorization=f"Bearer {token}")
     time.sleep(1)
-    from feedsvc.web.keyring import hashed
+    from feedsvc.store.tokens import hashed
 
     said = licensed.log.read_text() + refused.text + licensed.get("/metrics").text
     for secret in (token, token[4:], hashed(token), "Authorization", "Bearer " + token[:8]):
