@@ -21,9 +21,11 @@ from benchmarks.service import FEED, Site
 
 FEEDSVC = "feedsvc"
 NGINX = "nginx, static files"
+READY_GRANIAN = "one ready answer on Granian"
 FLASK_GRANIAN = "Flask view on Granian"
 FLASK_GUNICORN = "Flask view on gunicorn"
 DJANGO = "Django syndication, cached, on gunicorn"
+_READY_APPLICATION = "benchmarks.peers.ready_answer:app"
 _FLASK_APPLICATION = "benchmarks.peers.flask_view:app"
 _DJANGO_APPLICATION = "benchmarks.peers.django_site:application"
 _ENTRIES = 50
@@ -97,8 +99,8 @@ def _add_flask(
     (folder / "all.rss").write_bytes(feed.plain)
     (folder / "all.rss.gz").write_bytes(feed.gzipped)
     environment = {"FLASK_VIEW_FOLDER": str(folder.absolute())}
-    granian = python_servers.granian(_FLASK_APPLICATION, folder, FEED, environment, cores)
-    add(FLASK_GRANIAN, granian, feed.plain)
+    for name, application in ((READY_GRANIAN, _READY_APPLICATION), (FLASK_GRANIAN, _FLASK_APPLICATION)):
+        add(name, python_servers.granian(application, folder, FEED, environment, cores), feed.plain)
     if not find_spec("gunicorn"):
         missing.append(f"{FLASK_GUNICORN}: not installed")
         return
