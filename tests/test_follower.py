@@ -1,5 +1,6 @@
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,6 +66,36 @@ def test_failing_beat_is_no_failure_of_the_store_and_is_logged_once(store: Store
         follower.stop()
     assert forgotten == ["all"]
     assert [entry["event"] for entry in logged] == ["beat_failed"]
+
+
+def test_store_that_was_put_in_the_place_of_another_is_followed(tmp_path: Path) -> None:
+    file = tmp_path / "feedsvc.db"
+
+    def published(body: bytes) -> Store:
+        made = Store(f"sqlite:///{file}")
+        with made.write() as tx:
+            representations.publish(tx, [Unpublished("all", "rss", "T", body, "d", 300, NOON)], NOON)
+        return made
+
+    before = published(b"before")
+    worker, forgotten = Store(f"sqlite:///{file}", create=False), list[str]()
+    follower = Follower(worker, lambda _: None, lambda: forgotten.append("all of it"))
+    follower.look_if_due()
+    forgotten.clear()
+    for path in tmp_path.iterdir():
+        path.rename(path.with_name(f"moved-{path.name}"))
+    time.sleep(0.15)
+    follower.look_if_due()  # nothing is there: what was open is as good as ever
+    after = published(b"after")
+    time.sleep(0.15)
+    with capture_logs() as logged:
+        follower.look_if_due()
+    with worker.read() as connection:
+        found = representations.get(connection, "all", "rss")
+    assert (forgotten, found and found.body) == (["all of it"], b"after")
+    assert [entry["event"] for entry in logged] == ["store_replaced"]
+    for store in (before, after, worker):
+        store.close()
 
 
 def test_store_that_is_gone_is_logged_once_and_beats_stop(store: Store) -> None:

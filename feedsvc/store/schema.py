@@ -104,6 +104,12 @@ class Store:
         """Whether what is open is still what its file name means: not once that was deleted or replaced."""
         return self._file_identity() == self._identity
 
+    @property
+    def was_replaced(self) -> bool:
+        """Whether there is another file where the one is that is open: not while there is none."""
+        there = self._file_identity()
+        return there is not None and there != self._identity
+
     def _file_identity(self) -> tuple[int, int] | None:
         if self._file is None:
             return None

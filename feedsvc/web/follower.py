@@ -80,7 +80,12 @@ class Follower:
         """Look if something was committed, or if there's no telling; returns seconds until the next time."""
         pulse = self._store.pulse()
         now = time.monotonic()
-        # A store that was replaced has a pulse of its own: now and then a look is due whatever it says.
+        # A file that was put in the place of this one has a pulse of its own: now and then a look is due.
+        if now >= self._due and self._store.was_replaced:
+            log.warning("store_replaced")
+            self._seen = None  # its publications may have the same numbers
+            self._store.reopen()
+            pulse = self._store.pulse()
         if pulse is None or pulse != self._pulse or now >= self._due:
             self.look()
             self._pulse, self._due = pulse, now + _INTERVAL
