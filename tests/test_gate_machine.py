@@ -159,6 +159,30 @@ def feeds_of(story: Story, who: str) -> set[str]:
     return keys
 
 
+def first_edition() -> list[Story]:
+    """A story that nothing keeps back, and for each thing that does, one that nothing else keeps back."""
+    kept_back: dict[str, dict[str, Any]] = {
+        "plain": {},
+        "draft": {"status": "draft"},
+        "dated": {"published": START + HOUR},
+        "fresh": {"published": START - HOUR},
+        "embargoed": {"embargo": START + HOUR},
+        "expiring": {"expires": START + HOUR},
+        "partners": {"access": "partners"},
+        "internal": {"access": "internal"},
+        "reuters": {"source": "reuters"},
+        "dpa": {"source": "dpa"},
+        "ap": {"source": "ap"},
+        "local": {"tags": ("local",)},
+        "sport": {"section": "sport"},
+        "private": {"syndication": {"public": "none"}},
+        "unlicensed": {"syndication": {"partners": "headline", "acme": "none"}},
+        "unpictured": {"image_may_syndicate": False},
+    }
+    base = Story("", published=START - 3 * HOUR, tags=("ports",))
+    return [replace(base, name=f"first-{name}", **fields) for name, fields in kept_back.items()]
+
+
 CODINGS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.decompress,
     "br": brotli.decompress,
@@ -204,9 +228,12 @@ class Newsroom(RuleBasedStateMachine):
         return self.now
 
     @initialize()
-    def tokens_for_everybody(self) -> None:
+    def open(self) -> None:
+        """Let everybody in, and publish a first edition."""
         for who in WHO[1:]:
             self.good[who] = self.token(who)
+        for story in first_edition():
+            self.bring_in(None, story)
         self.settle()
 
     def token(self, who: str, expires: datetime | None = None) -> str:
@@ -224,7 +251,8 @@ class Newsroom(RuleBasedStateMachine):
         section=st.sampled_from(SECTIONS),
         tags=st.sets(st.sampled_from(TAGS)),
         access=st.sampled_from(["public"] * 4 + ["partners", "internal"]),
-        syndication=st.dictionaries(st.sampled_from(["public", "partners", "acme"]), levels, max_size=2),
+        syndication=st.just({})
+        | st.dictionaries(st.sampled_from(["public", "partners", "acme"]), levels, max_size=2),
         may_syndicate=st.booleans(),
         which=st.integers(0, 3),
     )
@@ -245,6 +273,10 @@ class Newsroom(RuleBasedStateMachine):
         return f"s{self.number}"
 
     def put(self, before: Story | None, story: Story | None) -> None:
+        self.bring_in(before, story)
+        self.settle()
+
+    def bring_in(self, before: Story | None, story: Story | None) -> None:
         name = (story or before).name  # type: ignore[union-attr]
         with self.store.write() as tx:
             old = articles.get(tx, f"id-{name}-di")
@@ -254,7 +286,6 @@ class Newsroom(RuleBasedStateMachine):
             self.stories[name] = story
         else:
             self.removed.append(self.stories.pop(name))
-        self.settle()
 
     @precondition(lambda self: self.stories)
     @rule(data=st.data())
