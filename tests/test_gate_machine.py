@@ -143,6 +143,11 @@ def allowed(story: Story, who: str, now: datetime) -> str:
     return level
 
 
+def rank(story: Story) -> tuple[float, str]:
+    """Newest first, then by id."""
+    return -max(story.published, story.embargo or story.published).timestamp(), story.id
+
+
 def lower(one: str, other: str) -> str:
     return one if LEVELS.index(one) < LEVELS.index(other) else other
 
@@ -419,14 +424,19 @@ class Newsroom(RuleBasedStateMachine):
 
     def look_at_page(self, path: str, who: str = "") -> None:
         answer = self.get(path, who)
+        # The home page has room for so many.
+        newest = [one.name for one in sorted(self.stories.values(), key=rank) if self.is_public(one)][:10]
         for story in self.stories.values():
             told = told_in(story, answer.data)
             if allowed(story, who, self.now) == "none":
                 assert not told, f"{path} tells {told} of {story}, at {self.now}"
-            elif path == "/":
+            elif path == "/" and story.name in newest:
                 assert "title" in told, f"{path} has no {story}, at {self.now}"
         for story in self.removed:
             assert_nothing(path, story, answer.data)
+
+    def is_public(self, story: Story) -> bool:
+        return allowed(story, "", self.now) != "none"
 
     def look_at_story_page(self, story: Story) -> None:
         answer = self.client.get(f"/stories/{story.id}")
