@@ -16,6 +16,7 @@ from sqlalchemy.exc import OperationalError
 from feedsvc.model import Site
 from feedsvc.selection import Rules
 from feedsvc.store.schema import Store
+from tests.receiver import Receiver
 
 POSTGRES = os.environ.get("FEEDSVC_TEST_POSTGRES", "postgresql+psycopg://postgres@127.0.0.1:5432/test")
 
@@ -105,3 +106,12 @@ class Clock:
 def clock() -> Clock:
     """Noon on a Sunday."""
     return Clock(datetime(2026, 11, 22, 12, tzinfo=UTC))
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A server that webhooks are sent to."""
+    made = Receiver()
+    yield made
+    made.shutdown()
+    made.server_close()

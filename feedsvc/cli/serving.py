@@ -4,10 +4,10 @@ Knows in which order parts are started and ended, and none of what they do.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -25,11 +25,22 @@ if TYPE_CHECKING:
 _WORKERS_START = 1.0  # seconds, about
 
 
+def _listening(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of those that listen."""
+    for option in (
+        click.option(
+            "--workers", type=click.IntRange(1, 256), help="Web worker processes, over http.workers."
+        ),
+        click.option("--port", type=click.IntRange(1, 65_535), help="Port to listen at, over http.port."),
+        click.option("--host", help="Address to listen at, over http.host."),
+    ):
+        command = option(command)
+    return command
+
+
 @click.command()
 @with_config
-@click.option("--host", help="Address to listen at, over http.host.")
-@click.option("--port", type=click.IntRange(1, 65_535), help="Port to listen at, over http.port.")
-@click.option("--workers", type=click.IntRange(1, 256), help="Web worker processes, over http.workers.")
+@_listening
 def serve(config: Config, host: str | None, port: int | None, workers: int | None) -> None:
     """Keep the feeds fresh and serve them: the refresher here, web workers beside it."""
     server.end_on_sigterm()
@@ -50,9 +61,7 @@ def serve(config: Config, host: str | None, port: int | None, workers: int | Non
 
 @click.command()
 @with_config
-@click.option("--host", help="Address to listen at, over http.host.")
-@click.option("--port", type=click.IntRange(1, 65_535), help="Port to listen at, over http.port.")
-@click.option("--workers", type=click.IntRange(1, 256), help="Web worker processes, over http.workers.")
+@_listening
 def web(config: Config, host: str | None, port: int | None, workers: int | None) -> None:
     """Serve only: the web half of `serve`, for a machine of its own."""
     server.end_on_sigterm()

@@ -42,16 +42,8 @@ _Model = TypeVar("_Model", bound=BaseModel)
 _FLAGS: Final = {"true": True, "false": False}
 
 
-def blueprint(
-    config: Config,
-    store: Store,
-    rules: Rules,
-    keyring: Keyring,
-    wrong_tokens: WrongTokens,
-    clock: Callable[[], datetime],
-) -> Blueprint:
-    """The addresses below /api. `clock` returns aware UTC."""
-    api = _Api(config, store, rules, keyring, wrong_tokens, clock)
+def blueprint(api: "Api") -> Blueprint:
+    """The addresses below /api."""
     routes = Blueprint("api", __name__)
     one = f"{ROOT}/articles/<path:article_id>"
     views: list[tuple[str, str, Callable[..., Response]]] = [
@@ -75,8 +67,8 @@ def blueprint(
     return routes
 
 
-class _Api:
-    """The views."""
+class Api:
+    """The views. `clock` returns aware UTC."""
 
     def __init__(
         self,

@@ -56,7 +56,8 @@ def application(
     # One thread is always left for what needs no store. Wrapping wsgi_app is Flask's documented way.
     slots = Slots(max(1, config.http.threads - 1))
     trusted = networks(config.http.trusted_proxies)
-    app.register_blueprint(api.blueprint(config, store, rules, keyring, WrongTokens(limits, trusted), now))
+    views = api.Api(config, store, rules, keyring, WrongTokens(limits, trusted), now)
+    app.register_blueprint(api.blueprint(views))
     ledger = Ledger(store, now, Spool(spool_folder(store, folder)))
     admission = Admission(_rates(config), limits, ledger.record, ledger.confirm)
     door = PartnerDoor(

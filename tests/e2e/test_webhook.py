@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import Service
+from tests.receiver import Receiver
 from tests.stories import write_story
-from tests.test_notices import Receiver
 
 PARTNER = """
 [partners.acme]
@@ -18,14 +18,6 @@ webhook = "{url}"
 webhook_secret = "a secret of sixteen or more"
 webhook_private = true
 """
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    made = Receiver()
-    yield made
-    made.shutdown()
-    made.server_close()
 
 
 @pytest.fixture
