@@ -1,9 +1,11 @@
 """The store keeps its promises on both engines, with the same answers."""
 
 import json
+import time
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from sqlalchemy import Connection, inspect, text
@@ -268,10 +270,46 @@ def test_places_of_an_older_store_are_those_of_a_new_one(
     older.close()
     monkeypatch.undo()
     store = Store(store_url)
+    with store.read() as connection:
+        assert {one: json.loads(places) for one, places in connection.execute(select)} == written
+    store.close()
+
+
+@pytest.mark.parametrize("owed", [False, True])
+def test_places_that_an_older_process_still_writes_are_read_as_well(store: Store, owed: bool) -> None:
+    story, other = article("a", section="World", embargo=NOON), article("b", section="World")
     with store.write() as tx:
-        assert {one: json.loads(places) for one, places in tx.execute(select)} == written
-        put(tx, Change(story, None))
-        assert list(articles.window(tx, "sections/world")) == []
+        put(tx, Change(None, story), Change(None, other), filling=owed)
+        ((places,),) = tx.execute(text("SELECT places FROM articles WHERE id = 'a'"))
+        older = json.dumps(list(json.loads(places).items()), separators=(",", ":"))
+        tx.execute(text("UPDATE articles SET places = :places WHERE id = 'a'"), {"places": older})
+        articles.place_all(tx)
+        assert [one.id for one in articles.window(tx, "sections/world")] == ["a", "b"]
+        assert articles.flipped(tx, NOON - timedelta(days=1), NOON) >= {"all", "sections/world"}
+        put(tx, Change(story, article("a", section="Sport", embargo=NOON)))
+        assert [one.id for one in articles.window(tx, "sections/world")] == ["b"]
+        assert [one.id for one in articles.window(tx, "sections/sport")] == ["a"]
+
+
+def test_story_that_moves_while_places_are_made_leaves_none_behind(postgres_url: str) -> None:
+    store = Store(postgres_url)
+    before, after = article("a", section="World"), article("a", section="Sport")
+    with store.write() as tx:
+        put(tx, Change(None, before), filling=True)
+
+    def move() -> None:
+        with store.write() as tx:
+            put(tx, Change(before, after))
+
+    mover = Thread(target=move)
+    with store.write() as tx:
+        articles.place_all(tx)
+        mover.start()
+        time.sleep(0.3)
+    mover.join()
+    with store.read() as connection:
+        held = {row.feed_key for row in connection.execute(text("SELECT feed_key FROM memberships"))}
+    assert held == {"all", "sections/sport"}
     store.close()
 
 

@@ -115,6 +115,8 @@ class Publisher:
         """
         changed, made, failed = 0, 0, set[str]()
         with self._ahead() as ahead:
+            with self._store.write() as tx:
+                articles.place_all(tx)  # while that is done, the other process starts
             while not self._stopped.is_set():
                 batch = self._publish_batch(failed, ahead)
                 if batch is None:
@@ -141,7 +143,7 @@ class Publisher:
     def _publish_batch(self, failed: set[str], ahead: Ahead) -> _Batch | None:
         """Publish some dirty feeds but those that `failed`, to which it adds; None if there are none."""
         with self._store.write() as tx:
-            articles.place_all(tx)  # a first load owes them; while they are made, the other process starts
+            articles.place_all(tx)  # another process may have begun a first load, which owes them
             keys = dirty.claim(tx, _FEEDS_A_BATCH, failed)
             if not keys:
                 return None

@@ -28,6 +28,7 @@ from feedsvc.lru import ByteLRU
 from feedsvc.model import ARTICLE, Article, Placed, from_micros, to_micros
 from feedsvc.store.dirty import mark
 from feedsvc.store.schema import (
+    PLACES_BY_KEY,
     among,
     read_meta,
     upsert_tuples,
@@ -85,22 +86,27 @@ def place_all(tx: Connection) -> None:
     if read_meta(tx, _UNPLACED) != "1":
         return
     write_meta(tx, _UNPLACED, "0")
-    sqlite = "SELECT place.key, place.value, articles.id FROM articles, json_each(places) AS place"
-    postgresql = (
-        "SELECT place.key, CAST(place.value AS BIGINT), articles.id"
-        " FROM articles, jsonb_each(CAST(places AS JSONB)) AS place"
-    )
-    every = sqlite if tx.dialect.name == "sqlite" else postgresql
+    if tx.dialect.name == "postgresql":
+        # Who takes a place away while it is made anew would miss it, and leave the new one.
+        tx.execute(text("LOCK TABLE memberships IN EXCLUSIVE MODE"))
+    engine = tx.dialect.name
+    by_key = f"CASE WHEN places LIKE '[%' THEN {PLACES_BY_KEY[engine]} ELSE places END"
+    each = f"json_each({by_key})" if engine == "sqlite" else f"jsonb_each(CAST({by_key} AS JSONB))"
     tx.execute(delete(memberships))
     # In order, so that the index grows at its end only.
-    tx.execute(text(f"INSERT INTO memberships {every} ORDER BY 1, 2, 3"))
+    tx.execute(
+        text(
+            "INSERT INTO memberships SELECT place.key, CAST(place.value AS BIGINT), articles.id"
+            f" FROM articles, {each} AS place ORDER BY 1, 2, 3"
+        )
+    )
 
 
 def _memberships(places: Mapping[str, str]) -> set[tuple[str, int, str]]:
     return {
         (key, position, article_id)
         for article_id, written in places.items()
-        for key, position in json.loads(written).items()
+        for key, position in dict(json.loads(written)).items()  # see PLACES_BY_KEY
     }
 
 
@@ -262,7 +268,7 @@ def flipped(
             )
         )
     )
-    return {key for (places,) in rows for key in json.loads(places)}
+    return {key for (places,) in rows for key in dict(json.loads(places))}
 
 
 _Turn = tuple[Column[int], int, tuple[ColumnElement[bool], ...]]

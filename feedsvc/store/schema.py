@@ -37,20 +37,30 @@ from sqlalchemy.pool import PoolProxiedConnection
 from feedsvc.errors import StoreError
 from feedsvc.store.tables import MIGRATIONS, meta
 
+PLACES_BY_KEY = {
+    "sqlite": (
+        "(SELECT json_group_object(json_extract(value, '$[0]'), json_extract(value, '$[1]'))"
+        " FROM json_each(places))"
+    ),
+    "postgresql": (
+        "(SELECT COALESCE(CAST(jsonb_object_agg(place ->> 0, place -> 1) AS TEXT), '{}')"
+        " FROM jsonb_array_elements(CAST(places AS JSONB)) AS place)"
+    ),
+}
+"""How `places` was written before the fourth migration, and still is by a process that began before it."""
+
 _DIALECTS = {
     "sqlite": {
         "text": "TEXT",
         "bytes": "BLOB",
         "clustered": " WITHOUT ROWID",
-        "places_by_key": "(SELECT json_group_object(json_extract(value, '$[0]'), json_extract(value, '$[1]'))"
-        " FROM json_each(places))",
+        "places_by_key": PLACES_BY_KEY["sqlite"],
     },
     "postgresql": {
         "text": 'TEXT COLLATE "C"',
         "bytes": "BYTEA",
         "clustered": "",
-        "places_by_key": "(SELECT COALESCE(CAST(jsonb_object_agg(place ->> 0, place -> 1) AS TEXT), '{}')"
-        " FROM jsonb_array_elements(CAST(places AS JSONB)) AS place)",
+        "places_by_key": PLACES_BY_KEY["postgresql"],
     },
 }
 _MIGRATION_LOCK = 0x66656564  # any number of our own; PostgreSQL's advisory locks are named by numbers
