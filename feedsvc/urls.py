@@ -5,7 +5,7 @@ Pure: knows neither Flask nor the store. Every URL is made from the configured s
 
 import re
 from collections.abc import Sequence
-from urllib.parse import quote, unquote_plus, urlencode, urljoin, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, unquote_plus, urlencode, urljoin, urlsplit, urlunsplit
 
 from feedsvc.model import Article, Format, Site
 
@@ -16,6 +16,9 @@ _URI = re.compile(
     re.ASCII,
 )
 """The ids that identify a story as they are."""
+
+NOT_IN_ID = re.compile(r'[\s\x00-\x1f\x7f-\x9f?#\\<>"]|(?:^|/)\.{1,2}(?:/|$)|^/|/$')
+"""What no id may have, for it is part of a URL."""
 
 _PCHAR = "/:@!$&'()*+,;=-._~"
 """What RFC 3986 lets stand unescaped in a path, beside letters and digits."""
@@ -81,6 +84,17 @@ def entry_id(site: Site, article_id: str) -> str:
     if _URI.fullmatch(article_id):
         return article_id
     return f"tag:{site.authority}:{quote(article_id, safe=_PCHAR)}"
+
+
+def kept_id(authority: str, written: str) -> str:
+    """The id a story is kept under: of the two ways to write one id, which are one in feeds, the shorter."""
+    prefix = f"tag:{authority}:"
+    if authority and written.startswith(prefix):
+        bare = unquote(written[len(prefix) :])
+        is_id = bare and not NOT_IN_ID.search(bare) and not _URI.fullmatch(bare)
+        if is_id and prefix + quote(bare, safe=_PCHAR) == written:
+            return bare
+    return written
 
 
 def stylesheet_url(site: Site) -> str:

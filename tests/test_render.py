@@ -118,6 +118,15 @@ def test_feed_that_moves_on_has_the_bytes_of_one_made_anew(shown: list[Article],
             assert made.body == in_one_piece(feed, fmt)
 
 
+@given(articles().map(lambda one: one.id) | st.text(min_size=1, max_size=20))
+def test_two_ids_that_are_one_in_feeds_are_kept_as_one(written: str) -> None:
+    if not urls.NOT_IN_ID.search(written):
+        in_feeds = urls.entry_id(SITE, written)
+        kept = urls.kept_id(SITE.authority, in_feeds)
+        assert kept == urls.kept_id(SITE.authority, written)
+        assert urls.entry_id(SITE, kept) == in_feeds
+
+
 @settings(max_examples=60)
 @given(st.lists(articles(), min_size=1, max_size=3, unique_by=lambda one: one.id))
 def test_formats_hold_the_same_stories_in_the_same_order(shown: list[Article]) -> None:

@@ -8,6 +8,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -22,6 +23,7 @@ from feedsvc.loading.faults import FieldError, FrontMatterError
 from feedsvc.loading.front_matter import FrontMatter
 from feedsvc.loading.rules import LoadRules
 from feedsvc.model import Article, Loaded, Note, Rejected, with_json
+from feedsvc.urls import kept_id
 
 log = structlog.get_logger(__name__)
 
@@ -319,7 +321,7 @@ def parse(path: str, raw: bytes, rules: LoadRules) -> Loaded | Rejected:
     """
     zone = ZoneInfo(rules.timezone)
     try:
-        return _parsed(path, raw, zone, rules.partners)
+        return _parsed(path, raw, zone, rules)
     except FrontMatterError as error:
         return _rejected(path, error)
     except Exception as error:
@@ -330,13 +332,16 @@ def parse(path: str, raw: bytes, rules: LoadRules) -> Loaded | Rejected:
         return _rejected(path, FrontMatterError(1, told, "internal-error"))
 
 
-def _parsed(path: str, raw: bytes, zone: ZoneInfo, partners: tuple[str, ...]) -> Loaded:
+def _parsed(path: str, raw: bytes, zone: ZoneInfo, rules: LoadRules) -> Loaded:
     story, notes = decoded(raw)
     found = front_matter.read(story, "." + path.rpartition(".")[2].lower())
     try:
-        article, json = with_json(fields.article(found, path, zone, partners))
+        made = fields.article(found, path, zone, rules.partners)
     except FieldError as error:
         raise FrontMatterError(found.line_of(error.key), str(error), error.rule) from None
+    if made.id.startswith("tag:"):
+        made = replace(made, id=kept_id(rules.authority, made.id))
+    article, json = with_json(made)
     notes.extend(found.notes)
     notes.extend(_cdata_ends(path, article, found))
     return Loaded(path, article, tuple(sorted(notes, key=lambda note: note.line)), json)

@@ -18,7 +18,9 @@ _ISO: Final = re.compile(
 )
 """ISO 8601 and RFC 3339, as loosely as YAML 1.1 and the three generators write them."""
 
-_RFC3339: Final = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(?:Z|[+-]\d{2}:\d{2})", re.ASCII)
+_RFC3339: Final = re.compile(
+    r"\d{4}-\d{2}-\d{2}T(?:[01]\d|2[0-3]):\d{2}:\d{2}(?:Z|[+-]\d{2}:\d{2})", re.ASCII
+)
 """The form that programs write, which the standard library reads in a tenth of the time."""
 
 _ZONES: Final = {"WET": 0, "WEST": 1, "BST": 1, "CET": 1, "CEST": 2, "EET": 2, "EEST": 3}

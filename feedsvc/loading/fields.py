@@ -33,10 +33,10 @@ from feedsvc.loading.values import (
 from feedsvc.model import BEGINNING, Article, Status, Term
 from feedsvc.rights import ACCESSES, LEVELS, Access, Level
 from feedsvc.slugs import humanized, section_path, slug
+from feedsvc.urls import NOT_IN_ID
 
 _DATED_NAME: Final = re.compile(r"(\d{4}-\d{1,2}-\d{1,2})-.", re.ASCII)
 _BLANK_START: Final = re.compile(r"(?:[ \t]*\n)+")
-_NOT_IN_ID: Final = re.compile(r'[\s\x00-\x1f\x7f-\x9f?#\\<>"]|(?:^|/)\.{1,2}(?:/|$)|^/|/$')
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*")
 _LIKE_A_DATE: Final = re.compile(r"\d{4}[-/][\d\sTtZz:.,+/-]*", re.ASCII)
 _BEGINS_AS_URL: Final = re.compile(r"https?://|/", re.IGNORECASE)
@@ -167,7 +167,7 @@ def _id(found: FrontMatter, place: _Place) -> str:
             raise FrontMatterError(1, "the file's name makes no id; write id: …", "id-missing")
         return place.id
     made = text(written)
-    if len(made) > _LONGEST_ID or _NOT_IN_ID.search(made):
+    if len(made) > _LONGEST_ID or NOT_IN_ID.search(made):
         wanted = f'write at most {_LONGEST_ID} characters, no spaces, none of ? # < > " \\ and no / at an end'
         raise written.unfit(f"is not an id; {wanted}", "id-invalid")
     return made

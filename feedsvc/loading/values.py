@@ -161,7 +161,8 @@ def simple_labels(written: Written) -> list[str] | None:
     if not isinstance(value, list) or len(value) > MOST_ITEMS:
         return None
     made = [_simple_label(item) if isinstance(item, str) else None for item in value]
-    return [name for name in made if name] if all(made) else None
+    names = [name for name in made if name]
+    return names if len(names) == len(made) else None
 
 
 @lru_cache(maxsize=16_384)  # few labels stand in very many stories
