@@ -3,7 +3,7 @@
 Knows neither files nor HTTP: whoever has a new version of a story brings it here, in a transaction.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from feedsvc import selection
 from feedsvc.model import Change
 from feedsvc.selection import Rules
-from feedsvc.store import articles, recalls, tombstones
+from feedsvc.store import articles, deliveries, recalls, tombstones
 from feedsvc.store.articles import Application
 from feedsvc.store.recalls import Recall
 
@@ -36,9 +36,7 @@ def prepared(tx: Connection, arrivals: Sequence[Arrival], rules: Rules, now: dat
     gone = [one.change.old for one in arrivals if one.change.old and one.change.new is None]
     # What was withdrawn stays so when its source goes, for those who have not come by since.
     tombstones.exhume(tx, [article.id for article in gone if article.status != "withdrawn"])
-    for change, seen in arrivals:
-        _mark(tx, change, seen, rules, now)
-    return [application(change, rules) for change, _ in arrivals]
+    return [_marked(tx, change, seen, rules, now) for change, seen in arrivals]
 
 
 def exhume(tx: Connection, ids: Sequence[str], rules: Rules) -> None:
@@ -48,21 +46,29 @@ def exhume(tx: Connection, ids: Sequence[str], rules: Rules) -> None:
         recalls.forget_gone(tx, ids)
 
 
-def application(change: Change, rules: Rules) -> Application:
-    """A change as the store takes it."""
-    article = change.new or change.old
-    assert article is not None
+def application(change: Change, rules: Rules, keys: Collection[str] = ()) -> Application:
+    """A change as the store takes it; it makes `keys` dirty beside the feeds that the story was and is in."""
     new = selection.placed(change.new, rules.customs) if change.new else None
-    return Application(article.id, new, selection.affected(change, rules.customs))
+    return Application(change.article_id, new, selection.affected(change, rules.customs) | set(keys))
 
 
-def _mark(tx: Connection, change: Change, seen: datetime, rules: Rules, now: datetime) -> None:
-    keys = selection.affected(change, rules.customs)
-    if tombstone := selection.tombstone(change, seen, now, rules.audiences):
+def _marked(tx: Connection, change: Change, seen: datetime, rules: Rules, now: datetime) -> Application:
+    """A change ready to be written, once its tombstone and its recall are."""
+    recalled = _recall(change, now) if rules.partners else None
+    # Who holds a story is told that it is gone, where they got it, whatever became of their rights and of it.
+    held = deliveries.places(tx, change.article_id) if rules.partners and _is_gone(change) else set()
+    keys = selection.affected(change, rules.customs) | {key for _, key in held}
+    holders = {partner for partner, _ in held}
+    if tombstone := selection.tombstone(change, seen, now, rules.audiences, holders):
         again = change.old is not None and change.old.status == "withdrawn"
         tombstones.bury(tx, tombstone, keys, selection.TOMBSTONE_STANDS, again=again)
-    if rules.partners and (recalled := _recall(change, now)):
+    if recalled:
         recalls.note(tx, recalled, keys)
+    return application(change, rules, keys)
+
+
+def _is_gone(change: Change) -> bool:
+    return change.old is not None and (change.new is None or change.new.status != "published")
 
 
 def _recall(change: Change, now: datetime) -> Recall | None:

@@ -186,6 +186,13 @@ class Change:
     old: Article | None
     new: Article | None
 
+    @property
+    def article_id(self) -> str:
+        """Which story it is."""
+        article = self.new or self.old
+        assert article is not None
+        return article.id
+
 
 @dataclass(frozen=True, slots=True)
 class Note:

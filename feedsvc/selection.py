@@ -103,9 +103,15 @@ def affected(change: Change, customs: Sequence[CustomFeed] = ()) -> frozenset[st
 
 
 def tombstone(
-    change: Change, seen: datetime, now: datetime, audiences: Sequence[Audience] = (PUBLIC,)
+    change: Change,
+    seen: datetime,
+    now: datetime,
+    audiences: Sequence[Audience] = (PUBLIC,),
+    holders: Iterable[str] = (),
 ) -> Tombstone | None:
     """The mark a withdrawn story leaves, if any of the audiences may have had it before, which it names.
+
+    So are the `holders`, partners who are known to have it.
 
     `seen` is the time of its file, which counts if the story says not when, and `now` the present (both aware
     UTC). The mark is always later than what it takes back, or readers would pass over it (RFC 6721 §3). Of a
@@ -116,7 +122,8 @@ def tombstone(
         return None
     at = min(new.withdrawn or seen, now)
     if old is not None:
-        if not (told := had_by(old, audiences, now)) and old.status != "withdrawn":
+        told = tuple(dict.fromkeys([*had_by(old, audiences, now), *sorted(holders)]))
+        if not told and old.status != "withdrawn":
             return None
         at = min(max(at, old.modified + _SECOND), now)
         return Tombstone(new.id, at, new.withdrawal, new.url, told)

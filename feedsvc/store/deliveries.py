@@ -63,6 +63,12 @@ def confirm(tx: Connection, new: Sequence[Delivery]) -> None:
     record(tx, [one for one in new if (one.token_id, one.article_id) in sent])
 
 
+def places(connection: Connection, article_id: str) -> set[tuple[str, str]]:
+    """Who ever received the story, and through which feed: (partner, feed key)."""
+    query = select(deliveries.c.partner, deliveries.c.feed_key).where(deliveries.c.article_id == article_id)
+    return {(row.partner, row.feed_key) for row in connection.execute(query.distinct())}
+
+
 def listed(
     connection: Connection,
     *,
