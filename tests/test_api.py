@@ -270,6 +270,37 @@ def test_pushed_story_stays_when_files_come_and_go(desk: Desk) -> None:
     assert (desk.title("pushed"), desk.title("other")) == ("Pushed", None)
 
 
+def test_id_as_feeds_write_it_is_the_storys_own(desk: Desk) -> None:
+    write_story(desk.root, "world/talks.md", title="From the file")
+    desk.scan()
+    written = f"tag:{desk.rules.site.authority}:world/talks"
+    assert_problem(desk.put(written, title="Pushed"), 409, "world/talks.md")
+    assert_problem(desk.ask("DELETE", f"articles/{written}"), 409, "world/talks.md")
+    assert [one["status"] for one in desk.batch({"id": written, "title": "Pushed"})] == [409]
+    assert desk.ask("GET", f"articles/{written}").json == desk.ask("GET", "articles/world/talks").json
+    assert desk.put("one", title="One").status_code == 201
+    assert desk.put(f"tag:{desk.rules.site.authority}:one", title="Again").status_code == 200
+    assert desk.title("one") == "Again"
+
+
+def test_body_that_does_not_say_how_long_it_is_is_not_cut_off(desk: Desk) -> None:
+    whole = json.dumps({"title": "Talks"}).encode()
+    for body, status in (
+        (whole.ljust(8_000), 201),
+        (whole.ljust(8_000) + b" ", 413),
+        (whole.ljust(9_000, b" ") + b"x", 413),
+    ):
+        answer = desk.ask(
+            "PUT",
+            "articles/world/talks",
+            {"Transfer-Encoding": "chunked"},
+            input_stream=io.BytesIO(body),
+            content_type="application/json",
+            environ_overrides={"wsgi.input_terminated": True},
+        )
+        assert answer.status_code == status
+
+
 def test_right_of_nobody_there_is_keeps_a_story_out_as_it_would_keep_nothing_back(desk: Desk) -> None:
     for name in ("acmee", "Partners", "partner"):
         answer = desk.put(syndication={"public": "full", name: "none"})
@@ -306,13 +337,13 @@ def test_each_line_of_a_batch_is_answered_in_its_order(desk: Desk) -> None:
     told = [(one["line"], one["status"], one.get("id")) for one in answers]
     assert told == [
         (1, 201, "a"),
-        (4, 422, None),
+        (4, 422, "b"),
         (5, 400, None),
         (6, 400, None),
         (7, 413, None),
         (8, 422, None),
         (9, 422, None),
-        (10, 422, None),
+        (10, 422, "../x"),
         (11, 200, "a"),
         (12, 201, "d"),
     ]

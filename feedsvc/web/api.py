@@ -6,6 +6,7 @@ hold in `ingest`.
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
 from typing import Final, TypeVar
@@ -27,7 +28,7 @@ from feedsvc.selection import Rules
 from feedsvc.store import articles
 from feedsvc.store.schema import Store
 from feedsvc.store.tokens import Token
-from feedsvc.urls import article_path
+from feedsvc.urls import article_path, kept_id
 from feedsvc.web import openapi
 from feedsvc.web.batch import Batch
 from feedsvc.web.caching import matches_strongly, matches_weakly
@@ -93,7 +94,7 @@ class Api:
     def show(self, article_id: str) -> Response:
         self._holder()
         try:
-            named = story_id(article_id)
+            named = self._named(article_id)
         except PydanticCustomError:
             raise _absent(article_id) from None
         with self._store.read() as connection:
@@ -106,11 +107,15 @@ class Api:
             return Response(status=304, headers=HEADERS | _validator(article))
         return _shown(article, 200)
 
+    def _named(self, article_id: str) -> str:
+        """The id that a path names. Raises PydanticCustomError."""
+        return kept_id(self._rules.site.authority, story_id(article_id))
+
     def put(self, article_id: str) -> Response:
         token = self._holder()
         force = _flag("force")
         try:
-            named = story_id(article_id)
+            named = self._named(article_id)
         except PydanticCustomError as error:
             raise Problem(422, f"{article_id!r} is not an id: {error.message()}") from None
         document = self._document(ArticleDocument)
@@ -124,7 +129,7 @@ class Api:
         force = _flag("force")
         reason = self._reason()
         try:
-            named = story_id(article_id)
+            named = self._named(article_id)
         except PydanticCustomError:
             raise _absent(article_id) from None
         push = pushing.withdrawal(named, reason, _is_meant)
@@ -202,13 +207,19 @@ class Api:
 
     def _document(self, model: type[_Model]) -> _Model:
         _of_type("application/json")
-        request.max_content_length = self._limits.story
         try:
-            return model.model_validate_json(request.get_data(cache=False))
+            return model.model_validate_json(self._body())
         except ValidationError as error:
             raise unreadable(error, model) from None
-        except RequestEntityTooLarge:
-            raise Problem(413, f"A story may have at most {self._limits.story} bytes.") from None
+
+    def _body(self) -> bytes:
+        longest = self._limits.story
+        # A byte more: of a body that doesn't say how long it is, what is beyond would be cut off silently.
+        request.max_content_length = longest + 1
+        with suppress(RequestEntityTooLarge):
+            if len(body := request.get_data(cache=False)) <= longest:
+                return body
+        raise Problem(413, f"A story may have at most {longest} bytes.")
 
 
 def _of_type(wanted: str) -> None:

@@ -21,10 +21,12 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from feedsvc import pushing
 from feedsvc.ingest.document import ArticleLine
+from feedsvc.ingest.fields import LONGEST_ID
 from feedsvc.pushing import Outcome, Pushed
 from feedsvc.selection import Rules
 from feedsvc.store import dirty
 from feedsvc.store.schema import Store
+from feedsvc.urls import kept_id
 from feedsvc.web import problems
 from feedsvc.web.problems import REFUSED, Problem, unreadable
 
@@ -140,14 +142,15 @@ class Batch:
         try:
             return _Line(number, ArticleLine.model_validate_json(line))
         except ValidationError as error:
-            self._refuse(number, unreadable(error, ArticleLine))
+            self._refuse(number, unreadable(error, ArticleLine), _id_in(line))
             return None
 
     def _write(self, lines: list[_Line]) -> None:
         if not lines:
             return
         now = self._clock()
-        pushes = [pushing.put(line.document.id, line.document, now) for line in lines]
+        authority = self._rules.site.authority
+        pushes = [pushing.put(kept_id(authority, line.document.id), line.document, now) for line in lines]
         try:
             with self._store.write() as tx:
                 self._gather(tx, now)
@@ -204,6 +207,16 @@ class Batch:
         for number in sorted(self._answers):
             answers.write(self._answers[number].encode() + b"\n")
         self._answers.clear()
+
+
+def _id_in(line: bytes) -> str | None:
+    """The id in a line that is no story, for whoever looks for it by that."""
+    with suppress(ValueError, RecursionError):
+        document = json.loads(line)
+        found = document.get("id") if isinstance(document, dict) else None
+        if isinstance(found, str) and len(found) <= LONGEST_ID:
+            return found
+    return None
 
 
 def _pieces(answers: IO[bytes]) -> Iterator[bytes]:

@@ -159,9 +159,13 @@ _FORCE: Final = {
     "description": "Whether a story that is a file's is taken over; the file waits in quarantine then.",
     "schema": {"type": "boolean", "default": False},
 }
-_IF_MATCH: Final = _parameter("If-Match", "header", "The versions that are meant, or `*` for any there is.")
-_IF_NONE_MATCH: Final = _parameter("If-None-Match", "header", "`*`: only if there is no such story yet.")
-_KNOWN: Final = _parameter("If-None-Match", "header", "The versions that are known: the answer is 304 then.")
+# Preconditions stand in descriptions. Of a parameter every value is right that its schema allows, and which
+# versions are met is for the store to say.
+_IF_MATCH: Final = (
+    "`If-Match` names the versions that are meant, or `*` for any there is; else the answer is 412."
+)
+_IF_NONE_MATCH: Final = "`If-None-Match: *` is for a story that there isn't yet."
+_KNOWN: Final = "`If-None-Match` names the versions that are known: the answer is 304 then."
 _ETAG: Final = {"ETag": "The version."}
 
 
@@ -194,8 +198,7 @@ def _show() -> dict[str, Any]:
     return {
         "operationId": "getArticle",
         "summary": "A story as it is",
-        "description": "HEAD is answered as well.",
-        "parameters": [_KNOWN, _IF_MATCH],
+        "description": f"HEAD is answered as well. {_KNOWN} {_IF_MATCH}",
         "responses": _answers(
             {200: _story("The story."), 304: _answer(HTTPStatus(304).phrase, None, _ETAG)},
             401,
@@ -210,8 +213,9 @@ def _put() -> dict[str, Any]:
     return {
         "operationId": "putArticle",
         "summary": "Make a story what a document says",
-        "description": "The document is the whole story: what it leaves out, the story has not.",
-        "parameters": [_FORCE, _IF_MATCH, _IF_NONE_MATCH],
+        "description": "The document is the whole story: what it leaves out, the story has not. "
+        f"{_IF_MATCH} {_IF_NONE_MATCH}",
+        "parameters": [_FORCE],
         "requestBody": {"required": True, "content": {_JSON: {"schema": _ref("Story")}}},
         "responses": _answers(
             {
@@ -228,8 +232,9 @@ def _withdraw() -> dict[str, Any]:
     return {
         "operationId": "withdrawArticle",
         "summary": "Withdraw a story",
-        "description": "It leaves every feed, and its page says that it is gone. Its document stays.",
-        "parameters": [_FORCE, reason, _IF_MATCH],
+        "description": "It leaves every feed, and its page says that it is gone. Its document stays. "
+        f"{_IF_MATCH}",
+        "parameters": [_FORCE, reason],
         "requestBody": {"required": False, "content": {_JSON: {"schema": _ref("Withdrawal")}}},
         "responses": _answers(
             {200: _story("The story, withdrawn.")}, *(400, 401, 404, 409, 412, 413, 415, 422, 429)

@@ -9,7 +9,9 @@ from typing import Any, Final
 from feedsvc.web.addresses import Network, client_address
 from feedsvc.web.limits import Limits, Rate
 
-_FAILURES: Final = Rate(10, 60)
+_WRONG: Final = Rate(10, 60)
+_NONE: Final = Rate(100, 60)
+"""A reader that knows its password may ask without it at first, once for each of its feeds."""
 
 
 class WrongTokens:
@@ -21,7 +23,6 @@ class WrongTokens:
 
     def count(self, environ: Mapping[str, Any]) -> int:
         """Count a request that came without a good token: 0, or the seconds its address is to wait."""
-        # Only who shows a wrong one is counted: a reader that is asked for a password shows none at first.
-        if not environ.get("HTTP_AUTHORIZATION"):
-            return 0
-        return self._limits.take("wrong token", client_address(environ, self._trusted), _FAILURES)
+        # The field is there, and empty, if it holds what isn't ASCII.
+        what, rate = ("wrong token", _WRONG) if "HTTP_AUTHORIZATION" in environ else ("no token", _NONE)
+        return self._limits.take(what, client_address(environ, self._trusted), rate)
