@@ -75,7 +75,7 @@ def all_of_them(
             add(NGINX, nginx.start(folder, FEED, feed.plain, feed.gzipped, cores), feed.plain)
         else:
             missing.append(f"{NGINX}: no `nginx` on the path")
-        _add_flask(archives, feed, cores, add, missing)
+        _add_wsgi(archives, feed, cores, add, missing)
         if find_spec("django") and find_spec("gunicorn"):
             add(DJANGO, _django(archives.empty_folder("django"), feed, cores), None)
         else:
@@ -92,7 +92,7 @@ def _bytes_of(service: Server) -> _Bytes:
     return _Bytes(plain, gzipped, as_json)
 
 
-def _add_flask(
+def _add_wsgi(
     archives: Archives, feed: _Bytes, cores: set[int] | None, add: _Add, missing: list[str]
 ) -> None:
     folder = archives.empty_folder("flask")

@@ -102,6 +102,7 @@ def licensed(store_url: str, tmp_path: Path, clock: Clock) -> Iterator[Licensed]
 
 
 ACME = "/partners/acme/feeds/all.rss"
+ATOM = "/partners/acme/feeds/all.atom"
 
 
 # -- who is let in -----------------------------------------------------------------------------------------
@@ -129,6 +130,7 @@ def test_every_answer_below_partners_depends_on_who_asks_and_is_nobody_elses_to_
         406: licensed.get(ACME, licensed.acme, Accept_Encoding="identity;q=0, *;q=0"),
         412: licensed.get(ACME, licensed.acme, If_Match='"another"'),
         429: licensed.get(ACME, licensed.acme),
+        400: licensed.get(ACME, licensed.acme, Host="a,b"),
         401: licensed.get(ACME),
     }
     assert {status: answer.status_code for status, answer in answers.items()} == {one: one for one in answers}
@@ -179,6 +181,14 @@ def test_several_tokens_open_at_once_until_one_is_revoked_or_runs_out(licensed: 
     assert licensed.get(ACME, second).status_code == 200
     licensed.clock.now += timedelta(hours=1)
     assert licensed.get(ACME, second).status_code == 401
+
+
+def test_who_shows_no_token_is_slowed_down_later_and_what_is_no_ascii_is_wrong(licensed: Licensed) -> None:
+    statuses = [licensed.get(ACME).status_code for _ in range(101)]
+    assert statuses == [401] * 100 + [429]
+    # Granian gives an empty field for what isn't ASCII.
+    statuses = [licensed.get(ACME, Authorization="").status_code for _ in range(11)]
+    assert statuses == [401] * 10 + [429]
 
 
 def test_wrong_tokens_from_one_address_are_slowed_down_and_good_ones_are_not(licensed: Licensed) -> None:
@@ -499,3 +509,50 @@ def test_rights_that_were_taken_are_noticed_before_anything_is_served(
     refresher.refresh()
     licensed.follower.look()
     assert b"Wire copy" not in licensed.get(ACME, licensed.acme).data
+
+
+# -- who holds what is gone --------------------------------------------------------------------------------
+
+
+def test_partner_that_holds_a_story_is_told_that_it_is_gone_though_its_rights_went_before(
+    licensed: Licensed,
+) -> None:
+    story = article("a")
+    licensed.put(story)
+    licensed.get(ATOM, licensed.acme)
+    licensed.ledger.write()
+    licensed.clock.forward(hours=1)
+    kept_back = versioned(replace(story, syndication=(("acme", "none"),)))
+    licensed.put(kept_back)
+    assert b"deleted-entry" not in licensed.get(ATOM, licensed.acme).data
+    licensed.put(versioned(replace(kept_back, status="withdrawn", withdrawal="Not true.")))
+    assert b"Not true." in licensed.get(ATOM, licensed.acme).data
+
+
+def test_partner_that_holds_a_story_is_told_that_it_is_gone_in_the_feed_that_it_left(
+    licensed: Licensed,
+) -> None:
+    before = article("a", section="World")
+    licensed.put(before)
+    world = "/partners/acme/feeds/sections/world.atom"
+    licensed.get(world, licensed.acme)
+    licensed.ledger.write()
+    licensed.clock.forward(hours=1)
+    moved = article("a", section="Sport")
+    licensed.put(moved)
+    licensed.put(versioned(replace(moved, status="withdrawn", withdrawal="Not true.")))
+    assert b"Not true." in licensed.get(world, licensed.acme).data
+    licensed.ledger.write()
+    with licensed.store.read() as connection:
+        assert deliveries.unaware(connection) == []
+
+
+def test_partner_that_never_had_a_story_is_not_told_that_it_is_gone(licensed: Licensed) -> None:
+    story = versioned(replace(article("a"), syndication=(("acme", "none"),)))
+    licensed.put(story)
+    licensed.get(ATOM, licensed.acme)
+    licensed.ledger.write()
+    licensed.clock.forward(hours=1)
+    licensed.put(versioned(replace(story, status="withdrawn", withdrawal="Not true.")))
+    assert b"Not true." not in licensed.get(ATOM, licensed.acme).data
+    assert b"Not true." in licensed.get("/feeds/all.atom").data

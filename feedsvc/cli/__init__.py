@@ -29,25 +29,10 @@ from feedsvc.store import articles, dirty, outbox, representations, sources
 from feedsvc.store.schema import Store, read_meta
 
 _USAGE = 2
-_SERVING = ("serve", "web", "worker")
 
 
 class _Commands(click.Group):
-    """Turns what went wrong on purpose into a message and an exit code.
-
-    Those commands that serve are imported when they are asked for: no other waits for servers and schedulers.
-    """
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted([*super().list_commands(ctx), *_SERVING])
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _SERVING:
-            return super().get_command(ctx, cmd_name)
-        from feedsvc.cli import serving
-
-        found: click.Command = getattr(serving, cmd_name)
-        return found
+    """Turns what went wrong on purpose into a message and an exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -61,6 +46,51 @@ class _Commands(click.Group):
 @click.version_option(version("feedsvc"), prog_name="feedsvc")
 def main() -> None:
     """Web feeds for newsrooms: RSS, Atom and JSON Feed, kept fresh and served fast."""
+
+
+def _listening(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of those that listen."""
+    for option in (
+        click.option(
+            "--workers", type=click.IntRange(1, 256), help="Web worker processes, over http.workers."
+        ),
+        click.option("--port", type=click.IntRange(1, 65_535), help="Port to listen at, over http.port."),
+        click.option("--host", help="Address to listen at, over http.host."),
+    ):
+        command = option(command)
+    return command
+
+
+# Those that serve are imported when they are asked for: no other waits for a server and a scheduler.
+
+
+@main.command()
+@with_config
+@_listening
+def serve(config: Config, host: str | None, port: int | None, workers: int | None) -> None:
+    """Keep the feeds fresh and serve them: the refresher here, web workers beside it."""
+    from feedsvc.cli import serving
+
+    serving.serve(config, host, port, workers)
+
+
+@main.command()
+@with_config
+@_listening
+def web(config: Config, host: str | None, port: int | None, workers: int | None) -> None:
+    """Serve only: the web half of `serve`, for a machine of its own."""
+    from feedsvc.cli import serving
+
+    serving.web(config, host, port, workers)
+
+
+@main.command()
+@with_config
+def worker(config: Config) -> None:
+    """Refresh only: the other half of `serve`. Any number may share a PostgreSQL store."""
+    from feedsvc.cli import serving
+
+    serving.worker(config)
 
 
 @main.command()

@@ -4,15 +4,15 @@ Knows in which order parts are started and ended, and none of what they do.
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from feedsvc import config_values
-from feedsvc.cli.common import refresher_of, with_config
+from feedsvc.cli.common import refresher_of
 from feedsvc.config import Config
 from feedsvc.refresh import Refresher
 from feedsvc.schedule import Schedule
@@ -25,22 +25,6 @@ if TYPE_CHECKING:
 _WORKERS_START = 1.0  # seconds, about
 
 
-def _listening(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options of those that listen."""
-    for option in (
-        click.option(
-            "--workers", type=click.IntRange(1, 256), help="Web worker processes, over http.workers."
-        ),
-        click.option("--port", type=click.IntRange(1, 65_535), help="Port to listen at, over http.port."),
-        click.option("--host", help="Address to listen at, over http.host."),
-    ):
-        command = option(command)
-    return command
-
-
-@click.command()
-@with_config
-@_listening
 def serve(config: Config, host: str | None, port: int | None, workers: int | None) -> None:
     """Keep the feeds fresh and serve them: the refresher here, web workers beside it."""
     server.end_on_sigterm()
@@ -59,9 +43,6 @@ def serve(config: Config, host: str | None, port: int | None, workers: int | Non
             schedule.stop()
 
 
-@click.command()
-@with_config
-@_listening
 def web(config: Config, host: str | None, port: int | None, workers: int | None) -> None:
     """Serve only: the web half of `serve`, for a machine of its own."""
     server.end_on_sigterm()
@@ -81,8 +62,6 @@ def _serve(config: Config, address: str, port: int | None, workers: int | None) 
     server.serve(config, address=address, port=port, workers=workers or config.http.workers)
 
 
-@click.command()
-@with_config
 def worker(config: Config) -> None:
     """Refresh only: the other half of `serve`. Any number may share a PostgreSQL store."""
     server.end_on_sigterm()

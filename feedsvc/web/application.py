@@ -24,7 +24,6 @@ from feedsvc.web.keyring import Keyring
 from feedsvc.web.ledger import Ledger
 from feedsvc.web.limits import Limits, Rate
 from feedsvc.web.partners import AddressAdmission, Admission, PartnerDoor, place_in_partner
-from feedsvc.web.refusals import LICENSED
 from feedsvc.web.short_cut import FeedCounters, ShortCut, Slots
 from feedsvc.web.spool import Spool, spool_folder
 from feedsvc.web.tally import Tally
@@ -70,7 +69,6 @@ def application(
             place_of=place_in_partner,
             admit=admission,
             confirm=admission.confirm,
-            refusals=LICENSED,
         ),
         keyring=keyring,
         partners={one.name: one for one in rules.partners},

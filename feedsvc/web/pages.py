@@ -260,7 +260,7 @@ class _Pages:
             opml.document(self._site, directory.groups, partner=name), "text/x-opml; charset=utf-8", _MAX_AGE
         )
         answer.headers["Cache-Control"] = f"private, max-age={_MAX_AGE}"
-        answer.headers["Vary"] = "Authorization"
+        answer.headers["Vary"] = "Authorization, Accept-Encoding"
         return answer
 
     def sitemap(self) -> WerkzeugResponse:

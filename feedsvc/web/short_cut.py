@@ -12,7 +12,7 @@ Knows neither the store nor any rule of HTTP: feeds come from the cache, the rul
 """
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ from feedsvc.web.caching import (
 )
 from feedsvc.web.encoding import Coding
 from feedsvc.web.feed_cache import Entry, FeedCache, FeedUnavailableError, Place, place_of
-from feedsvc.web.refusals import PROBLEMS, REFUSALS, Refusal
+from feedsvc.web.refusals import LICENSED, PROBLEMS, REFUSALS, Refusal
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -99,7 +99,6 @@ class ShortCut:
         admit: asked before each full answer; gives 0, or the seconds that the client is to wait.
         confirm: told of each answer that what the client holds, by its entity tag, is what there is.
         door: what answers below /partners/.
-        refusals: what is answered by status when no feed is.
     """
 
     def __init__(
@@ -113,7 +112,6 @@ class ShortCut:
         admit: "Callable[[Entry, WSGIEnvironment], int] | None" = None,
         confirm: "Callable[[Entry, WSGIEnvironment], None] | None" = None,
         door: "WSGIApplication | None" = None,
-        refusals: Mapping[int, Refusal] = REFUSALS,
     ) -> None:
         self._app = app
         self._place_of = place_of
@@ -124,7 +122,6 @@ class ShortCut:
         self._peek = cache.peek
         self._counts = counters.by_format
         self._slots = slots
-        self._refusals = refusals
         self._clock = cache.calendar
         self._codings: dict[str | None, Coding | None] = {}
 
@@ -261,9 +258,14 @@ class ShortCut:
         start_response: "StartResponse",
         *more: tuple[str, str],
     ) -> Iterable[bytes]:
-        is_api = environ.get("PATH_INFO", "").startswith(API)
-        refusal = PROBLEMS[status] if is_api and status in PROBLEMS else self._refusals[status]
+        refusal = _refusal(status, environ.get("PATH_INFO", ""))
         if fmt:
             self._counts[fmt][status] += 1
         start_response(refusal.status, [*refusal.headers, *more])
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [refusal.body]
+
+
+def _refusal(status: int, path: str) -> Refusal:
+    if path.startswith(API) and status in PROBLEMS:
+        return PROBLEMS[status]
+    return LICENSED[status] if path.startswith(PARTNERS) else REFUSALS[status]
