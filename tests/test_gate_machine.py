@@ -308,7 +308,7 @@ class Newsroom(RuleBasedStateMachine):
         """Delete a story without a word."""
         self.put(data.draw(st.sampled_from(list(self.stories.values()))), None)
 
-    @rule(step=st.sampled_from([timedelta(seconds=1), HOUR / 2, HOUR, 2 * HOUR, timedelta(days=3)]))
+    @rule(step=st.sampled_from([HOUR, timedelta(seconds=1), HOUR / 2, 2 * HOUR, timedelta(days=3)]))
     def wait(self, step: timedelta) -> None:
         """Let time pass."""
         self.now += step
