@@ -22,7 +22,6 @@ def load_rules(config: Config) -> LoadRules:
         timezone=config.site.timezone,
         max_file_bytes=config.limits.story,
         partners=tuple(sorted(config.partners)),
-        authority=site(config).authority,
     )
 
 

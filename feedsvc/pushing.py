@@ -10,7 +10,7 @@ from typing import Final, Literal, NamedTuple
 
 from sqlalchemy import Connection
 
-from feedsvc import applying, selection
+from feedsvc import applying, selection, urls
 from feedsvc.applying import Arrival
 from feedsvc.ingest import document as documents
 from feedsvc.ingest.document import ArticleDocument
@@ -35,11 +35,11 @@ class Pushed(NamedTuple):
 class Refused(NamedTuple):
     """A story that was not accepted.
 
-    It is a file's, there is none, it is not the version that is meant, its id is too long, or what it says of
-    its rights is said of nobody.
+    It is a file's, there is none, it is not the version that is meant, its id is too long or, in feeds, that
+    of another, or what it says of its rights is said of nobody.
     """
 
-    why: Literal["owned", "absent", "changed", "too long", "for nobody"]
+    why: Literal["owned", "absent", "changed", "too long", "for nobody", "twin"]
     detail: str
 
 
@@ -82,13 +82,19 @@ def push(
     waits in quarantine.
     """
     ids = list(dict.fromkeys(one.id for one in pushes))
-    articles.lock(tx, ids)
+    twins = {one: other for one in ids if (other := urls.twin(rules.site, one))}
+    articles.lock(tx, [*ids, *twins.values()])
     there = articles.get_many(tx, ids)
+    others = set(articles.digests(tx, list(twins.values())))
     owners = sources.owners(tx, ids)
     held = dict(there)
     outcomes: list[Outcome] = []
     for one in pushes:
         outcome = _outcome(one, held.get(one.id), owners, force)
+        other = twins.get(one.id)
+        if one.id not in held and other and (other in others or other in held):
+            told = f"{one.id!r} is, in feeds, the id of the story {other!r}, which is there already"
+            outcome = Refused("twin", told)
         if isinstance(outcome, Pushed):
             outcome = _unfit(outcome.article, rules) or outcome
         if isinstance(outcome, Pushed):

@@ -86,15 +86,14 @@ def entry_id(site: Site, article_id: str) -> str:
     return f"tag:{site.authority}:{quote(article_id, safe=_PCHAR)}"
 
 
-def kept_id(authority: str, written: str) -> str:
-    """The id a story is kept under: of the two ways to write one id, which are one in feeds, the shorter."""
-    prefix = f"tag:{authority}:"
-    if authority and written.startswith(prefix):
-        bare = unquote(written[len(prefix) :])
-        is_id = bare and not NOT_IN_ID.search(bare) and not _URI.fullmatch(bare)
-        if is_id and prefix + quote(bare, safe=_PCHAR) == written:
-            return bare
-    return written
+def twin(site: Site, article_id: str) -> str | None:
+    """The other id that feeds would write as this one, if there is any: `x` and `tag:<authority>:x`."""
+    prefix = f"tag:{site.authority}:"
+    if not article_id.startswith(prefix):
+        return None if _URI.fullmatch(article_id) else entry_id(site, article_id)
+    bare = unquote(article_id[len(prefix) :])
+    is_id = bare and not NOT_IN_ID.search(bare)
+    return bare if is_id and entry_id(site, bare) == article_id else None
 
 
 def stylesheet_url(site: Site) -> str:

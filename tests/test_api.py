@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Barrier, Thread
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from flask.testing import FlaskClient
@@ -270,17 +271,23 @@ def test_pushed_story_stays_when_files_come_and_go(desk: Desk) -> None:
     assert (desk.title("pushed"), desk.title("other")) == ("Pushed", None)
 
 
-def test_id_as_feeds_write_it_is_the_storys_own(desk: Desk) -> None:
+def test_id_that_feeds_would_write_as_anothers_is_refused(desk: Desk) -> None:
     write_story(desk.root, "world/talks.md", title="From the file")
     desk.scan()
     written = f"tag:{desk.rules.site.authority}:world/talks"
-    assert_problem(desk.put(written, title="Pushed"), 409, "world/talks.md")
-    assert_problem(desk.ask("DELETE", f"articles/{written}"), 409, "world/talks.md")
+    assert_problem(desk.put(written, title="Pushed"), 409, "world/talks")
+    assert_problem(desk.ask("DELETE", f"articles/{written}"), 409, "world/talks")
     assert [one["status"] for one in desk.batch({"id": written, "title": "Pushed"})] == [409]
-    assert desk.ask("GET", f"articles/{written}").json == desk.ask("GET", "articles/world/talks").json
-    assert desk.put("one", title="One").status_code == 201
-    assert desk.put(f"tag:{desk.rules.site.authority}:one", title="Again").status_code == 200
-    assert desk.title("one") == "Again"
+    long = f"tag:{desk.rules.site.authority}:%C3%A9"
+    assert [one["status"] for one in desk.batch({"id": long, "title": "1"}, {"id": "é", "title": "2"})] == [
+        201,
+        409,
+    ]
+    assert desk.put(quote(long), title="Again").status_code == 200
+    assert_problem(desk.put("é", title="Other"), 409, long)
+    write_story(desk.root, "é.md", title="By file", id="é")
+    desk.scan()
+    assert long in desk.quarantine()["é.md"]
 
 
 def test_body_that_does_not_say_how_long_it_is_is_not_cut_off(desk: Desk) -> None:

@@ -428,22 +428,3 @@ def test_folder_that_becomes_a_link_out_while_a_batch_is_read_is_refused(root: P
     refused = reader.load("a/y.md")
     assert isinstance(refused, Rejected)
     assert refused.rule == "link-outside"
-
-
-def test_id_as_feeds_write_it_is_the_storys_own(root: Path) -> None:
-    rules = LoadRules(authority="news.example.org,2026")
-    for written, kept in (
-        ("tag:news.example.org,2026:world/a", "world/a"),
-        ("tag:news.example.org,2026:%C3%A9", "é"),
-        ("tag:news.example.org,2026:%41", "tag:news.example.org,2026:%41"),  # feeds write A as it is
-        ("tag:news.example.org,2026:a%20b", "tag:news.example.org,2026:a%20b"),
-        (
-            "tag:news.example.org,2026:https://example.org/a",
-            "tag:news.example.org,2026:https://example.org/a",
-        ),
-        ("tag:example.org,2026:a", "tag:example.org,2026:a"),
-    ):
-        (root / "a.md").write_text(f"---\ntitle: A\ndate: 2026-02-11\nid: '{written}'\n---\n", "utf-8")
-        loaded = load(root, "a.md", rules)
-        assert isinstance(loaded, Loaded)
-        assert loaded.article.id == kept

@@ -556,3 +556,14 @@ def test_partner_that_never_had_a_story_is_not_told_that_it_is_gone(licensed: Li
     licensed.put(versioned(replace(story, status="withdrawn", withdrawal="Not true.")))
     assert b"Not true." not in licensed.get(ATOM, licensed.acme).data
     assert b"Not true." in licensed.get("/feeds/all.atom").data
+
+
+def test_mark_that_a_story_is_gone_makes_nobody_a_holder_of_it(licensed: Licensed) -> None:
+    story = versioned(replace(article("a"), syndication=(("acme", "none"),)))
+    gone = versioned(replace(story, status="withdrawn", withdrawal="Not true."))
+    for again in (story, gone, story, gone):
+        licensed.put(again)
+        licensed.clock.forward(hours=1)
+        licensed.publish()
+        assert b"Not true." not in licensed.get(ATOM, licensed.acme).data
+        licensed.ledger.write()

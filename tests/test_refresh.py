@@ -613,3 +613,17 @@ def test_incremental_refresh_equals_a_full_rebuild_byte_for_byte(
     assert {key: kept[key] for key in rebuilt} == rebuilt
     for key in incremental.keys() - anew.keys():
         assert b"Body" not in incremental[key].body  # it lost its last story, and stays
+
+
+def test_two_files_whose_ids_are_one_in_feeds_are_not_both_published(newsroom: Newsroom) -> None:
+    authority = newsroom.rules.site.authority
+    newsroom.write("a.md", id="'world/a'")
+    newsroom.write("b.md", id=f"'tag:{authority}:world/a'")
+    assert newsroom.run()["all.atom"].body.count(b"<entry>") == 1
+    (newsroom.root / "a.md").unlink()
+    assert newsroom.run()["all.atom"].body.count(b"<entry>") == 1
+    newsroom.write("a.md", id="'world/a'")
+    assert newsroom.run()["all.atom"].body.count(b"<entry>") == 1
+    newsroom.write("b.md", id="'world/a'")  # written otherwise by its own author
+    (newsroom.root / "a.md").unlink()
+    assert newsroom.run()["all.atom"].body.count(b"<entry>") == 1

@@ -8,7 +8,6 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -23,7 +22,6 @@ from feedsvc.loading.faults import FieldError, FrontMatterError
 from feedsvc.loading.front_matter import FrontMatter
 from feedsvc.loading.rules import LoadRules
 from feedsvc.model import Article, Loaded, Note, Rejected, with_json
-from feedsvc.urls import kept_id
 
 log = structlog.get_logger(__name__)
 
@@ -339,8 +337,6 @@ def _parsed(path: str, raw: bytes, zone: ZoneInfo, rules: LoadRules) -> Loaded:
         made = fields.article(found, path, zone, rules.partners)
     except FieldError as error:
         raise FrontMatterError(found.line_of(error.key), str(error), error.rule) from None
-    if made.id.startswith("tag:"):
-        made = replace(made, id=kept_id(rules.authority, made.id))
     article, json = with_json(made)
     notes.extend(found.notes)
     notes.extend(_cdata_ends(path, article, found))

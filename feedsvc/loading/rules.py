@@ -10,10 +10,9 @@ from dataclasses import dataclass
 class LoadRules:
     """What loading is told: the zone of dates written without one, and the most bytes of a story file.
 
-    `partners` are the names of those whose rights a story may say, `authority` is the site's (RFC 4151).
+    `partners` are the names of those whose rights a story may say.
     """
 
     timezone: str = "UTC"
     max_file_bytes: int = 5_000_000
     partners: tuple[str, ...] = ()
-    authority: str = ""

@@ -15,7 +15,7 @@ from pathlib import Path
 import structlog
 from sqlalchemy import Connection
 
-from feedsvc import applying, reading
+from feedsvc import applying, reading, urls
 from feedsvc.applying import Arrival
 from feedsvc.loading import content
 from feedsvc.loading.content import FoundFile
@@ -222,11 +222,19 @@ class Intake:
         """
         loaded = [outcome for outcome in outcomes if isinstance(outcome, Ready)]
         rejected = [outcome for outcome in outcomes if isinstance(outcome, Rejected)]
-        owners = sources.owners(tx, [one.placed.id for one in loaded])
-        pushed = sources.ingested(tx, [one.placed.id for one in loaded])
+        ids = [one.placed.id for one in loaded]
+        twins = self._twins(tx, ids)
+        owners = sources.owners(tx, [*ids, *twins.values()])
+        pushed = sources.ingested(tx, ids)
+        there = set(articles.digests(tx, list(twins.values())))
         accepted: list[Ready] = []
         for one in loaded:
             article_id = one.placed.id
+            twin = twins.get(article_id)
+            if twin and (twin in there or twin in owners) and owners.get(twin) != {one.path}:
+                told = f"id: {article_id!r} is, in feeds, the id of the story {twin!r}; give this one another"
+                rejected.append(Rejected(one.path, 1, told, twin, "id-duplicate"))
+                continue
             if article_id not in owners and article_id not in pushed:
                 accepted.append(one)
                 owners[article_id] = {one.path}
@@ -246,6 +254,13 @@ class Intake:
         if taken := [one.placed.id for one in accepted if one.placed.id in pushed]:
             sources.disown(tx, taken)
         return accepted, rejected
+
+    def _twins(self, tx: Connection, ids: Sequence[str]) -> dict[str, str]:
+        """Of ids that feeds write as they would another, that other; see `urls.twin`. Hardly any are so."""
+        prefix = f"tag:{self._rules.site.authority}:"
+        if not any(one.startswith(prefix) for one in ids) and not articles.is_any(tx, prefix):
+            return {}
+        return {one: other for one in ids if (other := urls.twin(self._rules.site, one))}
 
     def _still_claims(self, path: str, article_id: str) -> bool:
         """Whether the file at `path` is there and its story still has the id that another claims, too."""

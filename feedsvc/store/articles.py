@@ -173,6 +173,13 @@ def digests(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
     return {row.id: row.digest for row in connection.execute(query)}
 
 
+def is_any(connection: Connection, beginning: str) -> bool:
+    """Whether there is an article whose id begins so."""
+    column = articles.c.id
+    query = select(column).where(column >= beginning, column < f"{beginning}\U0010ffff").limit(1)
+    return connection.execute(query).first() is not None
+
+
 def each(connection: Connection, page: int = 500) -> Iterator[Article]:
     """Every article in order of id, a page at a time, so that memory does not grow with the archive."""
     last = ""

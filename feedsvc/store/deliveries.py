@@ -65,7 +65,11 @@ def confirm(tx: Connection, new: Sequence[Delivery]) -> None:
 
 def places(connection: Connection, article_id: str) -> set[tuple[str, str]]:
     """Who ever received the story, and through which feed: (partner, feed key)."""
-    query = select(deliveries.c.partner, deliveries.c.feed_key).where(deliveries.c.article_id == article_id)
+    columns = deliveries.c
+    query = select(columns.partner, columns.feed_key).where(
+        columns.article_id == article_id,
+        columns.digest.not_like("%@%"),  # a mark says that it is gone, to those who never had it as well
+    )
     return {(row.partner, row.feed_key) for row in connection.execute(query.distinct())}
 
 

@@ -47,7 +47,7 @@ PLACES_BY_KEY = {
         " FROM jsonb_array_elements(CAST(places AS JSONB)) AS place)"
     ),
 }
-"""How `places` was written before the fourth migration, and still is by a process that began before it."""
+"""Makes the present form of `places` of that before the fourth migration, which older processes still write."""
 
 _DIALECTS = {
     "sqlite": {

@@ -28,7 +28,7 @@ from feedsvc.selection import Rules
 from feedsvc.store import articles
 from feedsvc.store.schema import Store
 from feedsvc.store.tokens import Token
-from feedsvc.urls import article_path, kept_id
+from feedsvc.urls import article_path
 from feedsvc.web import openapi
 from feedsvc.web.batch import Batch
 from feedsvc.web.caching import matches_strongly, matches_weakly
@@ -94,7 +94,7 @@ class Api:
     def show(self, article_id: str) -> Response:
         self._holder()
         try:
-            named = self._named(article_id)
+            named = story_id(article_id)
         except PydanticCustomError:
             raise _absent(article_id) from None
         with self._store.read() as connection:
@@ -107,15 +107,11 @@ class Api:
             return Response(status=304, headers=HEADERS | _validator(article))
         return _shown(article, 200)
 
-    def _named(self, article_id: str) -> str:
-        """The id that a path names. Raises PydanticCustomError."""
-        return kept_id(self._rules.site.authority, story_id(article_id))
-
     def put(self, article_id: str) -> Response:
         token = self._holder()
         force = _flag("force")
         try:
-            named = self._named(article_id)
+            named = story_id(article_id)
         except PydanticCustomError as error:
             raise Problem(422, f"{article_id!r} is not an id: {error.message()}") from None
         document = self._document(ArticleDocument)
@@ -129,7 +125,7 @@ class Api:
         force = _flag("force")
         reason = self._reason()
         try:
-            named = self._named(article_id)
+            named = story_id(article_id)
         except PydanticCustomError:
             raise _absent(article_id) from None
         push = pushing.withdrawal(named, reason, _is_meant)
@@ -197,7 +193,7 @@ class Api:
             return token
         if seconds := self._wrong_tokens.count(request.environ):
             wait = {"Retry-After": str(seconds)}
-            raise Problem(429, "Too many wrong tokens came from this address.", headers=wait)
+            raise Problem(429, "Too many requests without a good token came from this address.", headers=wait)
         raise Problem(
             401,
             "This address is opened by a token of scope write, as Bearer or as the password of Basic;"

@@ -26,7 +26,6 @@ from feedsvc.pushing import Outcome, Pushed
 from feedsvc.selection import Rules
 from feedsvc.store import dirty
 from feedsvc.store.schema import Store
-from feedsvc.urls import kept_id
 from feedsvc.web import problems
 from feedsvc.web.problems import REFUSED, Problem, unreadable
 
@@ -149,8 +148,7 @@ class Batch:
         if not lines:
             return
         now = self._clock()
-        authority = self._rules.site.authority
-        pushes = [pushing.put(kept_id(authority, line.document.id), line.document, now) for line in lines]
+        pushes = [pushing.put(line.document.id, line.document, now) for line in lines]
         try:
             with self._store.write() as tx:
                 self._gather(tx, now)

@@ -80,7 +80,7 @@ class Follower:
         """Look if something was committed, or if there's no telling; returns seconds until the next time."""
         pulse = self._store.pulse()
         now = time.monotonic()
-        # A file that was put in the place of this one has a pulse of its own: now and then a look is due.
+        # A file that was put in the place of this one has a pulse of its own.
         if now >= self._due and self._store.was_replaced:
             log.warning("store_replaced")
             self._seen = None  # its publications may have the same numbers

@@ -30,7 +30,7 @@ _REFUSALS: Final = {
     413: "The body is larger than this service takes.",
     415: "The body is not of the type, or is encoded.",
     422: "The body is JSON but no story. `errors` says where it isn't, and what is wanted.",
-    429: "Too many wrong tokens came from this address.",
+    429: "Too many requests without a good token came from this address.",
     503: "The store can't be reached just now, or too many batches are being read.",
 }
 _HEADERS: Final[dict[int, dict[str, Any]]] = {

@@ -19,7 +19,14 @@ CONTENT_TYPE: Final = "application/problem+json"
 HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 """Of every answer of the API."""
 # Not 422 for a name that no partner has: the document is one, by its schema, which must not name partners.
-REFUSED: Final = {"owned": 409, "absent": 404, "changed": 412, "too long": 422, "for nobody": 409}
+REFUSED: Final = {
+    "owned": 409,
+    "absent": 404,
+    "changed": 412,
+    "too long": 422,
+    "for nobody": 409,
+    "twin": 409,
+}
 """The statuses of pushes that were refused, by why."""
 _CHALLENGES: Final = ('Bearer realm="feedsvc"', 'Basic realm="feedsvc", charset="UTF-8"')
 _RETRY_AFTER: Final = "5"
