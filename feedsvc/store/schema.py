@@ -47,7 +47,7 @@ PLACES_BY_KEY = {
         " FROM jsonb_array_elements(CAST(places AS JSONB)) AS place)"
     ),
 }
-"""Makes the present form of `places` of that before the fourth migration, which older processes still write."""
+"""Makes the present form of `places` out of that before the fourth migration, which older processes write."""
 
 _DIALECTS = {
     "sqlite": {
