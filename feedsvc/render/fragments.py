@@ -4,11 +4,12 @@ Knows nothing of any format but where its fragments go.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import NamedTuple
 
 from feedsvc.lru import ByteLRU
-from feedsvc.model import BEGINNING, Article, Feed, Format
+from feedsvc.model import Article, Feed, Format
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +25,14 @@ class Shell:
         return b"".join((self.head, self.between.join(fragments), self.tail))
 
 
-class _Known(NamedTuple):
-    """A shell that was made: of which feed, its date aside, and how that stands in it."""
+_STILL = attrgetter(*(one.name for one in fields(Feed) if one.name not in {"articles", "updated"}))
+"""All that a shell is made of but its date."""
 
-    feed: Feed
+
+class _Known(NamedTuple):
+    """A shell that was made: of what of a feed (see `_STILL`), and how its date stands in it."""
+
+    still: tuple[object, ...]
     date: bytes
     shell: Shell
 
@@ -58,11 +63,11 @@ class FragmentCache:
         `date` is how the feed's date stands in it. A story changes that of all its feeds, and rarely anything
         else of a shell.
         """
-        still = replace(feed, articles=(), updated=BEGINNING)
+        still = _STILL(feed)
         known = self._shells.get((feed.key, fmt))
-        if known is not None and known.feed == still:
+        if known is not None and known.still == still:
             made = known.shell
-            return replace(made, head=made.head.replace(known.date, date, 1)) if date else made
+            return Shell(made.head.replace(known.date, date, 1), made.tail, made.between) if date else made
         made = make(feed)
         if not feed.tombstones:  # they have a say in the date
             self._shells.put((feed.key, fmt), _Known(still, date, made), len(made.head) + len(made.tail))
