@@ -4,7 +4,7 @@ Pure: knows no framework, no store and no clock. Field values and the time come 
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from email.utils import formatdate
@@ -310,22 +310,22 @@ _AHEAD = 5
 """How many seconds Last-Modified may be ahead of Date."""
 
 
-def headers_at(variant: Variant, now: float) -> list[tuple[str, str]]:
-    """The header fields of a 200 sent at `now` (seconds since the epoch), in a list the server may change.
+def headers_at(variant: Variant, now: float) -> Headers:
+    """The header fields of a 200 sent at `now` (seconds since the epoch).
 
     Several changes in one second run the stored instant ahead of the clock, by a second each. Last-Modified
     must not be later than the answer's Date (RFC 9110 §8.8.2.1), and it must not move while bytes don't: for
     a few seconds, less than clocks differ by, the second rule is kept; beyond them it shows `now`.
     """
     if variant.changed_at > now + _AHEAD:
-        return [
+        return tuple(
             (name, http_date(now) if name == "Last-Modified" else field)
             for name, field in variant.headers_200
-        ]
-    return [*variant.headers_200]
+        )
+    return variant.headers_200
 
 
-def opened_as_page(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+def opened_as_page(headers: Headers) -> Headers:
     """The header fields of an RSS or Atom feed for a browser that opens it as a page, in place of `headers`.
 
     Chromium applies a style sheet to application/xml, and shows a feed's own media type as source text,
@@ -333,7 +333,7 @@ def opened_as_page(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
     is private, so that no shared cache gives it to a feed reader; and nothing runs in it.
     """
     as_page = [(name, _AS_PAGE[name](field) if name in _AS_PAGE else field) for name, field in headers]
-    return [*as_page, ("Content-Security-Policy", "default-src 'none'; style-src http: https:")]
+    return (*as_page, ("Content-Security-Policy", "default-src 'none'; style-src http: https:"))
 
 
 _AS_PAGE: Final[dict[str, Callable[[str], str]]] = {

@@ -84,7 +84,7 @@ def serve(config: Config, *, address: str, port: int, workers: int) -> None:
 def _serve_once(config: Config, address: str, port: int, workers: int) -> bool:
     """Serve until told to stop (True), or until Granian gives up on workers that keep dying (False)."""
     server = Granian(
-        "feedsvc.web:create_worker_app",
+        "feedsvc.web.worker:create_app",
         address=address,
         port=port,
         interface=Interfaces.WSGI,

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from feedsvc.model import FORMATS, Format
 from feedsvc.web.caching import (
+    Headers,
     choose_coding,
     conditional_status,
     headers_at,
@@ -31,6 +32,12 @@ from feedsvc.web.refusals import LICENSED, PROBLEMS, REFUSALS, Refusal
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+Answer = tuple[int, Headers, bytes]
+"""The status of an answer, its header fields and its body."""
+
+_STATUS_LINES = {200: "200 OK", 304: "304 Not Modified"} | {
+    status: refusal.status for status, refusal in REFUSALS.items()
+}
 _SLOT_SECONDS = 0.25
 """How long a request waits for a slot."""
 PARTNERS = "/partners/"
@@ -126,37 +133,43 @@ class ShortCut:
         self._codings: dict[str | None, Coding | None] = {}
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        answer = self.from_memory(environ)
+        return _sent(answer, start_response) if answer else self._on_miss(environ, start_response)
+
+    def from_memory(self, environ: "WSGIEnvironment") -> Answer | None:
+        """The answer if the request is for a feed in memory, and asks nothing odd; it waits for nothing.
+
+        None is for all else: such a request is to be called with. `environ` need have no more than what the
+        request itself says; nothing is added to it.
+        """
         host = environ.get("HTTP_HOST")
         if not host or "," in host:
-            return self._on_odd_host(host, environ, start_response)
+            return None
         entry = self._peek(environ.get("PATH_INFO", ""))
         if entry is None or not entry.fresh:
-            return self._on_miss(environ, start_response)
-        return self._answer(entry, environ, start_response)
-
-    def _on_odd_host(
-        self, host: str | None, environ: "WSGIEnvironment", start_response: "StartResponse"
-    ) -> Iterable[bytes]:
-        # RFC 9112 §3.2. Servers join the lines of a field with commas; HTTP/1.0 has no Host.
-        place = self._place_of(environ.get("PATH_INFO", ""))
-        if host or environ.get("SERVER_PROTOCOL") == "HTTP/1.1":
-            return self._refuse(400, place.format if place else None, environ, start_response)
-        return self._on_miss(environ, start_response)
+            return None
+        return self._answer(entry, environ)
 
     def _on_miss(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         place = self._place_of(environ.get("PATH_INFO", ""))
+        fmt = place.format if place else None
+        # RFC 9112 §3.2. Servers join the lines of a field with commas; HTTP/1.0 has no Host.
+        host = environ.get("HTTP_HOST")
+        if "," in host if host else environ.get("SERVER_PROTOCOL") == "HTTP/1.1":
+            return _sent(self._refusal(400, fmt, environ), start_response)
         if place is None:
             return self._by_flask(environ, start_response)
         if environ["REQUEST_METHOD"] not in {"GET", "HEAD"}:
-            return self._refuse(405, place.format, environ, start_response)
+            return _sent(self._refusal(405, fmt, environ), start_response)
         try:
             entry = self._cache.at_hand(place) or self._found(place)
         except FeedUnavailableError:
-            return self._refuse(503, place.format, environ, start_response)
+            return _sent(self._refusal(503, fmt, environ), start_response)
         if entry is None:
             self._counts[place.format][404] += 1
             return self._app(environ, start_response)
-        return self._answer(entry, environ, start_response)
+        answer = self._answer(entry, environ) or self._refusal(503, fmt, environ)
+        return _sent(answer, start_response)
 
     def _found(self, place: Place) -> Entry | None:
         if not self._slots.take():
@@ -176,26 +189,25 @@ class ShortCut:
         if self._door and path.startswith(PARTNERS):
             return self._door(environ, start_response)
         if not self._slots.take():
-            return self._refuse(503, None, environ, start_response)
+            return _sent(self._refusal(503, None, environ), start_response)
         try:
             return self._app(environ, start_response)
         finally:
             self._slots.give_back()
 
-    def _answer(
-        self, entry: Entry, environ: "WSGIEnvironment", start_response: "StartResponse"
-    ) -> Iterable[bytes]:
+    def _answer(self, entry: Entry, environ: "WSGIEnvironment") -> Answer | None:
+        """What the feed answers the request with; None if a story in it has expired."""
         entry.used = True
         method = environ["REQUEST_METHOD"]
         if method != "GET" and method != "HEAD":
-            return self._refuse(405, entry.format, environ, start_response)
+            return self._refusal(405, entry.format, environ)
         accept_encoding = environ.get("HTTP_ACCEPT_ENCODING")
         try:
             coding = self._codings[accept_encoding]
         except KeyError:
             coding = self._remembered(accept_encoding)
         if coding is None:
-            return self._refuse(406, entry.format, environ, start_response)
+            return self._refusal(406, entry.format, environ)
         variant = entry.variants.get(coding) or self._cache.variant(entry, coding)
         # Nearly every poll is this one, and what it gets is what all below comes to: half the time of it.
         if (
@@ -208,12 +220,11 @@ class ShortCut:
             self._counts[entry.format][304] += 1
             if self._confirm:
                 self._confirm(entry, environ)
-            start_response("304 Not Modified", [*variant.headers_304])
-            return []
+            return 304, variant.headers_304, b""
         now = self._clock()
         if now > variant.ready_until:
             if now > entry.shown_until:
-                return self._on_miss(environ, start_response)
+                return None
             variant = entry.variants[coding] = nearer_expiry(variant, now)
         status = conditional_status(
             variant,
@@ -224,23 +235,19 @@ class ShortCut:
             environ.get("HTTP_IF_MODIFIED_SINCE"),
         )
         if status == 412:
-            return self._refuse(412, entry.format, environ, start_response)
+            return self._refusal(412, entry.format, environ)
         if status == 200 and self._admit and (seconds := self._admit(entry, environ)):
-            return self._refuse(429, entry.format, environ, start_response, ("Retry-After", str(seconds)))
+            return self._refusal(429, entry.format, environ, ("Retry-After", str(seconds)))
         self._counts[entry.format][status] += 1
         # A date, or "*", would not say that the client holds anything.
         if status == 304 and self._confirm and variant.etag in environ.get("HTTP_IF_NONE_MATCH", ""):
             self._confirm(entry, environ)
-        headers = [*variant.headers_304] if status == 304 else headers_at(variant, now)
+        headers = variant.headers_304 if status == 304 else headers_at(variant, now)
         # What a browser sends when somebody follows a link or enters an address, and no feed reader does:
         # https://www.w3.org/TR/fetch-metadata/#sec-fetch-dest-header
-        as_page = environ.get("HTTP_SEC_FETCH_DEST") == "document" and entry.format != "json"
-        headers = opened_as_page(headers) if as_page else headers
-        if status == 304:
-            start_response("304 Not Modified", headers)
-            return []
-        start_response("200 OK", headers)
-        return [variant.body] if method == "GET" else []
+        if environ.get("HTTP_SEC_FETCH_DEST") == "document" and entry.format != "json":
+            headers = opened_as_page(headers)
+        return status, headers, variant.body if status == 200 and method == "GET" else b""
 
     def _remembered(self, accept_encoding: str | None) -> Coding | None:
         coding = choose_coding(accept_encoding)
@@ -250,22 +257,22 @@ class ShortCut:
             self._codings[accept_encoding] = coding
         return coding
 
-    def _refuse(
-        self,
-        status: int,
-        fmt: Format | None,
-        environ: "WSGIEnvironment",
-        start_response: "StartResponse",
-        *more: tuple[str, str],
-    ) -> Iterable[bytes]:
-        refusal = _refusal(status, environ.get("PATH_INFO", ""))
+    def _refusal(
+        self, status: int, fmt: Format | None, environ: "WSGIEnvironment", *more: tuple[str, str]
+    ) -> Answer:
+        refusal = _refusal_below(environ.get("PATH_INFO", ""), status)
         if fmt:
             self._counts[fmt][status] += 1
-        start_response(refusal.status, [*refusal.headers, *more])
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else [refusal.body]
+        return status, (*refusal.headers, *more), b"" if environ["REQUEST_METHOD"] == "HEAD" else refusal.body
 
 
-def _refusal(status: int, path: str) -> Refusal:
+def _sent(answer: Answer, start_response: "StartResponse") -> Iterable[bytes]:
+    status, headers, body = answer
+    start_response(_STATUS_LINES[status], [*headers])  # a server may change the list it is given
+    return [body] if body else []
+
+
+def _refusal_below(path: str, status: int) -> Refusal:
     if path.startswith(API) and status in PROBLEMS:
         return PROBLEMS[status]
     return LICENSED[status] if path.startswith(PARTNERS) else REFUSALS[status]
