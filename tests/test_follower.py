@@ -1,6 +1,5 @@
 import logging
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,10 +83,8 @@ def test_store_that_was_put_in_the_place_of_another_is_followed(tmp_path: Path) 
     forgotten.clear()
     for path in tmp_path.iterdir():
         path.rename(path.with_name(f"moved-{path.name}"))
-    time.sleep(0.15)
     follower.look_if_due()  # nothing is there: what was open is as good as ever
     after = published(b"after")
-    time.sleep(0.15)
     with capture_logs() as logged:
         follower.look_if_due()
     with worker.read() as connection:

@@ -18,8 +18,9 @@ from feedsvc.store.schema import Store
 
 log = structlog.get_logger(__name__)
 
-_INTERVAL = 0.1  # seconds between two looks
-_PULSE = 0.02  # seconds between two looks at whether there is anything to look at, where that is cheap
+_INTERVAL = 0.1  # seconds between two looks where only a look tells whether there is anything new
+_PULSE = 0.02  # seconds between two looks at whether there is, where that is cheap
+_SURE = 1.0  # seconds after which a look is due all the same
 _PAUSE = 1.0  # seconds after a look that failed
 
 
@@ -78,17 +79,15 @@ class Follower:
 
     def look_if_due(self) -> float:
         """Look if something was committed, or if there's no telling; returns seconds until the next time."""
-        pulse = self._store.pulse()
-        now = time.monotonic()
-        # A file that was put in the place of this one has a pulse of its own.
-        if now >= self._due and self._store.was_replaced:
+        if self._store.was_replaced:
             log.warning("store_replaced")
-            self._seen = None  # its publications may have the same numbers
+            self._seen = self._pulse = None  # its numbers may be the same
             self._store.reopen()
-            pulse = self._store.pulse()
-        if pulse is None or pulse != self._pulse or now >= self._due:
+        pulse = self._store.pulse()
+        # Requests wait while Python looks, and a look takes a hundred times as long as a pulse.
+        if pulse is None or pulse != self._pulse or time.monotonic() >= self._due:
             self.look()
-            self._pulse, self._due = pulse, now + _INTERVAL
+            self._pulse, self._due = pulse, time.monotonic() + _SURE
         return _INTERVAL if pulse is None else _PULSE
 
     def _follow(self) -> None:
