@@ -50,7 +50,7 @@ def ask_memory_first() -> None:
     """
     made_by = getattr(mp, _HANDLER_MADE_BY, None)
     if made_by is None:
-        log.info("answers_by_wsgi", missing=_HANDLER_MADE_BY)
+        log.warning("answers_by_wsgi", missing=_HANDLER_MADE_BY)
         return
 
     def make(app: "WSGIApplication", *options: object) -> Handler:
@@ -58,7 +58,7 @@ def ask_memory_first() -> None:
         from_memory = getattr(app, "from_memory", None)
         takes = [*signature(by_wsgi, follow_wrapped=False).parameters]
         if from_memory is None or takes != _HANDLER_TAKES:
-            log.info("answers_by_wsgi", handler_takes=takes)
+            log.warning("answers_by_wsgi", handler_takes=takes)
             return by_wsgi
 
         def handle(proto: Any, scope: dict[str, Any]) -> int:

@@ -1,0 +1,94 @@
+"""A worker's way from Granian to what is in memory, with Granian itself and over a socket."""
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from granian.server import mp
+
+from feedsvc.web.worker import ask_memory_first
+from tests.two_ways import TwoWays
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[httpx.Client]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--factory", "tests.two_ways:app"]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--http", "1", "--log-level", "critical"]
+    with (
+        subprocess.Popen(command, cwd=Path(__file__).parent.parent) as process,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}") as client,
+    ):
+        try:
+            for _ in range(100):
+                with suppress(httpx.TransportError):
+                    client.get("/")
+                    break
+                time.sleep(0.1)
+            yield client
+        finally:
+            process.terminate()
+
+
+def test_what_is_in_memory_is_answered_without_wsgi(client: httpx.Client) -> None:
+    answer = client.get("/known", headers={"Host": "news.example.org"})
+    assert (answer.status_code, answer.headers["Way"]) == (203, "memory")
+    assert answer.headers.get_list("Also") == ["1", "2"]
+    assert answer.text == "news.example.org /known 127.0.0.1 GET HTTP/1.1"
+
+
+def test_everything_else_goes_by_wsgi_with_its_body(client: httpx.Client) -> None:
+    for body in (b"", b"x" * 100_000):
+        answer = client.post("/unknown", content=body)
+        assert (answer.headers["Way"], answer.content) == ("wsgi", body or b"nothing")
+
+
+def test_failure_is_a_500_and_the_connection_goes_on(client: httpx.Client) -> None:
+    assert [client.get(path).status_code for path in ("/failing", "/known")] == [500, 203]
+
+
+# What Granian may be one day
+
+
+def _app(_environ: object, _start_response: object) -> list[bytes]:
+    return []
+
+
+def _handler_as_it_was(*_: object) -> Callable[..., str]:
+    return lambda proto, scope: f"by wsgi: {proto}, {scope}"
+
+
+def _handler_of_other_parameters(*_: object) -> Callable[..., str]:
+    return lambda request: f"by wsgi: {request}"
+
+
+@pytest.mark.parametrize(
+    ("app", "made_by"),
+    [(_app, _handler_as_it_was), (TwoWays(), _handler_of_other_parameters)],
+    ids=["application without memory", "handler of other parameters"],
+)
+def test_what_is_not_known_is_left_as_it_is(
+    app: "WSGIApplication", made_by: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mp, "_wsgi_call_wrap", made_by)
+    ask_memory_first()
+    handler = mp._wsgi_call_wrap(app, {}, None)
+    assert handler.__code__ is made_by(app).__code__
+
+
+def test_granian_without_that_place_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(mp, "_wsgi_call_wrap")
+    ask_memory_first()
+    assert not hasattr(mp, "_wsgi_call_wrap")
