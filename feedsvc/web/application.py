@@ -4,6 +4,7 @@ Knows what each part is given, and no rule of any.
 """
 
 import atexit
+import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from multiprocessing.util import Finalize
@@ -42,12 +43,13 @@ def application(
     """The application over a store. `clock` returns aware UTC; the machine's, unless a test has another."""
     now = clock or _now
     rules = config_values.rules(config)
-    limits = Limits(folder, lambda: now().timestamp())
+    calendar = (lambda: clock().timestamp()) if clock else time.time
+    limits = Limits(folder, calendar)
     keyring = Keyring(store, now)
     counters, licensed_counters = FeedCounters(), FeedCounters()
     # What partners are sent has a place of its own, where no request without a token is looked for.
     shares = (3, 1) if rules.partners else (4, 0)
-    public, licensed = (_cache(config, store, share, now) for share in shares)
+    public, licensed = (_cache(config, store, share, calendar) for share in shares)
 
     app = Flask(__name__, static_folder=None)
     app.register_blueprint(feeds.blueprint())
@@ -105,7 +107,7 @@ def application(
     return app
 
 
-def _cache(config: Config, store: Store, share: int, now: Callable[[], datetime]) -> FeedCache:
+def _cache(config: Config, store: Store, share: int, calendar: Callable[[], float]) -> FeedCache:
     """A cache of so many quarters of the memory there is for ready answers."""
 
     def load(key: str, fmt: Format, partner: str) -> Representation | None:
@@ -118,7 +120,7 @@ def _cache(config: Config, store: Store, share: int, now: Callable[[], datetime]
         site=config_values.site(config),
         stale_while_revalidate=config.http.stale_while_revalidate,
         stale_if_error=config.http.stale_if_error,
-        calendar=lambda: now().timestamp(),
+        calendar=calendar,
     )
 
 
