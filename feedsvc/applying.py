@@ -46,10 +46,11 @@ def exhume(tx: Connection, ids: Sequence[str], rules: Rules) -> None:
         recalls.forget_gone(tx, ids)
 
 
-def application(change: Change, rules: Rules, keys: Collection[str] = ()) -> Application:
-    """A change as the store takes it; it makes `keys` dirty beside the feeds that the story was and is in."""
+def application(change: Change, rules: Rules, keys: Collection[str] | None = None) -> Application:
+    """A change as the store takes it; it makes `keys` dirty, by itself the feeds the story was and is in."""
     new = selection.placed(change.new, rules.customs) if change.new else None
-    return Application(change.article_id, new, selection.affected(change, rules.customs) | set(keys))
+    dirty = selection.affected(change, rules.customs) if keys is None else keys
+    return Application(change.article_id, new, dirty)
 
 
 def _marked(tx: Connection, change: Change, seen: datetime, rules: Rules, now: datetime) -> Application:

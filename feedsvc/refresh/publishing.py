@@ -114,9 +114,13 @@ class Publisher:
         `on_published` is told how many feeds were made so far.
         """
         changed, made, failed = 0, 0, set[str]()
-        with self._ahead() as ahead:
-            with self._store.write() as tx:
-                articles.place_all(tx)  # while that is done, the other process starts
+        with self._store.read() as connection:
+            waiting, _ = dirty.backlog(connection)
+            owed = articles.are_places_owed(connection)
+        with Ahead(waiting, self._fragments, self._cache_bytes) as ahead:
+            if owed:
+                with self._store.write() as tx:
+                    articles.place_all(tx)  # while that is done, the other process starts
             while not self._stopped.is_set():
                 batch = self._publish_batch(failed, ahead)
                 if batch is None:
@@ -134,11 +138,6 @@ class Publisher:
                         bytes=len(one.body),
                     )
         return changed
-
-    def _ahead(self) -> Ahead:
-        with self._store.read() as connection:
-            waiting, _ = dirty.backlog(connection)
-        return Ahead(waiting, self._fragments, self._cache_bytes)
 
     def _publish_batch(self, failed: set[str], ahead: Ahead) -> _Batch | None:
         """Publish some dirty feeds but those that `failed`, to which it adds; None if there are none."""

@@ -74,22 +74,27 @@ def apply(tx: Connection, changes: Sequence[Application], now: datetime, *, fill
 
 def _may_owe(tx: Connection) -> bool:
     """Whether memberships may be left to `place_all`; if so, that they are owed is noted with them."""
-    may = read_meta(tx, _UNPLACED) == "1" or tx.execute(select(articles.c.id).limit(1)).first() is None
+    may = are_places_owed(tx) or tx.execute(select(articles.c.id).limit(1)).first() is None
     if may:
         # Written each time: whoever pays what is owed waits for this transaction, or this note outlives it.
         write_meta(tx, _UNPLACED, "1")
     return may
 
 
+def are_places_owed(connection: Connection) -> bool:
+    """Whether memberships were left to `place_all`, and it has not made them yet."""
+    return read_meta(connection, _UNPLACED) == "1"
+
+
 def place_all(tx: Connection) -> None:
     """Make the memberships that are owed, of every article, from what is noted with it."""
-    if read_meta(tx, _UNPLACED) != "1":
+    if not are_places_owed(tx):
         return
     write_meta(tx, _UNPLACED, "0")
-    if tx.dialect.name == "postgresql":
+    engine = tx.dialect.name
+    if engine == "postgresql":
         # Who takes a place away while it is made anew would miss it, and leave the new one.
         tx.execute(text("LOCK TABLE memberships IN EXCLUSIVE MODE"))
-    engine = tx.dialect.name
     by_key = f"CASE WHEN places LIKE '[%' THEN {PLACES_BY_KEY[engine]} ELSE places END"
     each = f"json_each({by_key})" if engine == "sqlite" else f"jsonb_each(CAST({by_key} AS JSONB))"
     tx.execute(delete(memberships))
