@@ -21,7 +21,7 @@ from benchmarks.service import FEED, Site
 
 FEEDSVC = "feedsvc"
 NGINX = "nginx, static files"
-READY_GRANIAN = "one ready answer on Granian"
+READY_GRANIAN = "one ready answer by WSGI on Granian"
 FLASK_GRANIAN = "Flask view on Granian"
 FLASK_GUNICORN = "Flask view on gunicorn"
 DJANGO = "Django syndication, cached, on gunicorn"

@@ -159,8 +159,8 @@ def _report(section: Section, measured: dict[str, _Measured], rate: int, cores: 
         f"round; wrk with 1 thread and {_CONNECTIONS} connections; {where}; one worker each, 4 threads "
         "where there are any.",
         "nginx, and both Flask views, serve the very bytes that feedsvc serves, compressed beforehand. "
-        "Each was seen to answer 200 with them and 304 to its own ETag before it was measured. What Granian "
-        "does with one ready answer is the most that any WSGI application can have of it.",
+        "Each was seen to answer 200 with them and 304 to its own ETag before it was measured. One ready "
+        "answer is the most that a WSGI application can have of Granian; feedsvc answers polls before WSGI.",
         "CPU is that of all processes of the server, feedsvc's refresher too. A server that was not busy all "
         "the time could have done more: it waited for wrk, or another process had its core.",
         "A sync worker of gunicorn closes each connection; gthread keeps it. Ratios are to the faster.",
@@ -213,9 +213,7 @@ def _rate_targets(measured: dict[str, _Measured], flask: str) -> list[Target]:
             targets.append(Target(what, f"{ratio:.2f}", "≥ 0.5 (aim: 0.8)", ratio >= 0.5))
     if READY_GRANIAN in measured:
         ratio = feedsvc.a_second(_CONDITIONAL) / measured[READY_GRANIAN].a_second(_CONDITIONAL)
-        targets.append(
-            Target("Conditional GETs, to what its server does with one ready answer", f"{ratio:.2f}")
-        )
+        targets.append(Target("Conditional GETs, to one ready answer by WSGI on its server", f"{ratio:.2f}"))
     if flask:
         ratio = feedsvc.a_second(_CONDITIONAL) / measured[flask].a_second(_CONDITIONAL)
         what = "Conditional GETs, to a plain Flask view on gunicorn"
