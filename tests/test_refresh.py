@@ -2,24 +2,26 @@
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete
+from sqlalchemy import delete, text
 
 from feedsvc.loading import content
 from feedsvc.loading.content import FoundFile
 from feedsvc.loading.rules import LoadRules
 from feedsvc.model import CustomFeed, FeedSettings, Representation
 from feedsvc.processes import Process
-from feedsvc.refresh import Refresher, ahead
+from feedsvc.refresh import Refresher, ahead, intake
 from feedsvc.selection import Rules
-from feedsvc.store import dirty, representations, sources, tables
+from feedsvc.store import articles, dirty, representations, sources, tables
 from feedsvc.store.schema import Store
 from tests.conftest import Clock
 from tests.stories import NOON, write_story
@@ -627,3 +629,34 @@ def test_two_files_whose_ids_are_one_in_feeds_are_not_both_published(newsroom: N
     newsroom.write("b.md", id="'world/a'")  # written otherwise by its own author
     (newsroom.root / "a.md").unlink()
     assert newsroom.run()["all.atom"].body.count(b"<entry>") == 1
+
+
+def test_story_pushed_while_custom_feeds_are_made_anew_waits(
+    postgres_url: str, tmp_path: Path, rules: Rules, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "FILES_A_BATCH", 1)
+    store = Store(postgres_url)
+    newsroom = Newsroom(store, tmp_path / "content", rules, clock)
+    for name in ("a", "b", "c"):
+        newsroom.write(f"{name}.md", id=name)
+    newsroom.run()
+    wider = replace(rules, customs=(CustomFeed("new"),))
+    failures: list[Exception] = []
+
+    def restart() -> None:
+        try:
+            newsroom.restarted(wider)
+        except Exception as error:
+            failures.append(error)
+
+    restarting = Thread(target=restart)
+    with store.write() as tx:
+        articles.lock(tx, ["c"])
+        tx.execute(text("UPDATE articles SET status = status WHERE id = 'c'"))
+        restarting.start()
+        time.sleep(0.5)  # it has come as far as it can
+        dirty.mark(tx, {"all"}, NOON)
+    restarting.join()
+    assert not failures
+    assert "custom/new.rss" in newsroom.run()
+    store.close()

@@ -72,12 +72,12 @@ class Refresher:
             _digest(__version__, self._rules),
         )
         with self._store.write() as tx:
-            if read_meta(tx, "loaded_by") != loading:
-                sources.reread_all(tx)
-                write_meta(tx, "loaded_by", loading)
             if read_meta(tx, "memberships_by") != memberships:
                 self._intake.apply_again(tx)
                 write_meta(tx, "memberships_by", memberships)
+            if read_meta(tx, "loaded_by") != loading:
+                sources.reread_all(tx)
+                write_meta(tx, "loaded_by", loading)
             rights = _digest(self._rules.audiences)
             # Noted once feeds are published by them: who dies before that begins anew.
             self.rights_changed = read_meta(tx, "rights_by") != rights and not representations.is_empty(tx)

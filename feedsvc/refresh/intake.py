@@ -97,7 +97,11 @@ class Intake:
         return self._filling
 
     def apply_again(self, tx: Connection) -> None:
-        """Make the memberships of every article anew, as when custom feeds are defined otherwise."""
+        """Make the memberships of every article anew, as when custom feeds are defined otherwise.
+
+        The first thing in a transaction: who writes stories meanwhile waits for it.
+        """
+        articles.lock_all(tx)
         every = articles.each(tx)
         while some := list(islice(every, FILES_A_BATCH)):
             changes = [applying.application(Change(one, one), self._rules) for one in some]

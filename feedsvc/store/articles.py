@@ -164,12 +164,20 @@ def lock(tx: Connection, ids: Iterable[str]) -> None:
     On SQLite nobody else writes at all. PostgreSQL locks rows, but none that are yet to come; so a few locks
     stand for all stories, taken in order, that two writers can't block each other for good.
     """
+    _take(tx, sorted({crc32(article_id.encode()) % _LOCKS for article_id in ids}))
+
+
+def lock_all(tx: Connection) -> None:
+    """As `lock`, for all stories there are or will be. Before the transaction has written anything."""
+    _take(tx, range(_LOCKS))
+
+
+def _take(tx: Connection, locks: Iterable[int]) -> None:
     if tx.dialect.name == "postgresql":
-        locks = sorted({crc32(article_id.encode()) % _LOCKS for article_id in ids})
         statement = text(
             f"SELECT pg_advisory_xact_lock({_LOCK_CLASS}, one) FROM unnest(CAST(:locks AS INTEGER[])) AS one"
         )
-        tx.execute(statement, {"locks": locks}).all()
+        tx.execute(statement, {"locks": [*locks]}).all()
 
 
 def digests(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
