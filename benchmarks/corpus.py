@@ -16,6 +16,8 @@ SEED = 20_261_122
 NEWEST = datetime(2026, 11, 22, 12, tzinfo=UTC)
 _MINUTES_APART = 47
 """Between two stories: some thirty a day, as a regional newsroom publishes. 100,000 go back nine years."""
+_MINUTES_IN_ALL = 26_000_000
+"""What an archive spans at most, which is some fifty years: those of a million stories come twice as fast."""
 
 SECTIONS = tuple(
     f"{desk}/{beat}"
@@ -72,8 +74,9 @@ class Plan:
 
 def stories(size: int, seed: int = SEED, start: int = 0) -> Iterator[Plan]:
     """Stories number `start` to `start + size`, newest last; each depends on seed and number alone."""
+    apart = min(_MINUTES_APART, _MINUTES_IN_ALL // (start + size))
     for number in range(start, start + size):
-        yield story(number, NEWEST - timedelta(minutes=_MINUTES_APART * (start + size - number)), seed)
+        yield story(number, NEWEST - timedelta(minutes=apart * (start + size - number)), seed)
 
 
 def story(number: int, at: datetime, seed: int = SEED) -> Plan:
