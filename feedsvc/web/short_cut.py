@@ -137,7 +137,7 @@ class ShortCut:
         return _sent(answer, start_response) if answer else self._on_miss(environ, start_response)
 
     def from_memory(self, environ: "WSGIEnvironment") -> Answer | None:
-        """The answer if the request is for a feed in memory, and asks nothing odd; it waits for nothing.
+        """The answer if the request is for a feed in memory, and asks nothing odd; no store is waited for.
 
         None is for all else: such a request is to be called with. `environ` need have no more than what the
         request itself says; nothing is added to it.
