@@ -1,5 +1,6 @@
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from structlog.testing import capture_logs
 from feedsvc.store import representations
 from feedsvc.store.representations import Unpublished
 from feedsvc.store.schema import Store
+from feedsvc.web import follower as follower_module
 from feedsvc.web.follower import Follower
 from tests.stories import NOON
 
@@ -92,6 +94,27 @@ def test_store_that_was_put_in_the_place_of_another_is_followed(tmp_path: Path) 
     assert (forgotten, found and found.body) == (["all of it"], b"after")
     assert [entry["event"] for entry in logged] == ["store_replaced"]
     for store in (before, after, worker):
+        store.close()
+
+
+def test_store_that_is_being_made_is_followed_as_soon_as_it_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follower_module, "_PAUSE", 60.0)
+    file = tmp_path / "feedsvc.db"
+    Store(f"sqlite:///{file}").close()
+    worker, forgot = Store(f"sqlite:///{file}", create=False), threading.Event()
+    follower = Follower(worker, lambda _: None, forgot.set)
+    follower.look()
+    forgot.clear()
+    follower.start()
+    file.rename(tmp_path / "moved.db")
+    file.touch()  # as when it is opened and nothing is in it yet
+    time.sleep(0.2)
+    made = Store(f"sqlite:///{file}")
+    assert forgot.wait(10)
+    follower.stop()
+    for store in (made, worker):
         store.close()
 
 

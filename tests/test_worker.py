@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import pytest
@@ -15,9 +15,6 @@ from granian.server import mp
 
 from feedsvc.web.worker import ask_memory_first
 from tests.two_ways import TwoWays
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +63,7 @@ def _app(_environ: object, _start_response: object) -> list[bytes]:
     return []
 
 
-def _handler_as_it_was(*_: object) -> Callable[..., str]:
+def _handler_as_it_was(*_: object, **__: object) -> Callable[..., str]:
     return lambda proto, scope: f"by wsgi: {proto}, {scope}"
 
 
@@ -74,18 +71,46 @@ def _handler_of_other_parameters(*_: object) -> Callable[..., str]:
     return lambda request: f"by wsgi: {request}"
 
 
+def _handler_in_c(*_: object) -> Callable[..., object]:
+    return max
+
+
+def _made(made_by: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, *given: Any, **named: Any) -> object:
+    made: list[object] = []
+
+    def making(*given: Any, **named: Any) -> object:
+        made.append(made_by(*given, **named))
+        return made[-1]
+
+    monkeypatch.setattr(mp, "_wsgi_call_wrap", making)
+    ask_memory_first()
+    handler = mp._wsgi_call_wrap(*given, **named)
+    return "by WSGI" if handler is made[0] else "from memory"
+
+
 @pytest.mark.parametrize(
     ("app", "made_by"),
-    [(_app, _handler_as_it_was), (TwoWays(), _handler_of_other_parameters)],
-    ids=["application without memory", "handler of other parameters"],
+    [
+        (_app, _handler_as_it_was),
+        (TwoWays(), _handler_of_other_parameters),
+        (TwoWays(), _handler_in_c),
+    ],
+    ids=["application without memory", "handler of other parameters", "handler in C"],
 )
 def test_what_is_not_known_is_left_as_it_is(
-    app: "WSGIApplication", made_by: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+    app: object, made_by: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mp, "_wsgi_call_wrap", made_by)
-    ask_memory_first()
-    handler = mp._wsgi_call_wrap(app, {}, None)
-    assert handler.__code__ is made_by(app).__code__
+    assert _made(made_by, monkeypatch, app, {}, None) == "by WSGI"
+
+
+def test_with_an_access_log_everything_goes_by_wsgi(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _made(_handler_as_it_was, monkeypatch, TwoWays(), {}, None) == "from memory"
+    assert _made(_handler_as_it_was, monkeypatch, TwoWays(), {}, "%(addr)s") == "by WSGI"
+
+
+def test_what_is_given_by_name_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _made(_handler_as_it_was, monkeypatch, TwoWays(), {}, access_log_fmt=None) == "from memory"
+    assert _made(_handler_as_it_was, monkeypatch, callback=TwoWays(), scope_opts={}) == "by WSGI"
 
 
 def test_granian_without_that_place_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 _INTERVAL = 0.1  # seconds between two looks where only a look tells whether there is anything new
 _PULSE = 0.02  # seconds between two looks at whether there is, where that is cheap
 _SURE = 1.0  # seconds after which a look is due all the same
-_PAUSE = 1.0  # seconds after a look that failed
+_PAUSE = 1.0  # seconds at most between a look that failed and the next; the first is tried again sooner
 
 
 class Follower:
@@ -80,9 +80,9 @@ class Follower:
     def look_if_due(self) -> float:
         """Look if something was committed, or if there's no telling; returns seconds until the next time."""
         if self._store.was_replaced:
-            log.warning("store_replaced")
             self._seen = self._pulse = None  # its numbers may be the same
             self._store.reopen()
+            log.warning("store_replaced")
         pulse = self._store.pulse()
         # Requests wait while Python looks, and a look takes a hundred times as long as a pulse.
         if pulse is None or pulse != self._pulse or time.monotonic() >= self._due:
@@ -93,7 +93,7 @@ class Follower:
     def _follow(self) -> None:
         failing = beat_failing = False
         pause = _PULSE
-        while not self._stopping.wait(_PAUSE if failing else pause):
+        while not self._stopping.wait(pause):
             if self._parent is not None and os.getppid() != self._parent:
                 log.warning("parent_gone", parent=self._parent)
                 os.kill(os.getpid(), signal.SIGTERM)
@@ -103,6 +103,8 @@ class Follower:
             except Exception as error:  # the store is gone: what is in memory goes on being served
                 if not failing:
                     log.warning("store_unreachable", error=repr(error))
+                # Soon at first: a store that is being made is there in a moment.
+                pause = min(2 * pause, _PAUSE) if failing else _INTERVAL
                 failing = True
             else:
                 failing = False

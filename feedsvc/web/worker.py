@@ -46,19 +46,19 @@ def ask_memory_first() -> None:
     What a request says is in a dictionary by the names that WSGI has for it. By WSGI Granian adds the
     process's environment to it, hands over a `start_response`, and reads the status out of a line: for a poll
     that takes longer than to find its answer. Granian has no setting for this. Should it no longer be as it
-    was when this was written, everything is answered by WSGI, as anything else is.
+    was when this was written, everything is answered by WSGI, as anything else is. An access log of Granian's
+    would not have what is answered from memory: with one, too.
     """
     made_by = getattr(mp, _HANDLER_MADE_BY, None)
     if made_by is None:
         log.warning("answers_by_wsgi", missing=_HANDLER_MADE_BY)
         return
 
-    def make(app: "WSGIApplication", *options: object) -> Handler:
-        by_wsgi: Handler = made_by(app, *options)
-        from_memory = getattr(app, "from_memory", None)
-        takes = [*signature(by_wsgi, follow_wrapped=False).parameters]
-        if from_memory is None or takes != _HANDLER_TAKES:
-            log.warning("answers_by_wsgi", handler_takes=takes)
+    def make(*arguments: Any, **named: Any) -> Handler:
+        by_wsgi: Handler = made_by(*arguments, **named)
+        from_memory = _memory_of(*arguments, **named)
+        if from_memory is None or not _takes_what_is_known(by_wsgi):
+            log.warning("answers_by_wsgi")
             return by_wsgi
 
         def handle(proto: Any, scope: dict[str, Any]) -> int:
@@ -72,6 +72,17 @@ def ask_memory_first() -> None:
         return handle
 
     setattr(mp, _HANDLER_MADE_BY, make)
+
+
+def _memory_of(app: object = None, _scope: object = None, access_log: object = None, **_: object) -> Any:
+    return None if access_log else getattr(app, "from_memory", None)
+
+
+def _takes_what_is_known(handler: Handler) -> bool:
+    try:
+        return [*signature(handler, follow_wrapped=False).parameters] == _HANDLER_TAKES
+    except ValueError:  # it is no Python function any more
+        return False
 
 
 def _work_in_batches() -> None:
