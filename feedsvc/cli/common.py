@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from feedsvc import config_file, config_values
+from feedsvc import config_file, config_values, urls
 from feedsvc.config import Config
 from feedsvc.logs import set_up_logging
 from feedsvc.processes import collect_seldom
@@ -43,6 +43,12 @@ def with_config(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(config, **arguments)
 
     return configured
+
+
+def names_of(article_id: str, config: Config) -> list[str]:
+    """The ids that a story may be kept by which is asked for by this one: it may be as feeds write it."""
+    other = urls.twin(config_values.site(config), article_id)
+    return [article_id, other] if other else [article_id]
 
 
 class Moment(click.ParamType):  # type: ignore[type-arg] # generic in newer versions only

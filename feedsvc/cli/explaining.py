@@ -16,7 +16,7 @@ import click
 from sqlalchemy import Connection
 
 from feedsvc import config_values, gate, selection
-from feedsvc.cli.common import Moment, with_config
+from feedsvc.cli.common import Moment, names_of, with_config
 from feedsvc.config import Config
 from feedsvc.errors import ConfigError
 from feedsvc.model import Article
@@ -73,9 +73,10 @@ def _found(connection: Connection, config: Config, name: str) -> Article:
     with suppress(ValueError):  # a file, named from here
         name = Path(name).resolve(strict=False).relative_to(config.content_root.resolve()).as_posix()
     owned = sources.at(connection, [name]).get(name)
-    story = articles.get(connection, (owned.article_id if owned else None) or name)
-    if story is not None:
-        return story
+    ids = [owned.article_id] if owned and owned.article_id else names_of(name, config)
+    for article_id in ids:
+        if story := articles.get(connection, article_id):
+            return story
     waiting = next((one for one in sources.quarantined(connection) if one.path == name), None)
     if waiting:
         raise ConfigError(f"{waiting.path}:{waiting.line}: it waits in quarantine: {waiting.reason}")

@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from feedsvc.cli.common import Moment, with_config
+from feedsvc.cli.common import Moment, names_of, with_config
 from feedsvc.config import Config
 from feedsvc.errors import ConfigError
 from feedsvc.store import deliveries as ledger
@@ -127,7 +127,7 @@ _COLUMNS = ("delivered_at", "partner", "token", "label", "article", "version", "
 
 
 @click.command()
-@click.option("--article", "article_id", help="Of this story, by its id.")
+@click.option("--article", "article_id", help="Of this story, by its id, here or in feeds.")
 @click.option("--partner", help="To this partner.")
 @click.option("--since", type=Moment(), help="Since a date, or so long ago: 2026-02-11, 7d.")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object for each delivery.")
@@ -145,7 +145,8 @@ def deliveries(
     from_then = since(config.site.timezone) if since else None
     with _store(config) as store, store.read() as connection:
         labels = ledger.labels(connection)
-        lines = ledger.listed(connection, article_id=article_id, partner=partner, since=from_then)
+        ids = names_of(article_id, config) if article_id else None
+        lines = ledger.listed(connection, article_ids=ids, partner=partner, since=from_then)
         rows = (_row(line, labels) for line in lines)
         if as_csv:
             writer = csv.DictWriter(sys.stdout, _COLUMNS)

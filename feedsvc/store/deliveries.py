@@ -3,7 +3,7 @@
 Knows nothing of HTTP. A version is told by its digest, and a recall by its mark (see `recalls`).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -76,16 +76,16 @@ def places(connection: Connection, article_id: str) -> set[tuple[str, str]]:
 def listed(
     connection: Connection,
     *,
-    article_id: str | None = None,
+    article_ids: Collection[str] | None = None,
     partner: str | None = None,
     since: datetime | None = None,
     page: int = 5_000,
 ) -> Iterator[Delivery]:
-    """The ledger in order of time: all, or of one story, of one partner, since an instant (aware UTC)."""
+    """The ledger in order of time: all, or of some stories, of one partner, since an instant (aware UTC)."""
     columns = deliveries.c
     query = select(deliveries)
-    if article_id is not None:
-        query = query.where(columns.article_id == article_id)
+    if article_ids is not None:
+        query = query.where(columns.article_id.in_(article_ids))
     if partner is not None:
         query = query.where(columns.partner == partner)
     if since is not None:

@@ -93,6 +93,8 @@ def test_stop_loses_no_line_of_the_ledger(licensed: Service) -> None:
     licensed.stop(signal.SIGTERM)
     lines = [json.loads(line) for line in licensed.run("deliveries", "--json").stdout.splitlines()]
     assert [(one["partner"], one["article"]) for one in lines] == [("acme", "world/a")]
+    as_fed = "tag:news.example.org,2026:world/a"
+    assert licensed.run("deliveries", "--json", "--article", as_fed).stdout.count("world/a") == 1
     table = licensed.run("deliveries", "--csv", "--partner", "acme", "--since", "1h").stdout.splitlines()
     assert table[0] == "delivered_at,partner,token,label,article,version,feed,format"
     assert len(table) == 2
@@ -109,6 +111,7 @@ def test_explain_says_of_every_feed_why(licensed: Service) -> None:
     assert then.returncode == 0
     assert "this partner is not given tags/ports" in then.stdout
     assert "number 1 of at most 50" in then.stdout
+    assert licensed.run("explain", "tag:news.example.org,2026:world/b").returncode == 1
     unknown = licensed.run("explain", "world/c")
     assert (unknown.returncode, "there is no story 'world/c'" in unknown.stderr) == (2, True)
     nobody = licensed.run("explain", "world/b", "--partner", "acne")
