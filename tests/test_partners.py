@@ -481,7 +481,7 @@ def test_ledger_has_what_was_sent_and_nothing_that_was_not(licensed: Licensed) -
     licensed.get("/partners/acme/feeds/all.atom", licensed.acme)
     assert delivered(licensed) == [("acme", "a", "all"), ("acme", "b", "all")]
     assert delivered(licensed, partner="globex") == []
-    assert len(delivered(licensed, article_id="a")) == 1
+    assert len(delivered(licensed, article_ids=["a"])) == 1
 
 
 # -- when rights change ------------------------------------------------------------------------------------
