@@ -29,6 +29,7 @@ from feedsvc.store.schema import Store
 log = structlog.get_logger(__name__)
 
 _FEEDS_A_BATCH = 50
+_FEEDS_FIRST = 1  # who polls the feed of everything, first by its key, doesn't wait for the others of a story
 _MARKS = 1_000  # of withdrawn stories that a feed is made with: not every audience is shown each of them
 _BYTES_A_BATCH = 32_000_000
 _BREATH = 0.01  # seconds between two feeds that are rendered ahead: whoever has work to do comes first
@@ -114,6 +115,7 @@ class Publisher:
         `on_published` is told how many feeds were made so far.
         """
         changed, made, failed = 0, 0, set[str]()
+        feeds = _FEEDS_FIRST
         with self._store.read() as connection:
             waiting, _ = dirty.backlog(connection)
             owed = articles.are_places_owed(connection)
@@ -122,9 +124,10 @@ class Publisher:
                 with self._store.write() as tx:
                     articles.place_all(tx)  # while that is done, the other process starts
             while not self._stopped.is_set():
-                batch = self._publish_batch(failed, ahead)
+                batch = self._publish_batch(feeds, failed, ahead)
                 if batch is None:
                     break
+                feeds = _FEEDS_A_BATCH
                 changed += len(batch.published)
                 made += batch.feeds
                 if on_published:
@@ -139,11 +142,11 @@ class Publisher:
                     )
         return changed
 
-    def _publish_batch(self, failed: set[str], ahead: Ahead) -> _Batch | None:
+    def _publish_batch(self, feeds_at_most: int, failed: set[str], ahead: Ahead) -> _Batch | None:
         """Publish some dirty feeds but those that `failed`, to which it adds; None if there are none."""
         with self._store.write() as tx:
             articles.place_all(tx)  # another process may have begun a first load, which owes them
-            keys = dirty.claim(tx, _FEEDS_A_BATCH, failed)
+            keys = dirty.claim(tx, feeds_at_most, failed)
             if not keys:
                 return None
             now = self._clock()
