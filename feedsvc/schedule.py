@@ -43,6 +43,8 @@ class _Refresher(Protocol):
 
     def warm(self) -> None: ...
 
+    def tidy(self, *, everything: bool = False) -> None: ...
+
     def waiting(self) -> datetime | None: ...
 
     def pulse(self) -> int | None: ...
@@ -98,7 +100,7 @@ class Schedule:
         regular = self._publish if watched else self._scan
         self._add("refresh", regular, "interval", seconds=refresh, executor="publish" if watched else "load")
         look = now + timedelta(seconds=first)
-        self._add("rescan", self._scan, "interval", seconds=rescan, executor="load", next_run_time=look)
+        self._add("rescan", self._rescan, "interval", seconds=rescan, executor="load", next_run_time=look)
         self._notifier = notifier
         if notifier:
             self._add("notices", notifier.run, "interval", seconds=_NOTICES, executor="notices")
@@ -161,6 +163,10 @@ class Schedule:
             self._scanning.clear()
         self._looked.set()
 
+    def _rescan(self) -> None:
+        self._scan()
+        self._refresher.tidy(everything=True)
+
     def _warm(self) -> None:
         if self._flips_first:
             self._guarded("catch_up", self._publish)
@@ -170,6 +176,7 @@ class Schedule:
     def _publish(self) -> None:
         self._refresher.refresh()
         self._schedule_flip()
+        self._refresher.tidy()
 
     def _schedule_flip(self) -> None:
         flip = self._refresher.next_flip()

@@ -1,8 +1,10 @@
 """From files to representations: exactly the feeds concerned change, and nothing is lost on the way."""
 
+import gc
 import os
 import shutil
 import time
+import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -660,3 +662,25 @@ def test_story_pushed_while_custom_feeds_are_made_anew_waits(
     assert not failures
     assert "custom/new.rss" in newsroom.run()
     store.close()
+
+
+class Knot:
+    """What only a search for cycles finds once nobody has it."""
+
+    def __init__(self) -> None:
+        self.self = self
+
+
+def test_cycles_are_looked_for_between_stories_and_in_all_there_is_when_asked(newsroom: Newsroom) -> None:
+    kept = Knot()
+    gc.collect()  # now it is among what has been looked through
+    gc.disable()
+    try:
+        old, new = weakref.ref(kept), weakref.ref(Knot())
+        del kept
+        newsroom.refresher.tidy()
+        assert (old() is None, new() is None) == (False, True)
+        newsroom.refresher.tidy(everything=True)
+        assert old() is None
+    finally:
+        gc.enable()

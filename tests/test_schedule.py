@@ -45,6 +45,9 @@ class Recorder:
     def warm(self) -> None:
         self._note("warm")
 
+    def tidy(self, *, everything: bool = False) -> None:
+        self._note("tidy everything" if everything else "tidy")
+
     def stop(self) -> None:
         self._note("stop")
 
@@ -137,9 +140,18 @@ def test_folder_that_appears_later_is_watched(
     recorder.wait_for("scan_changed")
 
 
+def test_what_nobody_waits_for_comes_after_a_publication_and_all_of_it_after_a_look(
+    schedules: list[Schedule], recorder: Recorder
+) -> None:
+    start(schedules, recorder)
+    recorder.wait_for("tidy everything")
+    wanted = ["scan", "refresh", "tidy", "tidy everything"]
+    assert [call for call in recorder.calls if call != "warm"] == wanted
+
+
 def test_stop_lets_the_job_under_way_finish(recorder: Recorder) -> None:
     schedule = Schedule(recorder, refresh=3600, rescan=3600, watched=None)
     schedule.start()
-    recorder.wait_for("refresh")
+    recorder.wait_for("tidy everything")
     schedule.stop()
     assert recorder.calls[-1] == "stop"

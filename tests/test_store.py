@@ -1,6 +1,7 @@
 """The store keeps its promises on both engines, with the same answers."""
 
 import json
+import shutil
 import time
 from contextlib import suppress
 from datetime import timedelta
@@ -345,6 +346,29 @@ def test_articles_kept_in_memory_are_those_of_the_store(store: Store) -> None:
             "Harbour talks end",
             first[1].title,
         ]
+
+
+def test_checkpoint_leaves_nothing_to_do_for_a_commit(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path}/feedsvc.db")
+    with store.write() as tx:
+        put(tx, Change(None, article("a")))
+    with store.read():  # what somebody still reads is no reason to wait
+        store.checkpoint()
+    shutil.copy(tmp_path / "feedsvc.db", tmp_path / "without-log.db")
+    with Store(f"sqlite:///{tmp_path}/without-log.db").read() as connection:
+        assert articles.get(connection, "a") == article("a")
+
+
+def test_checkpoint_gives_way_to_another(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path}/feedsvc.db")
+    others = [Thread(target=store.checkpoint) for _ in range(8)]
+    with store.write() as tx:
+        put(tx, Change(None, article("a")))
+        for other in others:
+            other.start()
+        for other in others:
+            other.join(timeout=10)
+        assert not any(other.is_alive() for other in others)
 
 
 def test_pulse_tells_of_what_others_commit(tmp_path: Path) -> None:
