@@ -31,6 +31,10 @@ _VARIANT_OVERHEAD = 2_048
 
 tracemalloc says 900 for an entry and 1,400 to 2,300 for a variant; the rest is for what the allocator wastes.
 """
+_REQUESTS_KEPT = 64
+"""How many requests for one feed are known by heart: one for each client, coding and ETag it polls with."""
+_STANDING_OVERHEAD = 512
+"""Bytes that such a request's objects take beside its bytes and its answer's head."""
 _RETRY_SECONDS = 1.0
 """How long after a load that brought nothing new, or nothing at all, the store is left alone."""
 _PATIENCE_SECONDS = 0.25
@@ -93,12 +97,30 @@ def _wsgi_path(key: str, fmt: Format, partner: str) -> str:
 
 
 @dataclass(slots=True, eq=False)
+class Standing:
+    """What one request, byte for byte, is answered with until its feed is forgotten.
+
+    `head` is the status line and the fields but Date; `counts` is where the answer is counted by `status`.
+    `ready` is the whole head as it was sent in `second` (seconds since the epoch).
+    """
+
+    entry: "Entry"
+    status: int
+    counts: dict[int, int]
+    head: bytes
+    body: bytes
+    ready: bytes = b""
+    second: int = 0
+
+
+@dataclass(slots=True, eq=False)
 class Entry:
     """One feed in memory, with its variants as far as they were asked for.
 
     Read on every request without a lock. `fresh` falls when the feed is forgotten; `used` is set by a hit and
     cleared by the sweep; `size` is in bytes; until `retry_at` (monotonic seconds) no new load is tried. After
-    `shown_until` (seconds since the epoch) it is not shown: a story in it has expired.
+    `shown_until` (seconds since the epoch) it is not shown: a story in it has expired. `requests` are those
+    known by heart, each with the bytes that it takes.
     """
 
     path: str
@@ -110,6 +132,7 @@ class Entry:
     used: bool = True
     retry_at: float = 0.0
     variants: dict[Coding, Variant] = field(default_factory=dict)
+    requests: dict[bytes, int] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -153,6 +176,8 @@ class FeedCache:
         self._gates = tuple(threading.Lock() for _ in range(_GATES))
         # The paths being loaded, less those forgotten meanwhile: what is loaded for these is already old.
         self._loading: set[str] = set()
+        self.requests: dict[bytes, Standing] = {}
+        """What is known by heart: a request that is here is answered so. For any thread to look into."""
         self.calendar = calendar
         self.peek: Callable[[str], Entry | None] = self._entries.get
         """The entry of a path, fresh or forgotten, without a lock or a load: one dictionary look-up."""
@@ -217,6 +242,30 @@ class FeedCache:
                 self._account(entry, own_bytes + _VARIANT_OVERHEAD)
         return made
 
+    def learn(self, request: bytes, standing: Standing) -> None:
+        """Know by heart what a request is answered with, unless its feed was forgotten meanwhile."""
+        entry = standing.entry
+        with self._lock:
+            if not entry.fresh or self._entries.get(entry.path) is not entry:
+                return
+            if len(entry.requests) >= _REQUESTS_KEPT:
+                self._unlearn(entry)
+            if request not in entry.requests:
+                entry.requests[request] = size = len(request) + 2 * len(standing.head) + _STANDING_OVERHEAD
+                entry.size += size
+                self._held_bytes += size
+            self.requests[request] = standing
+            self._sweep()
+
+    def _unlearn(self, entry: Entry) -> None:
+        for request in entry.requests:
+            self.requests.pop(request, None)
+        size = sum(entry.requests.values())
+        entry.requests.clear()
+        entry.size -= size
+        if self._entries.get(entry.path) is entry:
+            self._held_bytes -= size
+
     def forget(self, changed: Iterable[tuple[str, str, Format]]) -> None:
         """Have these feeds loaded anew on their next request, at once even if the last load failed.
 
@@ -229,6 +278,7 @@ class FeedCache:
                 entry = self._entries.get(path)
                 if entry is not None:
                     entry.fresh, entry.retry_at = False, 0.0
+                    self._unlearn(entry)
 
     def forget_all(self) -> None:
         """Have every feed loaded anew on its next request, as when it is not known what changed."""
@@ -236,6 +286,7 @@ class FeedCache:
             self._loading.clear()
             for entry in self._entries.values():
                 entry.fresh, entry.retry_at = False, 0.0
+                self._unlearn(entry)
 
     def _needs_no_load(self, entry: Entry) -> bool:
         """Whether a load would bring nothing better just now."""
@@ -301,6 +352,7 @@ class FeedCache:
         gone = self._entries.pop(path, None)
         if gone is not None:
             self._held_bytes -= gone.size
+            self._unlearn(gone)
 
     def _sweep(self) -> None:
         """Make room: the oldest entry goes, unless it was used since it was last passed over.

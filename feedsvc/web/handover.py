@@ -16,19 +16,24 @@ RUN_FOLDER = "FEEDSVC_RUN"
 
 
 class Handover(NamedTuple):
-    """What a worker was handed: the configuration, the folder shared by all, and its parent's process id."""
+    """What a worker was handed: the configuration, the folder shared by all, its parent's process id.
+
+    `place` is where to answer: a numeric address and a port.
+    """
 
     config: Config
     folder: Path
     parent: int
+    place: tuple[str, int]
 
 
-def hand_over(config: Config, folder: Path) -> None:
-    """Leave the configuration of this process in `folder`, for its workers."""
+def hand_over(config: Config, folder: Path, place: tuple[str, int]) -> None:
+    """Leave the configuration of this process in `folder`, for its workers, and where they are to answer."""
     handed = {
         "config": config.model_dump(mode="json"),
         "path": str(config.path.absolute()),
         "parent": os.getpid(),
+        "place": place,
     }
     (folder / "handover").write_text(json.dumps(handed), "utf-8")
 
@@ -38,5 +43,8 @@ def handed_over() -> Handover:
     folder = Path(os.environ[RUN_FOLDER])
     handed = json.loads((folder / "handover").read_text("utf-8"))
     return Handover(
-        Config.model_validate(handed["config"]).at(Path(handed["path"])), folder, handed["parent"]
+        Config.model_validate(handed["config"]).at(Path(handed["path"])),
+        folder,
+        handed["parent"],
+        (handed["place"][0], handed["place"][1]),
     )

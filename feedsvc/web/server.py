@@ -74,7 +74,7 @@ def serve(config: Config, *, address: str, port: int, workers: int) -> None:
     os.environ.setdefault("MALLOC_ARENA_MAX", "1")
     with tempfile.TemporaryDirectory(prefix="feedsvc-") as folder:
         os.environ[RUN_FOLDER] = folder
-        hand_over(config, Path(folder))
+        hand_over(config, Path(folder), (address, port))
         while not _serve_once(config, address, port, workers):
             log.error("workers_restart")
             time.sleep(_RESTART_PAUSE)

@@ -4,6 +4,8 @@ Knows how Granian calls an application, and no rule of HTTP.
 """
 
 import os
+import socket
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from inspect import signature
@@ -15,7 +17,10 @@ from granian.server import mp
 from feedsvc.logs import set_up_logging
 from feedsvc.store.schema import Store
 from feedsvc.web.application import application
+from feedsvc.web.front import Front
 from feedsvc.web.handover import handed_over
+from feedsvc.web.short_cut import ShortCut
+from feedsvc.web.tunnels import Peers, Place
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -25,6 +30,8 @@ log = structlog.get_logger(__name__)
 _HANDLER_MADE_BY = "_wsgi_call_wrap"
 """What makes, in Granian's module of worker processes, the handler of requests from a WSGI application."""
 _HANDLER_TAKES = ["proto", "scope"]
+_SERVER = "WSGIWorker"
+"""What serves, in the same module: made with a worker's number and where to listen, then told to serve."""
 
 Handler = Callable[[Any, dict[str, Any]], int]
 """What Granian calls with a request: what to answer by, and what the request says; it returns the status."""
@@ -33,14 +40,18 @@ Handler = Callable[[Any, dict[str, Any]], int]
 def create_app() -> "WSGIApplication":
     """The application of a worker, with what it was handed: Granian calls it, once in each process."""
     _work_in_batches()
-    config, folder, parent = handed_over()
+    config, folder, parent, place = handed_over()
     set_up_logging(config.log.level, config.log.format)
-    ask_memory_first()
+    peers = Peers()
+    ask_memory_first(peers)
     # The short cut itself: Flask would only call it.
-    return application(config, Store(config.store_url, create=False), folder, parent).wsgi_app
+    app = application(config, Store(config.store_url, create=False), folder, parent).wsgi_app
+    if isinstance(app, ShortCut) and not config.http.tls:
+        stand_before(app, place, peers)
+    return app
 
 
-def ask_memory_first() -> None:
+def ask_memory_first(peers: Peers | None = None) -> None:
     """Have Granian, in this process, ask an application's `from_memory` before it goes by WSGI.
 
     What a request says is in a dictionary by the names that WSGI has for it. By WSGI Granian adds the
@@ -48,6 +59,8 @@ def ask_memory_first() -> None:
     that takes longer than to find its answer. Granian has no setting for this. Should it no longer be as it
     was when this was written, everything is answered by WSGI, as anything else is. An access log of Granian's
     would not have what is answered from memory: with one, too.
+
+    Requests that come from tunnels come, for the application, from the `peers` behind those.
     """
     made_by = getattr(mp, _HANDLER_MADE_BY, None)
     if made_by is None:
@@ -62,6 +75,8 @@ def ask_memory_first() -> None:
             return by_wsgi
 
         def handle(proto: Any, scope: dict[str, Any]) -> int:
+            if peers is not None:
+                scope["REMOTE_ADDR"] = peers.behind(scope["REMOTE_ADDR"])
             answer = from_memory(scope)
             if answer is None:
                 return by_wsgi(proto, scope)
@@ -69,9 +84,74 @@ def ask_memory_first() -> None:
             proto.response_bytes(status, headers, body)
             return int(status)
 
+        if peers is not None:
+            peers.are_asked = True
         return handle
 
     setattr(mp, _HANDLER_MADE_BY, make)
+
+
+def stand_before(memory: ShortCut, place: Place, peers: Peers) -> None:
+    """Have a front answer at `place`, in this process, before Granian, which then listens to it alone.
+
+    Granian has no setting for this either. Where it isn't as known, or the system is another, it listens
+    there itself.
+    """
+    made_by = getattr(mp, _SERVER, None)
+    if made_by is None or sys.platform != "linux":
+        log.warning("no_front", missing=_SERVER)
+        return
+
+    def make(worker_id: int, listens: tuple[Any, Any], *rest: Any) -> Any:
+        specification = listens[0]
+        if not peers.are_asked or specification is None:
+            log.warning("no_front")
+            return made_by(worker_id, listens, *rest)
+        held, behind = _hold_private_place()
+        listens = (type(specification)(*behind, _BACKLOG), None)
+        return _Fronted(
+            made_by(worker_id, listens, *rest), Front(_listener(place), memory, behind, peers), held
+        )
+
+    setattr(mp, _SERVER, make)
+
+
+class _Fronted:
+    """What serves, with a front before it that takes connections as long as it does."""
+
+    def __init__(self, server: Any, front: Front, held: socket.socket) -> None:
+        self._server = server
+        self._front = front
+        self._held = held
+
+    def __getattr__(self, name: str) -> Callable[[Any, Any, Any], None]:
+        serve = getattr(self._server, name)
+
+        def served(scheduler: Any, loop: Any, ending: Any) -> None:
+            ending.add_cb(self._front.stop)
+            serve(scheduler, loop, ending)
+            self._front.start()
+
+        return served
+
+
+_BACKLOG = 1_024
+
+
+def _listener(place: Place) -> socket.socket:
+    """Bound where the worker is to answer, beside its siblings."""
+    listener = socket.socket(socket.AF_INET6 if ":" in place[0] else socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listener.bind(place)
+    return listener
+
+
+def _hold_private_place() -> tuple[socket.socket, Place]:
+    """A place for Granian that no other process is given while the socket is held, which never listens."""
+    held = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    held.bind(("127.0.0.1", 0))
+    return held, held.getsockname()
 
 
 def _memory_of(app: object = None, _scope: object = None, access_log: object = None, **_: object) -> Any:

@@ -1,0 +1,223 @@
+"""What stands before Granian in a worker: it answers by heart what is asked again byte for byte.
+
+Knows nothing of feeds. Whatever else is asked goes to Granian, and its answer back, as they are.
+
+    request ──▶ known by heart ──▶ answer
+                  │ no             ▲
+                  ▼                │ learnt, if it stands
+                a plain GET ──▶ in memory
+                  │ no             │ no
+                  ▼                ▼
+                a tunnel to Granian until it has answered; for what isn't plain, until either hangs up
+"""
+
+import errno
+import os
+import select
+import socket
+import threading
+import time
+from contextlib import suppress
+from typing import Protocol
+
+import structlog
+
+from feedsvc.web.caching import http_date
+from feedsvc.web.feed_cache import Entry, Standing
+from feedsvc.web.heads import answer_head, plain_request
+from feedsvc.web.short_cut import Answer
+from feedsvc.web.tunnels import CHUNK, IN, Answering, End, Peers, Place, Tunnels
+
+log = structlog.get_logger(__name__)
+
+_LONGEST_KNOWN = 4_096  # bytes of a request that is worth remembering
+_ACCEPTED_AT_ONCE = 64
+_BACKLOG = 1_024  # connections that wait to be accepted
+_LONGEST_START = 10.0  # seconds until Granian listens
+_TICK = 1.0  # seconds between two looks for connections nobody uses
+_STOPPING_TICK = 0.02
+_IDLE = 75.0  # seconds until one is closed: longer than proxies keep them, so that it is they who close
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+
+
+class Memory(Protocol):
+    """What answers without waiting; a ShortCut is one."""
+
+    requests: dict[bytes, Standing]
+
+    def standing(self, environ: dict[str, str]) -> tuple[Answer, Entry | None] | None:
+        """An answer, and of which feed if it stands; see `ShortCut.standing`."""
+
+    def learn(self, request: bytes, entry: Entry, status: int, head: bytes, body: bytes) -> Standing:
+        """Know an answer by heart; see `ShortCut.learn`."""
+
+
+class Front:
+    """Answers at `listener`, a bound socket, from `memory`, and hands on the rest to Granian at `behind`.
+
+    `peers` learns whose each connection to Granian is.
+    """
+
+    def __init__(self, listener: socket.socket, memory: Memory, behind: Place, peers: Peers) -> None:
+        self._listener = listener
+        self._memory = memory
+        self._behind = behind
+        self._epoll = select.epoll()
+        self._tunnels = Tunnels(self._epoll, behind, peers)
+        self._second = 0  # since the epoch
+        self._accepting = False
+        self._stopping = False
+        self._waker = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._thread = threading.Thread(target=self._run, name="feedsvc-front", daemon=True)
+
+    def start(self) -> None:
+        """Begin to answer, once Granian listens."""
+        self._await_granian()
+        self._listener.setblocking(False)
+        self._listener.listen(_BACKLOG)
+        self._epoll.register(self._waker, IN)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Take no more connections, close those that wait for nothing, let others end; for any thread."""
+        self._stopping = True
+        os.eventfd_write(self._waker, 1)
+
+    def _await_granian(self) -> None:
+        until = time.monotonic() + _LONGEST_START
+        while time.monotonic() < until:
+            with suppress(ConnectionRefusedError), socket.create_connection(self._behind, timeout=1):
+                return
+            time.sleep(0.005)
+        raise TimeoutError(f"Granian does not listen at {self._behind}")
+
+    def _run(self) -> None:
+        due = 0.0
+        while not (self._stopping and self._has_ended()):
+            events = self._epoll.poll(_STOPPING_TICK if self._stopping else _TICK)
+            self._second, self._tunnels.now = int(time.time()), time.monotonic()
+            for fd, event in events:
+                end = self._tunnels.ends.get(fd)
+                if end is None:
+                    self._on_own(fd)
+                else:
+                    self._on_connection(end, event)
+            if self._tunnels.now >= due:
+                due = self._tunnels.now + _TICK
+                self._close_idle()
+                self._accept_again()
+
+    def _on_connection(self, end: End, event: int) -> None:
+        try:
+            # Nearly every event is a poll: the test is a third of what `move` takes to come to it.
+            if (event == IN and end.other is None) or self._tunnels.move(end, event):
+                self._answer(end)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._tunnels.close(end)
+        except Exception:  # one connection's trouble is not the others'
+            log.exception("connection_failed")
+            self._tunnels.close(end)
+
+    def _on_own(self, fd: int) -> None:
+        if fd == self._waker:
+            with suppress(BlockingIOError):
+                os.eventfd_read(self._waker)
+        elif self._accepting and fd == self._listener.fileno():
+            self._accept()
+
+    # -- connections -------------------------------------------------------------------------------------
+
+    def _accept(self) -> None:
+        for _ in range(_ACCEPTED_AT_ONCE):
+            try:
+                connection, address = self._listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno not in _EXHAUSTED:
+                    continue  # whoever called has hung up
+                log.warning("connections_exhausted", error=str(error))
+                self._accept_no_more()  # for a moment: the same would be told over and over
+                return
+            connection.setblocking(False)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._tunnels.add(connection, address[0])
+
+    def _accept_again(self) -> None:
+        if not self._accepting and not self._stopping:
+            self._epoll.register(self._listener, IN)
+            self._accepting = True
+
+    def _accept_no_more(self) -> None:
+        self._epoll.unregister(self._listener)
+        self._accepting = False
+
+    def _close_idle(self) -> None:
+        before = self._tunnels.now - _IDLE
+        for end in [*self._tunnels.ends.values()]:
+            # Granian sees to those of tunnels, but not to a client that takes nothing.
+            waits_for_client = end.unsent is not None or end.other is None
+            if end.seen < before and waits_for_client and not end.source:
+                self._tunnels.close(end)
+
+    def _has_ended(self) -> bool:
+        """Whether the last connection is closed; those that wait for nothing are, now."""
+        if self._listener.fileno() >= 0:
+            if self._accepting:
+                self._accept_no_more()
+            self._listener.close()
+            return False  # what has been asked by now is answered first
+        for end in [*self._tunnels.ends.values()]:
+            if end.other is None and end.unsent is None:
+                self._tunnels.close(end)
+        return not self._tunnels.ends
+
+    # -- answers -----------------------------------------------------------------------------------------
+
+    def _answer(self, end: End) -> None:
+        request = end.socket.recv(CHUNK)
+        standing = self._memory.requests.get(request)
+        if standing is None:
+            self._on_unknown(end, request)
+            return
+        standing.entry.used = True
+        standing.counts[standing.status] += 1
+        self._send(end, standing)
+
+    def _send(self, end: End, standing: Standing) -> None:
+        if standing.second != self._second:
+            standing.ready, standing.second = standing.head + self._date(), self._second
+        head, body = standing.ready, standing.body
+        try:
+            sent = end.socket.sendmsg((head, body)) if body else end.socket.send(head)
+        except BlockingIOError:
+            sent = 0
+        end.seen = self._tunnels.now
+        if sent != len(head) + len(body):
+            self._tunnels.keep(end, head + body, sent)
+
+    def _date(self) -> bytes:
+        """The end of a head. RFC 9110 §6.6.1: the second in which it is sent."""
+        return f"date: {http_date(self._second)}\r\n\r\n".encode()
+
+    def _on_unknown(self, end: End, request: bytes) -> None:
+        if not request:
+            self._tunnels.close(end)
+            return
+        said = plain_request(request) if len(request) <= _LONGEST_KNOWN else None
+        if said is None:
+            self._tunnels.open(end, request, None)
+            return
+        said["REMOTE_ADDR"] = end.peer
+        found = self._memory.standing(said)
+        if found is None:
+            self._tunnels.open(end, request, Answering())
+            return
+        (status, headers, body), entry = found
+        head = answer_head(status, headers, len(body))
+        if entry is None:
+            self._tunnels.send(end, head + self._date() + body)
+        else:
+            self._send(end, self._memory.learn(request, entry, status, head, body))

@@ -1,0 +1,88 @@
+"""Heads of HTTP/1.1 messages, as far as feed readers write them: plain requests read, answers written.
+
+Pure: knows no socket. What is not plain is for Granian, which knows all of RFC 9112.
+"""
+
+import re
+from http import HTTPStatus
+
+from feedsvc.web.caching import Headers
+
+_REQUEST = re.compile(
+    rb"GET (/[A-Za-z0-9._~/-]*) HTTP/1\.1\r\n"
+    rb"((?:[A-Za-z0-9-]+: ?[!-~](?:[ !-~]*[!-~])?\r\n)+)"
+    rb"\r\n"
+)
+_NOT_PLAIN = {
+    "HTTP_CONTENT_LENGTH",
+    "HTTP_CONTENT_TYPE",
+    "HTTP_EXPECT",
+    "HTTP_HTTP2_SETTINGS",
+    "HTTP_TE",
+    "HTTP_TRAILER",
+    "HTTP_TRANSFER_ENCODING",
+    "HTTP_UPGRADE",
+}
+"""Fields of requests that have more to them than a head, or ask for another protocol."""
+_MOST_FIELDS = 64  # Granian says no to more than a hundred
+_RESPONSE = re.compile(rb"HTTP/1\.1 ([2-5][0-9]{2}) [^\r\n]*\r\n((?:[^\r\n]+\r\n)+)\r\n")
+_LENGTH = re.compile(rb"^content-length:[ \t]*([0-9]{1,15})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
+_ENDS = re.compile(rb"^(?:connection|transfer-encoding|upgrade):", re.IGNORECASE | re.MULTILINE)
+_REASONS = {status.value: status.phrase for status in HTTPStatus}
+_SERVER = "server: granian\r\n"
+END = b"\r\n\r\n"
+
+
+def plain_request(request: bytes) -> dict[str, str] | None:
+    """What a request says, by the names WSGI has for it, if it is a plain one and nothing follows; else None.
+
+    A plain one is a GET by HTTP/1.1 of a path without anything escaped or asked for, whose fields are ASCII,
+    come once each, and leave the connection as it is.
+    """
+    found = _REQUEST.fullmatch(request)
+    if found is None:
+        return None
+    said = {
+        "REQUEST_METHOD": "GET",
+        "PATH_INFO": found[1].decode("ascii"),
+        "QUERY_STRING": "",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+    }
+    lines = found[2].decode("ascii").split("\r\n")
+    lines.pop()
+    if len(lines) > _MOST_FIELDS:
+        return None
+    for line in lines:
+        name, _, value = line.partition(":")
+        key = f"HTTP_{name.upper().replace('-', '_')}"
+        if key in said or key in _NOT_PLAIN:
+            return None
+        said[key] = value.lstrip(" ")
+    if said.get("HTTP_CONNECTION", "keep-alive").lower() != "keep-alive":
+        return None
+    return said
+
+
+def answer_head(status: int, headers: Headers, length: int) -> bytes:
+    """The head of an answer up to Date, as Granian writes it; `length` is that of its body in bytes."""
+    lines = [f"HTTP/1.1 {status} {_REASONS[status]}\r\n"]
+    lines += [f"{name.lower()}: {value}\r\n" for name, value in headers]
+    lines.append(_SERVER)
+    if status != 304 and not any(name.lower() == "content-length" for name, _ in headers):
+        lines.append(f"content-length: {length}\r\n")
+    return "".join(lines).encode("latin-1")
+
+
+def response_size(received: bytes) -> int | None:
+    """The bytes of a response to a plain GET, whose whole head is in `received`; None if that doesn't say.
+
+    It says by Content-Length (RFC 9112 §6.3). After what is said of the connection, or how the body is coded,
+    there is no telling here.
+    """
+    found = _RESPONSE.match(received)
+    if found is None or _ENDS.search(found[2]):
+        return None
+    if found[1] in (b"204", b"304"):
+        return found.end()
+    lengths = _LENGTH.findall(found[2])
+    return found.end() + int(lengths[0]) if len(lengths) == 1 else None
