@@ -66,6 +66,7 @@ class Service:
     counters: FeedCounters
     clock: Hands
     calendar: Hands
+    flask: Flask
     short_cut: ShortCut
     client: Client
 
@@ -100,7 +101,7 @@ def made_service(*published: Representation, max_bytes: int = 10_000_000, slow: 
     flask.add_url_rule("/page", "page", lambda: "a page")
     flask.add_url_rule("/healthz", "healthz", lambda: "ok")
     short_cut = ShortCut(flask.wsgi_app, cache, counters, slots=Slots(slow))
-    return Service(shelf, cache, counters, clock, calendar, short_cut, Client(short_cut))
+    return Service(shelf, cache, counters, clock, calendar, flask, short_cut, Client(short_cut))
 
 
 def place(key: str = "all", fmt: Format = "rss") -> Place:

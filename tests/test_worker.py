@@ -13,7 +13,9 @@ import httpx
 import pytest
 from granian.server import mp
 
-from feedsvc.web.worker import ask_memory_first
+from feedsvc.web.tunnels import Peers
+from feedsvc.web.worker import ask_memory_first, stand_before
+from tests.shelves import made_service
 from tests.two_ways import TwoWays
 
 
@@ -117,3 +119,27 @@ def test_granian_without_that_place_is_left_as_it_is(monkeypatch: pytest.MonkeyP
     monkeypatch.delattr(mp, "_wsgi_call_wrap")
     ask_memory_first()
     assert not hasattr(mp, "_wsgi_call_wrap")
+
+
+def test_no_front_stands_before_a_granian_that_is_not_as_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    service, asked, unasked = made_service(), Peers(), Peers()
+    asked.are_asked = True
+    listens = (object(), None)
+
+    def served_by(peers: Peers, *arguments: Any) -> object:
+        monkeypatch.setattr(mp, "WSGIWorker", lambda *given: given)
+        stand_before(service.short_cut, ("127.0.0.1", 0), peers)
+        made: object = mp.WSGIWorker(*arguments)  # type: ignore[arg-type]
+        return made
+
+    assert served_by(unasked, 1, listens, "more") == (1, listens, "more")  # it would not know whose requests
+    assert served_by(asked, 1, (None, "holder"), "more") == (1, (None, "holder"), "more")
+    monkeypatch.setattr("feedsvc.web.worker._hold_private_place", _no_place)
+    assert served_by(asked, 1, listens, "more") == (1, listens, "more")
+    monkeypatch.delattr(mp, "WSGIWorker")
+    stand_before(service.short_cut, ("127.0.0.1", 0), asked)
+    assert not hasattr(mp, "WSGIWorker")
+
+
+def _no_place() -> object:
+    raise OSError("no such network")

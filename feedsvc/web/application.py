@@ -103,7 +103,7 @@ def application(
     if clock is None:
         follower.start()
         ledger.start()
-        _at_end(ledger.close)
+        at_end(ledger.close)
     return app
 
 
@@ -128,10 +128,10 @@ def _rates(config: Config) -> dict[str, Rate | None]:
     return {name: Rate(*one.rate) if one.rate else None for name, one in config.partners.items()}
 
 
-def _at_end(call: Callable[[], None]) -> None:
+def at_end(call: Callable[[], None], *, first: bool = False) -> None:
     """Have something done when this process ends: a worker does not end as other programs do."""
     atexit.register(call)
-    Finalize(None, call, exitpriority=10)
+    Finalize(None, call, exitpriority=20 if first else 10)
 
 
 def _now() -> datetime:

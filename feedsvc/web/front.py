@@ -83,6 +83,11 @@ class Front:
         self._stopping = True
         os.eventfd_write(self._waker, 1)
 
+    def wait(self, seconds: float) -> None:
+        """Return when the last connection has ended after a stop, or when so much time has passed."""
+        if self._thread.is_alive():
+            self._thread.join(seconds)
+
     def _await_granian(self) -> None:
         until = time.monotonic() + _LONGEST_START
         while time.monotonic() < until:

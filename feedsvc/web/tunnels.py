@@ -206,14 +206,16 @@ class Tunnels:
     def _end(self, end: End, other: End) -> None:
         """No more comes from an end: that is told to the other one, after what came before."""
         end.ended = True
-        if not end.source:
-            if other.unsent is None:
-                other.socket.shutdown(socket.SHUT_WR)
-            return
-        other.ended = True
-        self._close_behind(end)
-        if other.unsent is None:
-            self._close_alone(other)
+        if end.source:
+            other.ended = True
+            self._close_behind(end)
+        elif other.unsent is None:
+            self._say_no_more(other)
+
+    def _say_no_more(self, behind: End) -> None:
+        # Granian would take that for a client that has gone. One that asked and waits is to be answered.
+        if behind.answering is None:
+            behind.socket.shutdown(socket.SHUT_WR)
 
     def _flush(self, end: End) -> None:
         assert end.unsent is not None
@@ -226,14 +228,17 @@ class Tunnels:
             if end.ended:
                 self._close_alone(end)
         elif end.source and end.other.ended:
-            end.socket.shutdown(socket.SHUT_WR)
+            self._say_no_more(end)
 
     def _close_behind(self, behind: End) -> None:
         client, behind.other = behind.other, None
         self._close_alone(behind)
         if client is not None:
             client.other = None
-            self._hear(client)
+            if client.ended and client.unsent is None:
+                self._close_alone(client)
+            else:
+                self._hear(client)
 
     def _close_alone(self, end: End) -> None:
         self.ends.pop(end.fd, None)

@@ -4,11 +4,14 @@ Knows how Granian calls an application, and no rule of HTTP.
 """
 
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from inspect import signature
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -16,7 +19,7 @@ from granian.server import mp
 
 from feedsvc.logs import set_up_logging
 from feedsvc.store.schema import Store
-from feedsvc.web.application import application
+from feedsvc.web.application import application, at_end
 from feedsvc.web.front import Front
 from feedsvc.web.handover import handed_over
 from feedsvc.web.short_cut import ShortCut
@@ -107,7 +110,11 @@ def stand_before(memory: ShortCut, place: Place, peers: Peers) -> None:
         if not peers.are_asked or specification is None:
             log.warning("no_front")
             return made_by(worker_id, listens, *rest)
-        held, behind = _hold_private_place()
+        try:
+            held, behind = _hold_private_place()
+        except OSError as error:  # a network of IPv6 alone
+            log.warning("no_front", error=str(error))
+            return made_by(worker_id, listens, *rest)
         listens = (type(specification)(*behind, _BACKLOG), None)
         return _Fronted(
             made_by(worker_id, listens, *rest), Front(_listener(place), memory, behind, peers), held
@@ -128,14 +135,30 @@ class _Fronted:
         serve = getattr(self._server, name)
 
         def served(scheduler: Any, loop: Any, ending: Any) -> None:
-            ending.add_cb(self._front.stop)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                _first(self._front.stop, number)
+            # What Granian has answered by then may not be with the client yet.
+            at_end(partial(self._front.wait, _LAST_SECONDS), first=True)
             serve(scheduler, loop, ending)
             self._front.start()
 
         return served
 
 
+def _first(call: Callable[[], None], number: int) -> None:
+    """Have something done when a signal comes, before what is done already."""
+    then = signal.getsignal(number)
+
+    def handle(signum: int, frame: FrameType | None) -> None:
+        call()
+        if callable(then):
+            then(signum, frame)
+
+    signal.signal(number, handle)
+
+
 _BACKLOG = 1_024
+_LAST_SECONDS = 1.0
 
 
 def _listener(place: Place) -> socket.socket:
