@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from flask import Response, request
 
-from feedsvc.web.tunnels import Peers
+from feedsvc.web.peers import Peers
 from feedsvc.web.worker import ask_memory_first, stand_before
 from tests.shelves import feed, made_service
 

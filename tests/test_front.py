@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import re
+import resource
 import socket
 import subprocess
 import sys
@@ -19,10 +20,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from feedsvc.web.heads import answer_head, plain_request, response_size
-from feedsvc.web.tunnels import Answering, Peers
+from feedsvc.web.heads import Answering, answer_head, plain_request, response_size
+from feedsvc.web.peers import Peers
 from tests.fronted import BIG
-from tests.shelves import feed, found_in, made_service, place
+from tests.shelves import Hands, feed, found_in, made_service, place
 
 if sys.platform != "linux":
     pytest.skip("a front stands before Granian on Linux only", allow_module_level=True)
@@ -349,6 +350,61 @@ def test_large_body_comes_whole_and_back(fronted: Worker) -> None:
         sending.join()
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        get("/feeds/all.rss", "Content-Length: 20000000", method="POST"),
+        get("/feeds/all.rss", "Content-Length: 20000000", "Connection: close", method="POST"),
+        get("/feeds/all.rss", "Content-Length: a", method="POST"),
+    ],
+)
+def test_who_is_refused_while_still_sending_hears_it(fronted: Worker, bare: Worker, asked: bytes) -> None:
+    said = []
+    for worker in (fronted, bare):
+        with worker.connect() as connection:
+            with suppress(ConnectionError):
+                connection.sendall(asked)
+                for _ in range(200):
+                    connection.sendall(b"x" * 100_000)
+            said.append(answer_of(connection)[0])
+    assert said[0] == said[1]
+    assert said[0] in {400, 405}
+
+
+def test_what_comes_after_a_last_request_takes_nothing_from_its_answer(fronted: Worker) -> None:
+    for pause in (0.0, 0.005, 0.02, 0.05) * 3:
+        with fronted.connect() as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+            connection.sendall(get("/big", "Connection: close"))
+            time.sleep(pause)
+            connection.sendall(b"x" * 100)
+            assert len(answer_of(connection)[2]) == BIG
+
+
+def test_answers_are_in_their_order_whatever_does_not_fit(fronted: Worker) -> None:
+    """Polls that come while an answer before them still waits to be taken."""
+    poll = get("/feeds/world.rss", "Accept-Encoding: gzip")
+    with fronted.connect() as connection:
+        wanted = fronted.ask(connection, poll)[2]
+        for _ in range(10):
+            connection.sendall(get("/big"))
+            time.sleep(0.05)
+            connection.sendall(poll)
+            assert answer_bodies(connection, 2) == [b"x" * BIG, wanted]
+
+
+def answer_bodies(connection: socket.socket, number: int) -> list[bytes]:
+    stream = connection.makefile("rb")
+    bodies = []
+    for _ in range(number):
+        length = 0
+        while (line := stream.readline()) != b"\r\n":
+            if line.lower().startswith(b"content-length:"):
+                length = int(line.split(b":")[1])
+        bodies.append(stream.read(length))
+    return bodies
+
+
 # Connections that end
 
 
@@ -383,6 +439,22 @@ def test_clients_that_hang_up_leave_nothing_behind(fronted: Worker) -> None:
     assert descriptors(fronted) <= before
     with fronted.connect() as connection:
         assert fronted.ask(connection, get("/page"))[2] == b"a page"
+
+
+def test_when_descriptors_run_out_others_are_answered_one_after_another() -> None:
+    worker = started(front=True)
+    try:
+        few = descriptors(worker) + 40
+        resource.prlimit(worker.worker, resource.RLIMIT_NOFILE, (few, few))
+        clients = [worker.connect() for _ in range(25)]
+        for client in clients:
+            client.sendall(get("/page"))
+        assert {answer_of(client)[0] for client in clients} <= {200, 503}  # so many wait for a thread
+        for client in clients:
+            client.close()
+    finally:
+        worker.process.terminate()
+        worker.process.wait(10)
 
 
 def test_who_asks_while_the_worker_ends_is_answered_and_it_ends_soon() -> None:
@@ -524,10 +596,26 @@ def test_an_answer_that_depends_on_who_or_when_does_not_stand() -> None:
 
 def test_no_two_tunnels_come_from_one_address() -> None:
     peers = Peers()
+    peers.have_tunnels = True
     sources = {peers.take(f"peer {number}"): number for number in range(70_000)}
     assert len(sources) == 70_000
     assert all(peers.behind(source) == f"peer {number}" for source, number in sources.items())
     assert not any(source.startswith("127.0.0.") for source in sources)
-    for source in sources:
-        peers.give_back(source)
-    assert all(peers.behind(source) == source for source in sources)
+
+
+def test_whose_a_closed_tunnel_was_is_known_for_a_while_and_then_that_it_is_nobodys() -> None:
+    clock = Hands()
+    peers = Peers(clock)
+    peers.have_tunnels = True
+    source = peers.take("192.0.2.1")
+    peers.give_back(source)
+    clock.at += 5
+    assert peers.take("192.0.2.2") != source
+    assert peers.behind(source) == "192.0.2.1"  # its request may wait for a thread
+    clock.at += 10
+    peers.take("192.0.2.3")
+    assert peers.behind(source) == "0.0.0.0"
+
+
+def test_without_tunnels_everybody_has_an_address_of_their_own() -> None:
+    assert Peers().behind("127.1.2.3") == "127.1.2.3"

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from granian.server import mp
 
-from feedsvc.web.tunnels import Peers
+from feedsvc.web.peers import Peers
 from feedsvc.web.worker import ask_memory_first, stand_before
 from tests.shelves import made_service
 from tests.two_ways import TwoWays

@@ -14,6 +14,7 @@ Knows nothing of feeds. Whatever else is asked goes to Granian, and its answer b
 import errno
 import os
 import select
+import signal
 import socket
 import threading
 import time
@@ -24,9 +25,10 @@ import structlog
 
 from feedsvc.web.caching import http_date
 from feedsvc.web.feed_cache import Entry, Standing
-from feedsvc.web.heads import answer_head, plain_request
+from feedsvc.web.heads import Answering, answer_head, plain_request
+from feedsvc.web.peers import Peers
 from feedsvc.web.short_cut import Answer
-from feedsvc.web.tunnels import CHUNK, IN, Answering, End, Peers, Place, Tunnels
+from feedsvc.web.tunnels import CHUNK, IN, End, Place, Tunnels
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +39,8 @@ _LONGEST_START = 10.0  # seconds until Granian listens
 _TICK = 1.0  # seconds between two looks for connections nobody uses
 _STOPPING_TICK = 0.02
 _IDLE = 75.0  # seconds until one is closed: longer than proxies keep them, so that it is they who close
+_STUCK = 300.0  # seconds until one is closed that takes nothing of what it asked for
+_UNHEARD = 0.3  # seconds that a client which has just connected has for its request when a worker ends
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
@@ -67,6 +71,7 @@ class Front:
         self._second = 0  # since the epoch
         self._accepting = False
         self._stopping = False
+        self._unheard_until = 0.0
         self._waker = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._thread = threading.Thread(target=self._run, name="feedsvc-front", daemon=True)
 
@@ -97,6 +102,13 @@ class Front:
         raise TimeoutError(f"Granian does not listen at {self._behind}")
 
     def _run(self) -> None:
+        try:
+            self._serve()
+        except Exception:
+            log.exception("front_failed")
+            os.kill(os.getpid(), signal.SIGTERM)  # a worker that hears nobody is to be replaced
+
+    def _serve(self) -> None:
         due = 0.0
         while not (self._stopping and self._has_ended()):
             events = self._epoll.poll(_STOPPING_TICK if self._stopping else _TICK)
@@ -107,15 +119,16 @@ class Front:
                     self._on_own(fd)
                 else:
                     self._on_connection(end, event)
+            self._tunnels.open_waiting()
             if self._tunnels.now >= due:
                 due = self._tunnels.now + _TICK
-                self._close_idle()
+                self._tunnels.close_unused(_IDLE, _STUCK)
                 self._accept_again()
 
     def _on_connection(self, end: End, event: int) -> None:
         try:
             # Nearly every event is a poll: the test is a third of what `move` takes to come to it.
-            if (event == IN and end.other is None) or self._tunnels.move(end, event):
+            if (event == IN and end.asks) or self._tunnels.move(end, event):
                 self._answer(end)
         except BlockingIOError:
             return
@@ -136,8 +149,13 @@ class Front:
 
     def _accept(self) -> None:
         for _ in range(_ACCEPTED_AT_ONCE):
+            if not self._tunnels.has_room:
+                self._accept_no_more()
+                return
             try:
                 connection, address = self._listener.accept()
+                connection.setblocking(False)
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             except BlockingIOError:
                 return
             except OSError as error:
@@ -146,12 +164,10 @@ class Front:
                 log.warning("connections_exhausted", error=str(error))
                 self._accept_no_more()  # for a moment: the same would be told over and over
                 return
-            connection.setblocking(False)
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._tunnels.add(connection, address[0])
 
     def _accept_again(self) -> None:
-        if not self._accepting and not self._stopping:
+        if not self._accepting and not self._stopping and self._tunnels.has_room:
             self._epoll.register(self._listener, IN)
             self._accepting = True
 
@@ -159,23 +175,18 @@ class Front:
         self._epoll.unregister(self._listener)
         self._accepting = False
 
-    def _close_idle(self) -> None:
-        before = self._tunnels.now - _IDLE
-        for end in [*self._tunnels.ends.values()]:
-            # Granian sees to those of tunnels, but not to a client that takes nothing.
-            waits_for_client = end.unsent is not None or end.other is None
-            if end.seen < before and waits_for_client and not end.source:
-                self._tunnels.close(end)
-
     def _has_ended(self) -> bool:
-        """Whether the last connection is closed; those that wait for nothing are, now."""
+        """Whether the last connection is closed; those that have been answered are, now."""
         if self._listener.fileno() >= 0:
+            if self._accepting:
+                self._accept()  # who has called by now is to be answered
             if self._accepting:
                 self._accept_no_more()
             self._listener.close()
-            return False  # what has been asked by now is answered first
+            self._unheard_until = time.monotonic() + _UNHEARD
+            return False
         for end in [*self._tunnels.ends.values()]:
-            if end.other is None and end.unsent is None:
+            if end.asks and (end.has_asked or time.monotonic() > self._unheard_until):
                 self._tunnels.close(end)
         return not self._tunnels.ends
 
@@ -183,6 +194,7 @@ class Front:
 
     def _answer(self, end: End) -> None:
         request = end.socket.recv(CHUNK)
+        end.has_asked = True
         standing = self._memory.requests.get(request)
         if standing is None:
             self._on_unknown(end, request)

@@ -30,7 +30,8 @@ _LENGTH = re.compile(rb"^content-length:[ \t]*([0-9]{1,15})[ \t]*\r?$", re.IGNOR
 _ENDS = re.compile(rb"^(?:connection|transfer-encoding|upgrade):", re.IGNORECASE | re.MULTILINE)
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _SERVER = "server: granian\r\n"
-END = b"\r\n\r\n"
+_END = b"\r\n\r\n"
+_LONGEST_HEAD = 65_536  # bytes of an answer in which the end of its head is looked for
 
 
 def plain_request(request: bytes) -> dict[str, str] | None:
@@ -58,7 +59,7 @@ def plain_request(request: bytes) -> dict[str, str] | None:
         if key in said or key in _NOT_PLAIN:
             return None
         said[key] = value.lstrip(" ")
-    if said.get("HTTP_CONNECTION", "keep-alive").lower() != "keep-alive":
+    if "HTTP_HOST" not in said or said.get("HTTP_CONNECTION", "keep-alive").lower() != "keep-alive":
         return None
     return said
 
@@ -86,3 +87,27 @@ def response_size(received: bytes) -> int | None:
         return found.end()
     lengths = _LENGTH.findall(found[2])
     return found.end() + int(lengths[0]) if len(lengths) == 1 else None
+
+
+class Answering:
+    """How much of the answer to a plain GET has come through a tunnel."""
+
+    __slots__ = ("_head", "_left")
+
+    def __init__(self) -> None:
+        self._head = b""
+        self._left: int | None = None  # bytes, once the head has come
+
+    def is_whole_after(self, chunk: bytes) -> bool | None:
+        """Whether the answer ends with this chunk; None if nobody can tell, or it went on."""
+        if self._left is None:
+            self._head += chunk
+            if _END not in self._head:
+                return False if len(self._head) < _LONGEST_HEAD else None
+            size = response_size(self._head)
+            if size is None:
+                return None
+            self._left = size - len(self._head)
+        else:
+            self._left -= len(chunk)
+        return self._left == 0 if self._left >= 0 else None

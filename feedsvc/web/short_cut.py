@@ -161,6 +161,8 @@ class ShortCut:
         entry = self._peek(environ.get("PATH_INFO", ""))
         coding = self._codings.get(environ.get("HTTP_ACCEPT_ENCODING"))
         variant = entry.variants.get(coding) if entry is not None and coding is not None else None
+        if self._admit and variant is not None and environ.get("HTTP_IF_NONE_MATCH") != variant.etag:
+            return None  # to be counted, by all workers together: that may have to wait for another's
         answer = self.from_memory(environ) if variant is not None else None
         if answer is None or variant is None:
             return None

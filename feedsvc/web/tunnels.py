@@ -6,86 +6,64 @@ whence it came is not listened to until it is gone.
 
 import errno
 import os
+import resource
 import select
 import socket
+import sys
+from collections import deque
+from contextlib import suppress
+from fcntl import ioctl
+from termios import TIOCOUTQ
 
-from feedsvc.web.heads import END, response_size
+from feedsvc.web.heads import Answering
+from feedsvc.web.peers import Peers
 
 CHUNK = 65_536
 """How many bytes are taken from a socket at a time."""
 IN, OUT = select.EPOLLIN, select.EPOLLOUT
 _GONE = select.EPOLLHUP | select.EPOLLERR
 _LONGEST_HEAD = 65_536  # bytes of an answer in which the end of its head is looked for
-_SOURCES = 0xFF_FF00  # how many addresses of the loopback network tunnels come from
+_SOURCES = 0xFF_FE00  # how many addresses of the loopback network tunnels come from
+_REMEMBERED = 10.0  # seconds after a tunnel was closed
+_NOBODY = "0.0.0.0"
+_KEPT_FREE = 96  # descriptors for the store, logs, and what else a process has
+_TUNNELS_AT_LEAST = 32  # so many can be opened however many clients there are
+_PARTING = 5.0  # seconds that a client which is told no more may go on talking between two words
+_LONGEST_PARTING = 30.0
 
 Place = tuple[str, int]
 """An address and a port."""
 
 
-class Peers:
-    """Whose connection each tunnel carries.
-
-    To Granian each comes from an address of its own in the loopback network, 127.0.0.0/8.
-    """
-
-    def __init__(self) -> None:
-        self.are_asked = False
-        """Whether who answers behind the tunnels asks here whose requests they carry."""
-        self._by_source: dict[str, str] = {}
-        self._last = 0
-
-    def take(self, peer: str) -> str:
-        """An address for a tunnel that carries the connection of `peer`."""
-        source = ""
-        while not source or source in self._by_source:
-            self._last = self._last % _SOURCES + 1
-            number = self._last + 255  # not 127.0.0.x, where other programs are
-            source = f"127.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
-        self._by_source[source] = peer
-        return source
-
-    def give_back(self, source: str) -> None:
-        """The tunnel from there is closed."""
-        self._by_source.pop(source, None)
-
-    def behind(self, source: str) -> str:
-        """Whose requests come from there; `source` itself if it is no tunnel's."""
-        return self._by_source.get(source, source)
-
-
-class Answering:
-    """How much of the answer to a plain GET has come through a tunnel."""
-
-    __slots__ = ("_head", "_left")
-
-    def __init__(self) -> None:
-        self._head = b""
-        self._left: int | None = None  # bytes, once the head has come
-
-    def is_whole_after(self, chunk: bytes) -> bool | None:
-        """Whether the answer ends with this chunk; None if nobody can tell, or it went on."""
-        if self._left is None:
-            self._head += chunk
-            if END not in self._head:
-                return False if len(self._head) < _LONGEST_HEAD else None
-            size = response_size(self._head)
-            if size is None:
-                return None
-            self._left = size - len(self._head)
-        else:
-            self._left -= len(chunk)
-        return self._left == 0 if self._left >= 0 else None
-
-
 class End:
     """One connection: a client's, or the one behind it to Granian.
 
-    `other` is the connection at the other side of a tunnel. `unsent` is what it could not take yet. `ended`
-    is whether no more comes from it. `seen` is when it last moved, in monotonic seconds. Of one to Granian,
-    `source` is the address it comes from, and `answering` is set while it carries a single plain GET.
+    `other` is the connection at the other side of a tunnel; `unsent` what could not be sent yet. `asks` is
+    whether what comes now is a request of its own. `ended` is whether no more comes, `closing` whether no
+    more goes but what is unsent, and `parting` since when (monotonic seconds) a client is only heard out.
+    `seen` is when it last moved. Of one to Granian, `source` is the address it comes from, `answering` is set
+    while it carries a single plain GET, and `is_deaf` once Granian takes no more.
     """
 
-    __slots__ = ("answering", "ended", "fd", "mask", "other", "peer", "seen", "socket", "source", "unsent")
+    __slots__ = (
+        "answering",
+        "asks",
+        "closing",
+        "ended",
+        "fd",
+        "has_asked",
+        "is_deaf",
+        "mask",
+        "other",
+        "parting",
+        "peer",
+        "queued",
+        "seen",
+        "socket",
+        "source",
+        "unsent",
+        "waits",
+    )
 
     def __init__(self, connection: socket.socket, seen: float, *, peer: str = "", source: str = "") -> None:
         self.socket = connection
@@ -96,15 +74,22 @@ class End:
         self.other: End | None = None
         self.answering: Answering | None = None
         self.unsent: memoryview | None = None
-        self.ended = False
+        self.asks = self.ended = self.closing = self.is_deaf = self.has_asked = False
+        self.waits = False  # for a tunnel
+        self.parting = 0.0
+        self.queued = 0  # bytes that the system had not brought on when it was last looked
         self.mask = 0
 
     @property
     def is_heard(self) -> bool:
         """Whether what it says can be taken: not before what it said, or was told, has got where it goes."""
+        if self.parting:
+            return True
+        if self.ended or self.waits:
+            return False
         if self.other is None:
-            return not self.ended and self.unsent is None
-        return not self.ended and self.other.unsent is None
+            return self.unsent is None and not self.closing
+        return self.other.unsent is None
 
 
 class Tunnels:
@@ -120,6 +105,14 @@ class Tunnels:
         self._epoll = epoll
         self._behind = behind
         self._peers = peers
+        self._open = 0
+        self._waiting: deque[tuple[End, bytes, Answering | None]] = deque()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether there are descriptors for another client, and then for some tunnels."""
+        clients = len(self.ends) - self._open
+        return clients + 2 * _TUNNELS_AT_LEAST < _descriptors() or clients < _TUNNELS_AT_LEAST
 
     def add(self, connection: socket.socket, peer: str) -> None:
         """A client has connected from there."""
@@ -128,20 +121,42 @@ class Tunnels:
         self._hear(end)
 
     def open(self, client: End, request: bytes, answering: Answering | None) -> None:
-        """Carry a client's connection to Granian, beginning with what it has said."""
-        source = self._peers.take(client.peer)
-        try:
-            connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        except OSError:
-            self._peers.give_back(source)
-            raise
-        behind = End(connection, self.now, source=source)
+        """Carry a client's connection to Granian, beginning with what it has said, once there is room."""
+        client.waits = True
+        self._waiting.append((client, request, answering))
+        self._hear(client)
+        self.open_waiting()
+
+    def open_waiting(self) -> None:
+        """Open the tunnels that were waited for, as far as there are descriptors: two for each."""
+        while self._waiting and (
+            len(self.ends) + self._open + 2 <= _descriptors() or self._open < _TUNNELS_AT_LEAST // 4
+        ):
+            client, request, answering = self._waiting.popleft()
+            if self.ends.get(client.fd) is not client:
+                continue
+            try:
+                connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+            except OSError:
+                self._waiting.appendleft((client, request, answering))
+                return  # there will be one when another connection ends
+            try:
+                self._open_one(connection, client, request, answering)
+            except OSError:
+                self.close(client)
+
+    def _open_one(
+        self, connection: socket.socket, client: End, request: bytes, answering: Answering | None
+    ) -> None:
+        client.waits = False
+        behind = End(connection, self.now, source=self._peers.take(client.peer))
         behind.other, client.other, behind.answering = client, behind, answering
         behind.unsent = memoryview(request)  # it goes once the connection is made
         self.ends[behind.fd] = behind
+        self._open += 1
         connection.setblocking(False)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.bind((source, 0))
+        connection.bind((behind.source, 0))
         code = connection.connect_ex(self._behind)
         if code not in (0, errno.EINPROGRESS):
             raise OSError(code, os.strerror(code))
@@ -167,17 +182,19 @@ class Tunnels:
         """Bring on what an event allows; returns whether what the client says now is a request of its own."""
         if end.unsent is not None and event & (OUT | _GONE):
             self._flush(end)
-        speaks = False
+        asks = False
         if end.is_heard and event & (IN | _GONE):
-            if end.other is None:
-                speaks = True
+            if end.parting:
+                self._hear_out(end)
+            elif end.other is None:
+                asks = True
             else:
                 self._carry(end, end.other)
-        if end.fd in self.ends:
+        if self.ends.get(end.fd) is end:
             self._hear(end)
             if end.other is not None:
                 self._hear(end.other)
-        return speaks
+        return asks
 
     def close(self, end: End) -> None:
         """Close a connection, and the one at the other side of its tunnel."""
@@ -187,68 +204,141 @@ class Tunnels:
             other.other = None
             self._close_alone(other)
 
+    def close_unused(self, idle: float, stuck: float) -> None:
+        """Close clients that have asked nothing for so many seconds, or taken nothing of what they asked."""
+        for end in [*self.ends.values()]:
+            if end.source:
+                continue  # Granian sees to those
+            quiet = self.now - end.seen
+            if end.parting:
+                is_over = quiet > _PARTING or self.now - end.parting > _LONGEST_PARTING
+            elif end.unsent is not None:
+                is_over = not self._takes_something(end) and quiet > stuck
+            else:
+                is_over = quiet > idle and (end.other is None or end.ended)
+            if is_over:
+                self.close(end)
+
+    def _takes_something(self, end: End) -> bool:
+        """Whether a client has taken anything since this was last asked: not all of it lets us send more."""
+        queued = int.from_bytes(ioctl(end.fd, TIOCOUTQ, bytes(4)), sys.byteorder)
+        moves, end.queued = queued != end.queued, queued
+        if moves:
+            end.seen = self.now
+        return moves
+
     def _carry(self, end: End, other: End) -> None:
-        chunk = end.socket.recv(CHUNK)
+        try:
+            chunk = end.socket.recv(CHUNK)
+        except ConnectionError:
+            if not end.source:
+                raise
+            chunk = b""
         end.seen = self.now
         if not chunk:
             self._end(end, other)
-            return
-        self.send(other, chunk)
-        if not end.source:
+        elif end.source:
+            self.send(other, chunk)
+            self._follow(end, chunk)
+        else:
             other.answering = None  # the client didn't wait: who knows where its next request begins
-        elif end.answering is not None:
-            whole = end.answering.is_whole_after(chunk)
-            if whole is None:
-                end.answering = None
-            elif whole:
-                self._close_behind(end)
+            self._pass_on(other, chunk)
+
+    def _follow(self, behind: End, chunk: bytes) -> None:
+        """See whether with a chunk all has come that the tunnel is there for."""
+        if behind.answering is None:
+            return
+        whole = behind.answering.is_whole_after(chunk)
+        if whole is None:
+            behind.answering = None
+        elif whole:
+            self._close_behind(behind)
+
+    def _pass_on(self, behind: End, chunk: bytes) -> None:
+        # Granian may have answered already, and closed: the answer is still to be had.
+        if not behind.is_deaf:
+            try:
+                self.send(behind, chunk)
+            except ConnectionError:
+                behind.is_deaf = True
 
     def _end(self, end: End, other: End) -> None:
         """No more comes from an end: that is told to the other one, after what came before."""
         end.ended = True
         if end.source:
-            other.ended = True
+            other.closing = True
             self._close_behind(end)
         elif other.unsent is None:
             self._say_no_more(other)
 
     def _say_no_more(self, behind: End) -> None:
         # Granian would take that for a client that has gone. One that asked and waits is to be answered.
-        if behind.answering is None:
-            behind.socket.shutdown(socket.SHUT_WR)
+        if behind.answering is None and not behind.is_deaf:
+            with suppress(OSError):  # it may have closed
+                behind.socket.shutdown(socket.SHUT_WR)
 
     def _flush(self, end: End) -> None:
         assert end.unsent is not None
-        sent = end.socket.send(end.unsent)
+        try:
+            sent = end.socket.send(end.unsent)
+        except BlockingIOError:
+            return
+        except ConnectionError:
+            if not end.source:
+                raise
+            end.is_deaf, sent = True, len(end.unsent)
         end.seen = self.now
         end.unsent = end.unsent[sent:] if sent < len(end.unsent) else None
         if end.unsent is not None:
             return
         if end.other is None:
-            if end.ended:
-                self._close_alone(end)
+            self._settle(end)
         elif end.source and end.other.ended:
             self._say_no_more(end)
+
+    def _settle(self, client: End) -> None:
+        """Have a client that is no more carried go on as it is to."""
+        if client.unsent is None and client.ended:
+            self._close_alone(client)
+        elif client.unsent is None and client.closing:
+            self._part(client)
+        else:
+            self._hear(client)
+
+    def _part(self, client: End) -> None:
+        # Closed at once, what it still sends would be answered with a reset, which takes back what it has not
+        # read of its answer (RFC 9112 §9.6).
+        client.parting = client.seen = self.now
+        client.socket.shutdown(socket.SHUT_WR)
+        self._hear(client)
+
+    def _hear_out(self, client: End) -> None:
+        if client.socket.recv(CHUNK):
+            client.seen = self.now
+        else:
+            self._close_alone(client)
 
     def _close_behind(self, behind: End) -> None:
         client, behind.other = behind.other, None
         self._close_alone(behind)
         if client is not None:
             client.other = None
-            if client.ended and client.unsent is None:
-                self._close_alone(client)
-            else:
-                self._hear(client)
+            self._settle(client)
 
     def _close_alone(self, end: End) -> None:
-        self.ends.pop(end.fd, None)
+        if self.ends.pop(end.fd, None) is None:
+            return
         self._hear_of(end, 0)
+        end.asks = False
         end.socket.close()
         if end.source:
+            self._open -= 1
             self._peers.give_back(end.source)
 
     def _hear(self, end: End) -> None:
-        self._hear_of(end, (IN if end.is_heard else 0) | (OUT if end.unsent is not None else 0))
+        is_heard = end.is_heard
+        end.asks = is_heard and end.other is None and not end.parting and not end.source
+        self._hear_of(end, (IN if is_heard else 0) | (OUT if end.unsent is not None else 0))
 
     def _hear_of(self, end: End, mask: int) -> None:
         """Hear of what `mask` says; of nothing with 0, or that a side is gone would be told over and over."""
@@ -261,3 +351,9 @@ class Tunnels:
         else:
             self._epoll.unregister(end.fd)
         end.mask = mask
+
+
+def _descriptors() -> int:
+    """How many there may be for connections."""
+    at_most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return sys.maxsize if at_most == resource.RLIM_INFINITY else at_most - _KEPT_FREE

@@ -4,6 +4,7 @@ Knows how Granian calls an application, and no rule of HTTP.
 """
 
 import os
+import resource
 import signal
 import socket
 import sys
@@ -22,8 +23,9 @@ from feedsvc.store.schema import Store
 from feedsvc.web.application import application, at_end
 from feedsvc.web.front import Front
 from feedsvc.web.handover import handed_over
+from feedsvc.web.peers import Peers
 from feedsvc.web.short_cut import ShortCut
-from feedsvc.web.tunnels import Peers, Place
+from feedsvc.web.tunnels import Place
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -43,6 +45,7 @@ Handler = Callable[[Any, dict[str, Any]], int]
 def create_app() -> "WSGIApplication":
     """The application of a worker, with what it was handed: Granian calls it, once in each process."""
     _work_in_batches()
+    _allow_connections()
     config, folder, parent, place = handed_over()
     set_up_logging(config.log.level, config.log.format)
     peers = Peers()
@@ -116,9 +119,9 @@ def stand_before(memory: ShortCut, place: Place, peers: Peers) -> None:
             log.warning("no_front", error=str(error))
             return made_by(worker_id, listens, *rest)
         listens = (type(specification)(*behind, _BACKLOG), None)
-        return _Fronted(
-            made_by(worker_id, listens, *rest), Front(_listener(place), memory, behind, peers), held
-        )
+        peers.have_tunnels = True
+        front = Front(_listener(place), memory, behind, peers)
+        return _Fronted(made_by(worker_id, listens, *rest), front, held)
 
     setattr(mp, _SERVER, make)
 
@@ -159,12 +162,15 @@ def _first(call: Callable[[], None], number: int) -> None:
 
 _BACKLOG = 1_024
 _LAST_SECONDS = 1.0
+_DESCRIPTORS = 65_536
 
 
 def _listener(place: Place) -> socket.socket:
     """Bound where the worker is to answer, beside its siblings."""
     listener = socket.socket(socket.AF_INET6 if ":" in place[0] else socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    # Else connections that it closed first would keep the next start from having the port, for a minute.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(place)
     return listener
 
@@ -174,6 +180,8 @@ def _hold_private_place() -> tuple[socket.socket, Place]:
     held = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     held.bind(("127.0.0.1", 0))
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tunnel:
+        tunnel.bind(("127.255.0.1", 0))  # as those do: where the loopback network is one address, none can
     return held, held.getsockname()
 
 
@@ -186,6 +194,15 @@ def _takes_what_is_known(handler: Handler) -> bool:
         return [*signature(handler, follow_wrapped=False).parameters] == _HANDLER_TAKES
     except ValueError:  # it is no Python function any more
         return False
+
+
+def _allow_connections() -> None:
+    """Have as many descriptors as the system lets this process have: by default that is few."""
+    of_now, at_most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if at_most == resource.RLIM_INFINITY else min(at_most, _DESCRIPTORS)
+    if of_now != resource.RLIM_INFINITY and of_now < wanted:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, at_most))
 
 
 def _work_in_batches() -> None:
