@@ -326,8 +326,9 @@ class Tunnels:
             self._settle(client)
 
     def _close_alone(self, end: End) -> None:
-        if self.ends.pop(end.fd, None) is None:
-            return
+        if self.ends.get(end.fd) is not end:
+            return  # closed before, and its descriptor may be another's by now
+        del self.ends[end.fd]
         self._hear_of(end, 0)
         end.asks = False
         end.socket.close()
