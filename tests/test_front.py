@@ -608,12 +608,20 @@ def test_whose_a_closed_tunnel_was_is_known_for_a_while_and_then_that_it_is_nobo
     peers = Peers(clock)
     peers.have_tunnels = True
     source = peers.take("192.0.2.1")
-    peers.give_back(source)
+    peers.give_back(source, answered=False)
     clock.at += 5
     assert peers.take("192.0.2.2") != source
     assert peers.behind(source) == "192.0.2.1"  # its request may wait for a thread
     clock.at += 10
     peers.take("192.0.2.3")
+    assert peers.behind(source) == "0.0.0.0"
+
+
+def test_whose_a_tunnel_was_is_forgotten_once_all_was_answered() -> None:
+    peers = Peers()
+    peers.have_tunnels = True
+    source = peers.take("192.0.2.1")
+    peers.give_back(source, answered=True)
     assert peers.behind(source) == "0.0.0.0"
 
 

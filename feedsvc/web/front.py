@@ -28,7 +28,7 @@ from feedsvc.web.feed_cache import Entry, Standing
 from feedsvc.web.heads import Answering, answer_head, plain_request
 from feedsvc.web.peers import Peers
 from feedsvc.web.short_cut import Answer
-from feedsvc.web.tunnels import CHUNK, IN, End, Place, Tunnels
+from feedsvc.web.tunnels import IN, End, Place, Tunnels
 
 log = structlog.get_logger(__name__)
 
@@ -193,7 +193,7 @@ class Front:
     # -- answers -----------------------------------------------------------------------------------------
 
     def _answer(self, end: End) -> None:
-        request = end.socket.recv(CHUNK)
+        request = end.socket.recv(_LONGEST_KNOWN)
         end.has_asked = True
         standing = self._memory.requests.get(request)
         if standing is None:
@@ -223,7 +223,7 @@ class Front:
         if not request:
             self._tunnels.close(end)
             return
-        said = plain_request(request) if len(request) <= _LONGEST_KNOWN else None
+        said = plain_request(request)
         if said is None:
             self._tunnels.open(end, request, None)
             return

@@ -40,9 +40,12 @@ class Peers:
         self._by_source[source] = peer
         return source
 
-    def give_back(self, source: str) -> None:
-        """The tunnel from there is closed; what came by it may still wait for a thread."""
-        self._closed.append((self._clock(), source))
+    def give_back(self, source: str, *, answered: bool) -> None:
+        """The tunnel from there is closed. Unless all was `answered`, what it brought may wait for a thread."""
+        if answered:
+            self._by_source.pop(source, None)
+        else:
+            self._closed.append((self._clock(), source))
 
     def behind(self, source: str) -> str:
         """Whose requests come from there, "0.0.0.0" if nobody knows any more."""

@@ -18,9 +18,8 @@ from termios import TIOCOUTQ
 from feedsvc.web.heads import Answering
 from feedsvc.web.peers import Peers
 
-CHUNK = 65_536
-"""How many bytes are taken from a socket at a time."""
 IN, OUT = select.EPOLLIN, select.EPOLLOUT
+_CHUNK = 65_536  # bytes that are taken from a socket at a time
 _GONE = select.EPOLLHUP | select.EPOLLERR
 _LONGEST_HEAD = 65_536  # bytes of an answer in which the end of its head is looked for
 _SOURCES = 0xFF_FE00  # how many addresses of the loopback network tunnels come from
@@ -42,7 +41,7 @@ class End:
     whether what comes now is a request of its own. `ended` is whether no more comes, `closing` whether no
     more goes but what is unsent, and `parting` since when (monotonic seconds) a client is only heard out.
     `seen` is when it last moved. Of one to Granian, `source` is the address it comes from, `answering` is set
-    while it carries a single plain GET, and `is_deaf` once Granian takes no more.
+    while it carries a single plain GET, `is_answered` once that is, and `is_deaf` once Granian takes no more.
     """
 
     __slots__ = (
@@ -52,6 +51,7 @@ class End:
         "ended",
         "fd",
         "has_asked",
+        "is_answered",
         "is_deaf",
         "mask",
         "other",
@@ -74,7 +74,8 @@ class End:
         self.other: End | None = None
         self.answering: Answering | None = None
         self.unsent: memoryview | None = None
-        self.asks = self.ended = self.closing = self.is_deaf = self.has_asked = False
+        self.asks = self.ended = self.closing = self.has_asked = False
+        self.is_deaf = self.is_answered = False
         self.waits = False  # for a tunnel
         self.parting = 0.0
         self.queued = 0  # bytes that the system had not brought on when it was last looked
@@ -229,7 +230,7 @@ class Tunnels:
 
     def _carry(self, end: End, other: End) -> None:
         try:
-            chunk = end.socket.recv(CHUNK)
+            chunk = end.socket.recv(_CHUNK)
         except ConnectionError:
             if not end.source:
                 raise
@@ -252,6 +253,7 @@ class Tunnels:
         if whole is None:
             behind.answering = None
         elif whole:
+            behind.is_answered = True
             self._close_behind(behind)
 
     def _pass_on(self, behind: End, chunk: bytes) -> None:
@@ -313,7 +315,7 @@ class Tunnels:
         self._hear(client)
 
     def _hear_out(self, client: End) -> None:
-        if client.socket.recv(CHUNK):
+        if client.socket.recv(_CHUNK):
             client.seen = self.now
         else:
             self._close_alone(client)
@@ -334,7 +336,7 @@ class Tunnels:
         end.socket.close()
         if end.source:
             self._open -= 1
-            self._peers.give_back(end.source)
+            self._peers.give_back(end.source, answered=end.is_answered)
 
     def _hear(self, end: End) -> None:
         is_heard = end.is_heard
