@@ -41,7 +41,7 @@ class Peers:
         return source
 
     def give_back(self, source: str, *, answered: bool) -> None:
-        """The tunnel from there is closed. Unless all was `answered`, what it brought may wait for a thread."""
+        """The tunnel from there is closed. Unless all was `answered`, something may wait for a thread."""
         if answered:
             self._by_source.pop(source, None)
         else:
