@@ -20,7 +20,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from feedsvc.web.heads import Answering, answer_head, plain_request, response_size
+from feedsvc.web.heads import Answering, answer_head, plain_request, response_size, without_user_agent
 from feedsvc.web.peers import Peers
 from tests.fronted import BIG
 from tests.shelves import Hands, feed, found_in, made_service, place
@@ -168,6 +168,11 @@ _FIELDS = [
     "Accept-Encoding: gzip",
     "accept-encoding: br;q=0.5, gzip",
     "Accept-Encoding: identity;q=0",
+    "User-Agent: reader/1",
+    'User-Agent: reader/2 (+https://a.example/; by "us")',
+    "User-Agent:  two",
+    "User-Agent: caf\xe9",
+    "User-Agent:",
     "If-None-Match: ETAG",
     'If-None-Match: "x", W/ETAG',
     'If-Match: "x"',
@@ -252,6 +257,18 @@ def test_what_is_asked_again_gets_what_it_got_first(
             assert (status, given, body) == wanted
         connection.sendall(get("/known"))
         assert json.loads(answer_of(connection)[2])["known"] > 0
+
+
+def test_readers_that_differ_by_name_alone_get_the_same(fronted: Worker) -> None:
+    with fronted.connect() as connection:
+        answers = []
+        for number in range(100):
+            fields = ("Accept-Encoding: gzip", f"User-Agent: reader/{number}", "Accept: */*")
+            answers.append(fronted.ask(connection, get("/feeds/world.rss", *fields)))
+            answers[-1][1].pop("date")
+        assert all(answer == answers[0] for answer in answers)
+        said_too_much = get("/feeds/world.rss", "Accept-Encoding: gzip", "User-Agent: a\x01b", "Accept: */*")
+        assert fronted.ask(connection, said_too_much)[0] == 400
 
 
 def h11_date(field: str) -> float:
@@ -409,7 +426,7 @@ def answer_bodies(connection: socket.socket, number: int) -> list[bytes]:
 
 
 def test_client_that_has_said_all_still_hears_the_answer(fronted: Worker, bare: Worker) -> None:
-    for asked in (get("/feeds/world.rss"), get("/page"), get("/slow"), get("/big")):
+    for asked in (get("/feeds/world.rss"), get("/page"), get("/slow"), get("/big"), get("/stream")):
         with bare.connect() as connection:
             connection.sendall(asked)
             wanted = answer_of(connection)
@@ -534,6 +551,17 @@ def test_an_answer_that_ends_elsewhere_is_left_to_who_sent_it(head: bytes) -> No
 
 
 # What is known by heart
+
+
+@given(st.binary(max_size=30))
+def test_a_request_without_its_name_is_the_request_less_a_plain_line(name: bytes) -> None:
+    asked = get("/feeds/all.rss", "Accept: */*")
+    line = b"User-Agent: " + name + b"\r\n"
+    named = asked.replace(b"Accept", line + b"Accept")
+    nameless = without_user_agent(named)
+    if nameless is not None:
+        assert nameless == asked
+    assert (nameless is not None) == (plain_request(named) is not None)
 
 
 def learnt(number: int = 0) -> bytes:

@@ -31,7 +31,7 @@ _VARIANT_OVERHEAD = 2_048
 
 tracemalloc says 900 for an entry and 1,400 to 2,300 for a variant; the rest is for what the allocator wastes.
 """
-_REQUESTS_KEPT = 64
+REQUESTS_KEPT = 64
 """How many requests for one feed are known by heart: one for each client, coding and ETag it polls with."""
 _STANDING_OVERHEAD = 512
 """Bytes that such a request's objects take beside its bytes and its answer's head."""
@@ -248,7 +248,7 @@ class FeedCache:
         with self._lock:
             if not entry.fresh or self._entries.get(entry.path) is not entry:
                 return
-            if len(entry.requests) >= _REQUESTS_KEPT:
+            if len(entry.requests) >= REQUESTS_KEPT:
                 self._unlearn(entry)
             if request not in entry.requests:
                 entry.requests[request] = size = len(request) + 2 * len(standing.head) + _STANDING_OVERHEAD

@@ -25,8 +25,9 @@ import structlog
 
 from feedsvc.web.caching import http_date
 from feedsvc.web.feed_cache import Entry, Standing
-from feedsvc.web.heads import Answering, answer_head, plain_request
+from feedsvc.web.heads import Answering, answer_head, plain_request, without_user_agent
 from feedsvc.web.peers import Peers
+from feedsvc.web.refusals import REFUSALS
 from feedsvc.web.short_cut import Answer
 from feedsvc.web.tunnels import IN, End, Place, Tunnels
 
@@ -55,6 +56,9 @@ class Memory(Protocol):
     def learn(self, request: bytes, entry: Entry, status: int, head: bytes, body: bytes) -> Standing:
         """Know an answer by heart; see `ShortCut.learn`."""
 
+    def learn_another(self, request: bytes, standing: Standing) -> None:
+        """Know a further request for an answer, if there is room; see `FeedCache.learn`."""
+
 
 class Front:
     """Answers at `listener`, a bound socket, from `memory`, and hands on the rest to Granian at `behind`.
@@ -67,10 +71,10 @@ class Front:
         self._memory = memory
         self._behind = behind
         self._epoll = select.epoll()
-        self._tunnels = Tunnels(self._epoll, behind, peers)
+        self._tunnels = Tunnels(self._epoll, behind, peers, self._unavailable)
         self._second = 0  # since the epoch
         self._accepting = False
-        self._stopping = False
+        self._stopping = self._waited = False
         self._unheard_until = 0.0
         self._waker = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._thread = threading.Thread(target=self._run, name="feedsvc-front", daemon=True)
@@ -90,7 +94,8 @@ class Front:
 
     def wait(self, seconds: float) -> None:
         """Return when the last connection has ended after a stop, or when so much time has passed."""
-        if self._thread.is_alive():
+        if self._thread.is_alive() and not self._waited:
+            self._waited = True
             self._thread.join(seconds)
 
     def _await_granian(self) -> None:
@@ -149,7 +154,7 @@ class Front:
 
     def _accept(self) -> None:
         for _ in range(_ACCEPTED_AT_ONCE):
-            if not self._tunnels.has_room:
+            if not self._tunnels.has_room():
                 self._accept_no_more()
                 return
             try:
@@ -167,7 +172,7 @@ class Front:
             self._tunnels.add(connection, address[0])
 
     def _accept_again(self) -> None:
-        if not self._accepting and not self._stopping and self._tunnels.has_room:
+        if not self._accepting and not self._stopping and self._tunnels.has_room():
             self._epoll.register(self._listener, IN)
             self._accepting = True
 
@@ -185,10 +190,21 @@ class Front:
             self._listener.close()
             self._unheard_until = time.monotonic() + _UNHEARD
             return False
+        is_late = time.monotonic() > self._unheard_until
         for end in [*self._tunnels.ends.values()]:
-            if end.asks and (end.has_asked or time.monotonic() > self._unheard_until):
-                self._tunnels.close(end)
-        return not self._tunnels.ends
+            if end.asks and (end.has_asked or is_late):
+                self._answer_last(end)
+        return all(end.parting for end in self._tunnels.ends.values())
+
+    def _answer_last(self, end: End) -> None:
+        """Answer what a client may have asked just now, and then tell it no more."""
+        try:
+            with suppress(BlockingIOError):
+                self._answer(end)
+            if end.asks:
+                self._tunnels.part(end)
+        except OSError:
+            self._tunnels.close(end)
 
     # -- answers -----------------------------------------------------------------------------------------
 
@@ -198,7 +214,10 @@ class Front:
         standing = self._memory.requests.get(request)
         if standing is None:
             self._on_unknown(end, request)
-            return
+        else:
+            self._send_known(end, standing)
+
+    def _send_known(self, end: End, standing: Standing) -> None:
         standing.entry.used = True
         standing.counts[standing.status] += 1
         self._send(end, standing)
@@ -219,9 +238,20 @@ class Front:
         """The end of a head. RFC 9110 §6.6.1: the second in which it is sent."""
         return f"date: {http_date(self._second)}\r\n\r\n".encode()
 
+    def _unavailable(self) -> bytes:
+        refusal = REFUSALS[503]
+        headers = (*refusal.headers, ("Connection", "close"))
+        return answer_head(503, headers, len(refusal.body)) + self._date() + refusal.body
+
     def _on_unknown(self, end: End, request: bytes) -> None:
         if not request:
             self._tunnels.close(end)
+            return
+        # Readers differ by their name more than by what they ask for.
+        nameless = without_user_agent(request)
+        if nameless is not None and (standing := self._memory.requests.get(nameless)):
+            self._memory.learn_another(request, standing)
+            self._send_known(end, standing)
             return
         said = plain_request(request)
         if said is None:
@@ -237,4 +267,4 @@ class Front:
         if entry is None:
             self._tunnels.send(end, head + self._date() + body)
         else:
-            self._send(end, self._memory.learn(request, entry, status, head, body))
+            self._send(end, self._memory.learn(nameless or request, entry, status, head, body))

@@ -4,6 +4,7 @@ Pure: knows no socket. What is not plain is for Granian, which knows all of RFC 
 """
 
 import re
+from functools import lru_cache
 from http import HTTPStatus
 
 from feedsvc.web.caching import Headers
@@ -24,6 +25,8 @@ _NOT_PLAIN = {
     "HTTP_UPGRADE",
 }
 """Fields of requests that have more to them than a head, or ask for another protocol."""
+_USER_AGENT = b"\r\nUser-Agent: "
+_VISIBLE = bytes(range(32, 127))
 _MOST_FIELDS = 64  # Granian says no to more than a hundred
 _RESPONSE = re.compile(rb"HTTP/1\.1 ([2-5][0-9]{2}) [^\r\n]*\r\n((?:[^\r\n]+\r\n)+)\r\n")
 _LENGTH = re.compile(rb"^content-length:[ \t]*([0-9]{1,15})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
@@ -32,6 +35,18 @@ _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _SERVER = "server: granian\r\n"
 _END = b"\r\n\r\n"
 _LONGEST_HEAD = 65_536  # bytes of an answer in which the end of its head is looked for
+
+
+def without_user_agent(request: bytes) -> bytes | None:
+    """A request less the line that says by whom, on which no answer from memory depends, if there is one."""
+    at = request.find(_USER_AGENT)
+    if at < 0:
+        return None
+    end = request.find(b"\r\n", at + len(_USER_AGENT))
+    value = request[at + len(_USER_AGENT) : end]
+    if end < 0 or not value or value[0] == 32 or value[-1] == 32 or value.translate(None, _VISIBLE):
+        return None
+    return request[:at] + request[end:]
 
 
 def plain_request(request: bytes) -> dict[str, str] | None:
@@ -55,7 +70,7 @@ def plain_request(request: bytes) -> dict[str, str] | None:
         return None
     for line in lines:
         name, _, value = line.partition(":")
-        key = f"HTTP_{name.upper().replace('-', '_')}"
+        key = _key(name)
         if key in said or key in _NOT_PLAIN:
             return None
         said[key] = value.lstrip(" ")
@@ -64,6 +79,12 @@ def plain_request(request: bytes) -> dict[str, str] | None:
     return said
 
 
+@lru_cache(maxsize=512)
+def _key(name: str) -> str:
+    return f"HTTP_{name.upper().replace('-', '_')}"
+
+
+@lru_cache(maxsize=256)
 def answer_head(status: int, headers: Headers, length: int) -> bytes:
     """The head of an answer up to Date, as Granian writes it; `length` is that of its body in bytes."""
     lines = [f"HTTP/1.1 {status} {_REASONS[status]}\r\n"]

@@ -26,7 +26,15 @@ from feedsvc.web.caching import (
     opened_as_page,
 )
 from feedsvc.web.encoding import Coding
-from feedsvc.web.feed_cache import Entry, FeedCache, FeedUnavailableError, Place, Standing, place_of
+from feedsvc.web.feed_cache import (
+    REQUESTS_KEPT,
+    Entry,
+    FeedCache,
+    FeedUnavailableError,
+    Place,
+    Standing,
+    place_of,
+)
 from feedsvc.web.refusals import LICENSED, PROBLEMS, REFUSALS, Refusal
 
 if TYPE_CHECKING:
@@ -178,6 +186,11 @@ class ShortCut:
         standing = Standing(entry, status, self._counts[entry.format], head, body)
         self._cache.learn(request, standing)
         return standing
+
+    def learn_another(self, request: bytes, standing: Standing) -> None:
+        """Know by heart that another request gets the same, as long as there is room for such."""
+        if len(standing.entry.requests) < REQUESTS_KEPT:
+            self._cache.learn(request, standing)
 
     def _on_miss(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         place = self._place_of(environ.get("PATH_INFO", ""))

@@ -11,6 +11,7 @@ import select
 import socket
 import sys
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from fcntl import ioctl
 from termios import TIOCOUTQ
@@ -21,11 +22,8 @@ from feedsvc.web.peers import Peers
 IN, OUT = select.EPOLLIN, select.EPOLLOUT
 _CHUNK = 65_536  # bytes that are taken from a socket at a time
 _GONE = select.EPOLLHUP | select.EPOLLERR
-_LONGEST_HEAD = 65_536  # bytes of an answer in which the end of its head is looked for
-_SOURCES = 0xFF_FE00  # how many addresses of the loopback network tunnels come from
-_REMEMBERED = 10.0  # seconds after a tunnel was closed
-_NOBODY = "0.0.0.0"
 _KEPT_FREE = 96  # descriptors for the store, logs, and what else a process has
+_KEPT_AT_LEAST = 1.0  # seconds that a client is kept after an answer, however many there are
 _TUNNELS_AT_LEAST = 32  # so many can be opened however many clients there are
 _PARTING = 5.0  # seconds that a client which is told no more may go on talking between two words
 _LONGEST_PARTING = 30.0
@@ -51,6 +49,7 @@ class End:
         "ended",
         "fd",
         "has_asked",
+        "has_spoken",
         "is_answered",
         "is_deaf",
         "mask",
@@ -75,7 +74,7 @@ class End:
         self.answering: Answering | None = None
         self.unsent: memoryview | None = None
         self.asks = self.ended = self.closing = self.has_asked = False
-        self.is_deaf = self.is_answered = False
+        self.is_deaf = self.is_answered = self.has_spoken = False
         self.waits = False  # for a tunnel
         self.parting = 0.0
         self.queued = 0  # bytes that the system had not brought on when it was last looked
@@ -96,10 +95,14 @@ class End:
 class Tunnels:
     """The connections there are, by file descriptor, each heard of through `epoll`.
 
+    `unanswered` is what a client is told whose plain GET Granian says nothing to.
     Methods raise OSError when a connection fails; whoever called closes it then.
     """
 
-    def __init__(self, epoll: select.epoll, behind: Place, peers: Peers) -> None:
+    def __init__(
+        self, epoll: select.epoll, behind: Place, peers: Peers, unanswered: Callable[[], bytes]
+    ) -> None:
+        self._unanswered = unanswered
         self.ends: dict[int, End] = {}
         self.now = 0.0
         """Monotonic seconds, as far as connections are concerned."""
@@ -109,11 +112,26 @@ class Tunnels:
         self._open = 0
         self._waiting: deque[tuple[End, bytes, Answering | None]] = deque()
 
-    @property
     def has_room(self) -> bool:
-        """Whether there are descriptors for another client, and then for some tunnels."""
-        clients = len(self.ends) - self._open
-        return clients + 2 * _TUNNELS_AT_LEAST < _descriptors() or clients < _TUNNELS_AT_LEAST
+        """Whether there are descriptors for another client, and then for some tunnels.
+
+        If there are none, the client goes that has asked nothing for the longest time.
+        """
+        descriptors = _descriptors()
+        if self._clients + 2 * min(_TUNNELS_AT_LEAST, descriptors // 8) < descriptors:
+            return True
+        idle = min((end for end in self.ends.values() if end.asks and end.has_asked), key=_seen, default=None)
+        if idle is None or self.now - idle.seen < _KEPT_AT_LEAST:
+            return False
+        with suppress(OSError):
+            if _has_unread(idle):
+                return False
+        self.close(idle)
+        return True
+
+    @property
+    def _clients(self) -> int:
+        return len(self.ends) - self._open
 
     def add(self, connection: socket.socket, peer: str) -> None:
         """A client has connected from there."""
@@ -130,9 +148,7 @@ class Tunnels:
 
     def open_waiting(self) -> None:
         """Open the tunnels that were waited for, as far as there are descriptors: two for each."""
-        while self._waiting and (
-            len(self.ends) + self._open + 2 <= _descriptors() or self._open < _TUNNELS_AT_LEAST // 4
-        ):
+        while self._waiting and (len(self.ends) + self._open + 2 <= _descriptors() or not self._open):
             client, request, answering = self._waiting.popleft()
             if self.ends.get(client.fd) is not client:
                 continue
@@ -239,6 +255,7 @@ class Tunnels:
         if not chunk:
             self._end(end, other)
         elif end.source:
+            end.has_spoken = True
             self.send(other, chunk)
             self._follow(end, chunk)
         else:
@@ -252,6 +269,8 @@ class Tunnels:
         whole = behind.answering.is_whole_after(chunk)
         if whole is None:
             behind.answering = None
+            if behind.other is not None and behind.other.ended:
+                self._say_no_more(behind)
         elif whole:
             behind.is_answered = True
             self._close_behind(behind)
@@ -268,6 +287,8 @@ class Tunnels:
         """No more comes from an end: that is told to the other one, after what came before."""
         end.ended = True
         if end.source:
+            if end.answering is not None and not end.has_spoken:
+                self.send(other, self._unanswered())
             other.closing = True
             self._close_behind(end)
         elif other.unsent is None:
@@ -303,16 +324,21 @@ class Tunnels:
         if client.unsent is None and client.ended:
             self._close_alone(client)
         elif client.unsent is None and client.closing:
-            self._part(client)
+            self.part(client)
         else:
             self._hear(client)
 
-    def _part(self, client: End) -> None:
+    def part(self, client: End) -> None:
+        """Tell a client no more, and hear it out."""
         # Closed at once, what it still sends would be answered with a reset, which takes back what it has not
         # read of its answer (RFC 9112 §9.6).
         client.parting = client.seen = self.now
-        client.socket.shutdown(socket.SHUT_WR)
-        self._hear(client)
+        try:
+            client.socket.shutdown(socket.SHUT_WR)
+        except OSError:  # it has gone
+            self._close_alone(client)
+        else:
+            self._hear(client)
 
     def _hear_out(self, client: End) -> None:
         if client.socket.recv(_CHUNK):
@@ -359,4 +385,18 @@ class Tunnels:
 def _descriptors() -> int:
     """How many there may be for connections."""
     at_most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return sys.maxsize if at_most == resource.RLIM_INFINITY else at_most - _KEPT_FREE
+    if at_most == resource.RLIM_INFINITY:
+        return sys.maxsize
+    return max(at_most - _KEPT_FREE, at_most // 4)
+
+
+def _seen(end: End) -> float:
+    return end.seen
+
+
+def _has_unread(end: End) -> bool:
+    """Whether a client has said what nobody has read: closed now, it would be told with a reset."""
+    try:
+        return bool(end.socket.recv(1, socket.MSG_PEEK))
+    except BlockingIOError:
+        return False
