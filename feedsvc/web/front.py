@@ -114,6 +114,7 @@ class Front:
             os.kill(os.getpid(), signal.SIGTERM)  # a worker that hears nobody is to be replaced
 
     def _serve(self) -> None:
+        self._accept_again()
         due = 0.0
         while not (self._stopping and self._has_ended()):
             events = self._epoll.poll(_STOPPING_TICK if self._stopping else _TICK)
