@@ -32,11 +32,12 @@ class ByteLRU(Generic[Key, Value]):
         kept, made = self._kept, list[Value | None]()
         with self._lock:
             for key in keys:
-                if key in kept:
-                    kept.move_to_end(key)
-                    made.append(kept[key][0])
-                else:
+                found = kept.get(key)
+                if found is None:
                     made.append(None)
+                else:
+                    kept.move_to_end(key)
+                    made.append(found[0])
         return made
 
     def put(self, key: Key, value: Value, size: int) -> None:

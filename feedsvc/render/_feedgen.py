@@ -7,6 +7,7 @@ and elements that feedgen has no call for, which go through its extension interf
 """
 
 import re
+import threading
 from collections.abc import Iterable, Mapping
 from email.utils import format_datetime
 from functools import cache
@@ -165,16 +166,29 @@ class Frame:
         self._attributes = {str(name): str(value) for name, value in root.attrib.items()}
         self._namespaces: Any = dict(root.nsmap)  # lxml's stubs don't know that a prefix may be None
         self._path = path
+        self._threads = threading.local()  # lxml's elements are for one thread at a time
 
     def fragment(self, entry: etree._Element) -> bytes:
         """The bytes of an entry as they stand in a whole feed."""
-        holder = root = etree.Element(self._path[0], self._attributes, nsmap=self._namespaces)
-        for name in self._path[1:]:
-            holder = etree.SubElement(holder, name)
+        root, holder = self._roots()
         holder.append(entry)
-        document: bytes = etree.tostring(root, encoding="UTF-8", xml_declaration=False)
+        try:
+            document: bytes = etree.tostring(root, encoding="UTF-8", xml_declaration=False)
+        finally:
+            holder.remove(entry)
         tag = entry.tag.encode()
         return document[document.index(b"<" + tag) : document.rindex(tag + b">") + len(tag) + 1]
+
+    def _roots(self) -> tuple[etree._Element, etree._Element]:
+        """The root and what holds the entries, kept for each thread: making them takes a while."""
+        try:
+            kept: tuple[etree._Element, etree._Element] = self._threads.kept
+        except AttributeError:
+            holder = root = etree.Element(self._path[0], self._attributes, nsmap=self._namespaces)
+            for name in self._path[1:]:
+                holder = etree.SubElement(holder, name)
+            kept = self._threads.kept = root, holder
+        return kept
 
 
 def with_references(document: bytes, names: tuple[str, ...]) -> bytes:

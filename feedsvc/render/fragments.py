@@ -22,7 +22,9 @@ class Shell:
 
     def around(self, fragments: Sequence[bytes]) -> bytes:
         """The whole document."""
-        return b"".join((self.head, self.between.join(fragments), self.tail))
+        if self.between:
+            return b"".join((self.head, self.between.join(fragments), self.tail))
+        return b"".join((self.head, *fragments, self.tail))
 
 
 _STILL = attrgetter(*(one.name for one in fields(Feed) if one.name not in {"articles", "updated"}))
