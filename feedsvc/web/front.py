@@ -26,10 +26,10 @@ import structlog
 from feedsvc.web.caching import http_date
 from feedsvc.web.feed_cache import Entry, Standing
 from feedsvc.web.heads import Answering, answer_head, plain_request, without_user_agent
-from feedsvc.web.peers import Peers
+from feedsvc.web.peers import Peers, Place
 from feedsvc.web.refusals import REFUSALS
 from feedsvc.web.short_cut import Answer
-from feedsvc.web.tunnels import IN, End, Place, Tunnels
+from feedsvc.web.tunnels import IN, End, Tunnels
 
 log = structlog.get_logger(__name__)
 

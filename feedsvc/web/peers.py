@@ -12,6 +12,10 @@ _REMEMBERED = 10.0  # seconds after a tunnel was closed
 _NOBODY = "0.0.0.0"
 
 
+Place = tuple[str, int]
+"""An address and a port."""
+
+
 class Peers:
     """Whose connection each tunnel carries.
 

@@ -17,7 +17,7 @@ from fcntl import ioctl
 from termios import TIOCOUTQ
 
 from feedsvc.web.heads import Answering
-from feedsvc.web.peers import Peers
+from feedsvc.web.peers import Peers, Place
 
 IN, OUT = select.EPOLLIN, select.EPOLLOUT
 _CHUNK = 65_536  # bytes that are taken from a socket at a time
@@ -27,9 +27,6 @@ _KEPT_AT_LEAST = 1.0  # seconds that a client is kept after an answer, however m
 _TUNNELS_AT_LEAST = 32  # so many can be opened however many clients there are
 _PARTING = 5.0  # seconds that a client which is told no more may go on talking between two words
 _LONGEST_PARTING = 30.0
-
-Place = tuple[str, int]
-"""An address and a port."""
 
 
 class End:

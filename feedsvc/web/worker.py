@@ -21,14 +21,14 @@ from granian.server import mp
 from feedsvc.logs import set_up_logging
 from feedsvc.store.schema import Store
 from feedsvc.web.application import application, at_end
-from feedsvc.web.front import Front
 from feedsvc.web.handover import handed_over
-from feedsvc.web.peers import Peers
+from feedsvc.web.peers import Peers, Place
 from feedsvc.web.short_cut import ShortCut
-from feedsvc.web.tunnels import Place
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
+
+    from feedsvc.web.front import Front
 
 log = structlog.get_logger(__name__)
 
@@ -107,6 +107,7 @@ def stand_before(memory: ShortCut, place: Place, peers: Peers) -> None:
     if made_by is None or sys.platform != "linux":
         log.warning("no_front", missing=_SERVER)
         return
+    from feedsvc.web.front import Front
 
     def make(worker_id: int, listens: tuple[Any, Any], *rest: Any) -> Any:
         specification = listens[0]
@@ -129,7 +130,7 @@ def stand_before(memory: ShortCut, place: Place, peers: Peers) -> None:
 class _Fronted:
     """What serves, with a front before it that takes connections as long as it does."""
 
-    def __init__(self, server: Any, front: Front, held: socket.socket) -> None:
+    def __init__(self, server: Any, front: "Front", held: socket.socket) -> None:
         self._server = server
         self._front = front
         self._held = held
