@@ -199,7 +199,7 @@ _METHODS = ["GET", "GET", "GET", "HEAD", "POST", "OPTIONS", "get"]
 
 @st.composite
 def requests(draw: st.DrawFn) -> bytes:
-    """One that may be right or wrong, but for bodies: what Granian says of wrong ones depends on the moment."""
+    """One that may be right or wrong, without a body: what Granian says of wrong ones is not steady."""
     method = draw(st.sampled_from(_METHODS))
     fields = draw(st.lists(st.sampled_from(_FIELDS), max_size=3))
     version = draw(st.sampled_from(["HTTP/1.1"] * 8 + ["HTTP/1.0", "HTTP/1.2"]))
