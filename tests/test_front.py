@@ -11,8 +11,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import h11
@@ -123,20 +124,26 @@ def started(front: bool) -> Worker:
     raise TimeoutError("Granian did not start")
 
 
+@contextmanager
+def running(*, front: bool) -> Iterator[Worker]:
+    worker = started(front)
+    try:
+        yield worker
+    finally:
+        worker.process.terminate()
+        worker.process.wait(10)
+
+
 @pytest.fixture(scope="module")
 def fronted() -> Iterator[Worker]:
-    worker = started(front=True)
-    yield worker
-    worker.process.terminate()
-    worker.process.wait(10)
+    with running(front=True) as worker:
+        yield worker
 
 
 @pytest.fixture(scope="module")
 def bare() -> Iterator[Worker]:
-    worker = started(front=False)
-    yield worker
-    worker.process.terminate()
-    worker.process.wait(10)
+    with running(front=False) as worker:
+        yield worker
 
 
 @pytest.fixture(scope="module")
@@ -248,7 +255,7 @@ def test_what_is_asked_again_gets_what_it_got_first(
     with fronted.connect() as connection:
         for _ in range(5):
             status, given, body = fronted.ask(connection, get("/feeds/world.rss", *fields))
-            assert abs(h11_date(given.pop("date")) - time.time()) < 2
+            assert abs(parsedate_to_datetime(given.pop("date")).timestamp() - time.time()) < 2
             assert (status, given, body) == wanted
         connection.sendall(get("/known"))
         assert json.loads(answer_of(connection)[2])["known"] > 0
@@ -264,12 +271,6 @@ def test_readers_that_differ_by_name_alone_get_the_same(fronted: Worker) -> None
         assert all(answer == answers[0] for answer in answers)
         said_too_much = get("/feeds/world.rss", "Accept-Encoding: gzip", "User-Agent: a\x01b", "Accept: */*")
         assert fronted.ask(connection, said_too_much)[0] == 400
-
-
-def h11_date(field: str) -> float:
-    from email.utils import parsedate_to_datetime
-
-    return parsedate_to_datetime(field).timestamp()
 
 
 def test_a_feed_that_was_published_anew_is_what_the_next_request_gets(fronted: Worker) -> None:
@@ -334,20 +335,7 @@ def test_feed_asked_for_many_times_at_once_comes_as_often(fronted: Worker) -> No
         for _ in range(20):  # one after another, and none is read
             connection.sendall(asked)
             time.sleep(0.01)
-        for _ in range(20):
-            client = fronted_answers(connection, len(wanted))
-            assert client == wanted
-
-
-def fronted_answers(connection: socket.socket, length: int) -> bytes:
-    """One body of that length, and not a byte that comes after it."""
-    head = b""
-    while not head.endswith(b"\r\n\r\n"):
-        head += connection.recv(1)
-    body = b""
-    while len(body) < length:
-        body += connection.recv(length - len(body))
-    return body
+        assert answer_bodies(connection, 20) == [wanted] * 20
 
 
 def test_large_body_comes_whole_and_back(fronted: Worker) -> None:
@@ -454,8 +442,7 @@ def test_clients_that_hang_up_leave_nothing_behind(fronted: Worker) -> None:
 
 
 def test_when_descriptors_run_out_others_are_answered_one_after_another() -> None:
-    worker = started(front=True)
-    try:
+    with running(front=True) as worker:
         few = descriptors(worker) + 40
         resource.prlimit(worker.worker, resource.RLIMIT_NOFILE, (few, few))
         clients = [worker.connect() for _ in range(25)]
@@ -464,9 +451,6 @@ def test_when_descriptors_run_out_others_are_answered_one_after_another() -> Non
         assert {answer_of(client)[0] for client in clients} <= {200, 503}  # so many wait for a thread
         for client in clients:
             client.close()
-    finally:
-        worker.process.terminate()
-        worker.process.wait(10)
 
 
 def test_who_asks_while_the_worker_ends_is_answered_and_it_ends_soon() -> None:

@@ -129,7 +129,7 @@ def test_no_front_stands_before_a_granian_that_is_not_as_known(monkeypatch: pyte
     def served_by(peers: Peers, *arguments: Any) -> object:
         monkeypatch.setattr(mp, "WSGIWorker", lambda *given: given)
         stand_before(service.short_cut, ("127.0.0.1", 0), peers)
-        made: object = mp.WSGIWorker(*arguments)  # type: ignore[arg-type]
+        made: object = mp.WSGIWorker(*arguments)
         return made
 
     assert served_by(unasked, 1, listens, "more") == (1, listens, "more")  # it would not know whose requests

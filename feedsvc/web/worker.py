@@ -35,6 +35,9 @@ log = structlog.get_logger(__name__)
 _HANDLER_MADE_BY = "_wsgi_call_wrap"
 """What makes, in Granian's module of worker processes, the handler of requests from a WSGI application."""
 _HANDLER_TAKES = ["proto", "scope"]
+_BACKLOG = 1_024  # connections that wait for Granian to accept them
+_LAST_SECONDS = 1.0  # that answers have to reach their clients when a worker ends
+_DESCRIPTORS = 65_536  # more than that would only be clients who ask for nothing
 _SERVER = "WSGIWorker"
 """What serves, in the same module: made with a worker's number and where to listen, then told to serve."""
 
@@ -159,11 +162,6 @@ def _first(call: Callable[[], None], number: int) -> None:
             then(signum, frame)
 
     signal.signal(number, handle)
-
-
-_BACKLOG = 1_024
-_LAST_SECONDS = 1.0
-_DESCRIPTORS = 65_536
 
 
 def _listener(place: Place) -> socket.socket:
