@@ -92,6 +92,21 @@ class StoreTable(Table):
     content: str = Field(default="content", description="Folder of stories, relative to this file.")
 
 
+class ContentTable(Table):
+    """How story files are read."""
+
+    unknown_keys: Literal["near", "all", "none"] = Field(
+        default="near",
+        description="Which front matter keys that feedsvc doesn't know are findings of `feedsvc check`: those "
+        "`near` a known one, `all`, or `none`. One that may hold a story back sets it aside in any case.",
+    )
+    members: Level = Field(
+        default="none",
+        description="How much of a members-only story everybody may have: `none`, `headline`, `summary` or "
+        "`full`.",
+    )
+
+
 class LimitsTable(Table):
     """What is refused for its size."""
 
@@ -261,6 +276,7 @@ class Config(Table):
 
     site: SiteTable = SiteTable()
     store: StoreTable = StoreTable()
+    content: ContentTable = ContentTable()
     feeds: FeedsTable = FeedsTable()
     sections: dict[str, FeedTable] = Field(default={})
     tags: dict[str, FeedTable] = Field(default={})

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from feedsvc import __version__, selection
 from feedsvc.model import Format, Rejected
-from feedsvc.store import articles, dirty, representations, sources
+from feedsvc.store import articles, conditions, dirty, representations, sources
 from feedsvc.store.articles import Application
 from feedsvc.store.representations import Unpublished
 from feedsvc.store.schema import Store, write_meta
@@ -180,3 +180,29 @@ def test_operations_answers_are_never_kept_and_can_only_be_read(client: FlaskCli
     for method in ("POST", "OPTIONS", "DELETE"):
         refused = client.open(path, method=method)
         assert (refused.status_code, refused.allow.as_set()) == (405, {"get", "head"})
+
+
+def test_condition_is_told_until_it_is_over(client: FlaskClient, store: Store, clock: Clock) -> None:
+    """/readyz names it without its detail, which may name paths; /metrics counts it."""
+    publish(store, b"one")
+    refresh(store, clock)
+    with store.write() as tx:
+        conditions.put(tx, "removals-held", "30 stories of content/world", clock())
+    ready = client.get("/readyz")
+    assert (ready.status_code, ready.json["degraded"]) == (200, ["removals-held"])
+    assert "content/world" not in ready.text
+    assert numbers(client)["feedsvc_degraded condition=removals-held"] == 1
+    with store.write() as tx:
+        conditions.clear(tx, "removals-held")
+    assert client.get("/readyz").json["degraded"] == []
+    assert "feedsvc_degraded condition=removals-held" not in numbers(client)
+
+
+def test_condition_keeps_its_instant_and_says_what_is_new(store: Store, clock: Clock) -> None:
+    with store.write() as tx:
+        conditions.put(tx, "removals-held", "30 stories", clock())
+    began = clock()
+    clock.now += timedelta(minutes=1)
+    with store.write() as tx:
+        conditions.put(tx, "removals-held", "40 stories", clock())
+        assert conditions.current(tx) == [("removals-held", "40 stories", began)]

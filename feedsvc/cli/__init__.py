@@ -25,7 +25,7 @@ from feedsvc.loading import content
 from feedsvc.loading.story_text import read_page, to_story
 from feedsvc.logs import set_up_logging
 from feedsvc.refresh import Refresher
-from feedsvc.store import articles, dirty, outbox, representations, sources
+from feedsvc.store import articles, conditions, dirty, outbox, representations, sources
 from feedsvc.store.schema import Store, read_meta
 
 _USAGE = 2
@@ -149,6 +149,7 @@ def status(config: Config, as_json: bool) -> None:
         notices = outbox.waiting(connection)
         waiting, since = dirty.backlog(connection)
         quarantined = sources.quarantined(connection)
+        degraded = conditions.current(connection)
         figures = {
             "articles": articles.count(connection),
             "representations": number,
@@ -157,6 +158,7 @@ def status(config: Config, as_json: bool) -> None:
             "dirty_since": since.isoformat() if since else None,
             "refreshed_at": read_meta(connection, "refreshed_at"),
             "notices_waiting": notices,
+            "degraded": {one.name: one.detail for one in degraded},
             "quarantined": [f"{one.path}:{one.line}: {one.reason}" for one in quarantined],
         }
     store.close()
@@ -164,8 +166,11 @@ def status(config: Config, as_json: bool) -> None:
         click.echo(json.dumps(figures, ensure_ascii=False))
         return
     for name, value in figures.items():
-        if name != "quarantined":
+        if name not in {"degraded", "quarantined"}:
             click.echo(f"{name.replace('_', ' '):16} {'–' if value is None else value}")
+    for condition in degraded:
+        since_then = condition.since.isoformat(timespec="seconds")
+        click.echo(f"{'degraded':16} {condition.name} since {since_then}: {condition.detail}")
     click.echo(f"{'quarantined':16} {len(quarantined)}")
     for one in quarantined:
         click.echo(f"  {one.path}:{one.line}: {one.reason}")

@@ -152,6 +152,15 @@ ingested = Table(
     Column("token_id", Text, nullable=False),
 )
 
+# What an operator has to see or decide, as long as it lasts.
+conditions = Table(
+    "conditions",
+    TABLES,
+    Column("name", Text, primary_key=True),
+    Column("detail", Text, nullable=False),
+    Column("since", BigInteger, nullable=False),
+)
+
 meta = Table("meta", TABLES, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))
 
 # Only ever appended: what has run somewhere is never edited. In braces stands what engines differ in; {text}
@@ -223,4 +232,8 @@ MIGRATIONS: Sequence[Sequence[str]] = (
     ),
     # They were [[feed key, position], …], whose parts take as long to take apart as their rows to be written.
     ("UPDATE articles SET places = {places_by_key}",),
+    (
+        "CREATE TABLE conditions (name {text} NOT NULL PRIMARY KEY, detail TEXT NOT NULL,"
+        " since BIGINT NOT NULL)",
+    ),
 )

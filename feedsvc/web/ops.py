@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from feedsvc import __version__
 from feedsvc.model import FORMATS
-from feedsvc.store import articles, dirty, outbox, representations, sources
+from feedsvc.store import articles, conditions, dirty, outbox, representations, sources
 from feedsvc.store.schema import Store, read_meta
 
 log = structlog.get_logger(__name__)
@@ -57,20 +57,23 @@ def _never_kept(answer: Response) -> Response:
 
 def _readiness(store: Store, fresh_within: timedelta, now: datetime) -> Response:
     refreshed_at: str | None = None
+    degraded: list[str] = []
     try:
         with store.read() as connection:
             published, _ = representations.publication(connection)
             refreshed_at = read_meta(connection, _REFRESHED_AT)
+            # Names alone: the details may name hosts and paths, as an error's message may.
+            degraded = [one.name for one in conditions.current(connection)]
         failed = _failed_checks(published, refreshed_at, fresh_within, now)
     except Exception as error:  # whatever ails the store, a load balancer needs an answer
         log.warning("readiness_check_failed", error=repr(error))
         # The message may name hosts and paths, which are not for everybody who can ask.
         failed = {"store": f"the store does not answer ({type(error).__name__})"}
     if failed:
-        answer = jsonify(status="not ready", failed=failed, refreshed_at=refreshed_at)
+        answer = jsonify(status="not ready", failed=failed, degraded=degraded, refreshed_at=refreshed_at)
         answer.status_code = 503
         return answer
-    return jsonify(status="ready", refreshed_at=refreshed_at)
+    return jsonify(status="ready", degraded=degraded, refreshed_at=refreshed_at)
 
 
 def _failed_checks(
@@ -108,7 +111,7 @@ class _Numbers(Collector):
         gauges: list[Metric] = []
         try:
             with self._store.read() as connection:
-                gauges = _gauges(connection, self._clock())
+                gauges = [*_gauges(connection, self._clock()), _degraded(connection)]
         except Exception as error:  # that the store is gone is itself what must be told
             log.warning("metrics_without_store", error=repr(error))
         yield GaugeMetricFamily("feedsvc_store_up", "Whether the store answers: 1 or 0.", int(bool(gauges)))
@@ -135,6 +138,17 @@ class _Numbers(Collector):
             if name not in FORMATS:
                 requests.add_metric([name.partition(":")[2], str(outcome)], count)
         return requests
+
+
+def _degraded(connection: Connection) -> Metric:
+    degraded = GaugeMetricFamily(
+        "feedsvc_degraded",
+        "1 for each condition that an operator should look at; `feedsvc status` says more.",
+        labels=["condition"],
+    )
+    for one in conditions.current(connection):
+        degraded.add_metric([one.name], 1)
+    return degraded
 
 
 def _gauges(connection: Connection, now: datetime) -> list[Metric]:
