@@ -5,6 +5,7 @@ Knows nothing of the real store, which it leaves alone.
 
 import re
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from sqlalchemy import Connection
 from feedsvc import selection
 from feedsvc.documents import lint_document
 from feedsvc.linting import Remark, lint_article, lint_links, lint_profile, lint_sizes
+from feedsvc.loading.held_places import passed_over
 from feedsvc.loading.rules import LoadRules
 from feedsvc.model import Article, Feed, Format
 from feedsvc.refresh import Refresher
@@ -71,6 +73,7 @@ def check(
             }
             for article, remark in _remarks(connection, rules):
                 findings.add(places.finding(connection, article, remark))
+            findings |= set(_by_place(connection, root, places, load_rules))
             findings |= set(_wrong_feeds(connection, rules))
             findings |= {
                 Finding(
@@ -126,6 +129,27 @@ def _remarks(connection: Connection, rules: Rules) -> Iterator[tuple[Article, Re
         feed = _feed(connection, listing.key, rules)
         yield from lint_links(feed.articles, rules.site)
         yield from lint_profile(feed)
+
+
+def _by_place(
+    connection: Connection, root: Path, places: "_Places", load_rules: LoadRules
+) -> Iterator[Finding]:
+    """Stories that are not out for nothing but the name of their file or of a folder they are in."""
+    for one in passed_over(root, load_rules):
+        seen = "a story" if one.stories == 1 else f"{one.stories} stories"
+        told = f"{seen}, not read: site generators leave out what has such a name; rename it, or move them"
+        yield Finding(places.shown(one.path), 1, "name-left-out", told)
+    held: Counter[tuple[str, str]] = Counter()
+    for article in articles.each(connection):
+        if article.status == "draft" and article.held_by.startswith("the "):
+            path = min(sources.owners(connection, [article.id])[article.id])
+            folder, mark, _ = path.partition(f"{article.held_by.removeprefix('the folder ')}")
+            held[(folder + mark if mark else path), article.held_by] += 1
+    for (path, words), stories in held.items():
+        if words != "the folder _drafts/":  # which says nothing else
+            seen = "a story" if stories == 1 else f"{stories} stories"
+            told = f"{seen}, held back as drafts by {words}; rename it, or move them, if they are to go out"
+            yield Finding(places.shown(path), 1, "name-of-drafts", told)
 
 
 def _feed(connection: Connection, key: str, rules: Rules) -> Feed:

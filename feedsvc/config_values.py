@@ -1,6 +1,6 @@
 """Config → the plain values the stages take.
 
-Pure: only the commands and the two factories call it.
+Only the commands and the two factories call it. Pure, but for a look at whose generator's the stories are.
 """
 
 from dataclasses import replace
@@ -8,6 +8,7 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from feedsvc.config import Config, CustomTable, FeedTable
+from feedsvc.loading import generators
 from feedsvc.loading.rules import LoadRules
 from feedsvc.model import DEFAULT_PROFILE, Agency, ContentMode, CustomFeed, FeedSettings, Image, Profile, Site
 from feedsvc.profiles import BUILT_IN
@@ -22,6 +23,8 @@ def load_rules(config: Config) -> LoadRules:
         timezone=config.site.timezone,
         max_file_bytes=config.limits.story,
         partners=tuple(sorted(config.partners)),
+        site=generators.detect(config.content_root),
+        unknown_keys=config.content.unknown_keys,
     )
 
 
@@ -42,7 +45,10 @@ def rules(config: Config) -> Rules:
         default=default,
         by_key={key: _settings(config, default, table) for key, table in _tables(config).items()},
         customs=custom_feeds(config),
-        public=Audience(by_source=_levels({name: one.public for name, one in config.sources.items()})),
+        public=Audience(
+            by_source=_levels({name: one.public for name, one in config.sources.items()}),
+            members=config.content.members,
+        ),
         partners=tuple(partner(config, name) for name in config.partners),
     )
 

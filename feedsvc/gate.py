@@ -35,7 +35,8 @@ def opens_at(article: Article, audience: Audience) -> datetime:
 
 def level(article: Article, audience: Audience) -> Level:
     """How much of the story the audience may have once it may have it: the least that anything says."""
-    return least((audience.level, _level_by_source(article, audience), _level_by_story(article, audience)))
+    by_story = (_level_by_story(article, audience), _level_by_access(article, audience))
+    return least((audience.level, _level_by_source(article, audience), *by_story))
 
 
 def _level_by_source(article: Article, audience: Audience) -> Level:
@@ -49,8 +50,28 @@ def _level_by_story(article: Article, audience: Audience) -> Level:
     return said.get(audience.name, said.get("partners", "full"))
 
 
+def _level_by_access(article: Article, audience: Audience) -> Level:
+    if article.access == "public":
+        return "full"
+    if article.access == "members":
+        # Partners pass stories on to everybody: what is for members is theirs only if the story says so.
+        named = {name for name, _ in article.syndication}
+        return (
+            audience.members
+            if audience.is_public
+            else "full"
+            if named & {audience.name, "partners"}
+            else "none"
+        )
+    return "full" if article.access == "partners" and not audience.is_public else "none"
+
+
 def _is_for(article: Article, audience: Audience) -> bool:
-    return article.access == "public" or (article.access == "partners" and not audience.is_public)
+    return _level_by_access(article, audience) != "none"
+
+
+def _held_by(article: Article) -> str:
+    return f" ({article.held_by})" if article.held_by else ""
 
 
 def _is_excluded(article: Article, audience: Audience) -> bool:
@@ -71,7 +92,9 @@ def _told_date(article: Article, audience: Audience) -> str:
 
 GATE: tuple[Rule, ...] = (
     Rule(
-        "status", lambda a, _who, _now: a.status == "published", lambda a, _who: f"its status is {a.status}"
+        "status",
+        lambda a, _who, _now: a.status == "published",
+        lambda a, _who: f"its status is {a.status}{_held_by(a)}",
     ),
     Rule("date", lambda a, who, now: a.published + who.delay <= now, _told_date),
     Rule(
@@ -84,7 +107,11 @@ GATE: tuple[Rule, ...] = (
         lambda a, _who, now: a.expires is None or now < a.expires,
         lambda a, _who: f"it expired {a.expires}",
     ),
-    Rule("access", lambda a, who, _now: _is_for(a, who), lambda a, _who: f"its access is {a.access}"),
+    Rule(
+        "access",
+        lambda a, who, _now: _is_for(a, who),
+        lambda a, _who: f"its access is {a.access}{_held_by(a)}",
+    ),
     Rule(
         "exclusion",
         lambda a, who, _now: not _is_excluded(a, who),

@@ -82,8 +82,8 @@ class Article:
     the URL where that first stood, `comments` that of a page of comments. `body` is source text in `markup`.
     `correction` and `withdrawal` are notes for readers, `withdrawn` the instant if its author wrote one.
     `access` is whom it is for, `syndication` how much of it whom may have: `public`, `partners`, or a partner
-    by name. All instants are aware UTC. `digest` is the version: equal articles have equal digests (see
-    `versioned`).
+    by name. `held_by` says what of another system in its file keeps it back: `unlisted: true`. All instants
+    are aware UTC. `digest` is the version: equal articles have equal digests (see `versioned`).
     """
 
     id: str
@@ -112,6 +112,7 @@ class Article:
     withdrawn: datetime | None = None
     rights: str = ""
     access: Access = "public"
+    held_by: str = ""
     syndication: tuple[tuple[str, Level], ...] = ()
     images: tuple[Image, ...] = ()
     enclosures: tuple[Enclosure, ...] = ()
@@ -221,7 +222,8 @@ class Rejected:
     """A story file that could not become an article: where, and what to write instead.
 
     `rule` names the kind of fault (`date-invalid`); `article_id` is the id the file claims, if the reason is
-    that another file has it.
+    that another file has it. `may_hold` says that something in the file may be meant to hold the story back,
+    so that an earlier version of it must not stay out either.
     """
 
     path: str
@@ -229,6 +231,7 @@ class Rejected:
     reason: str
     article_id: str | None = None
     rule: str = "story-unreadable"
+    may_hold: bool = False
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line}: {self.reason}"

@@ -13,8 +13,8 @@ Level = Literal["none", "headline", "summary", "full"]
 """How much of a story: nothing, its title and link, these and its summary and images, all of it."""
 LEVELS: Final[tuple[Level, ...]] = get_args(Level)
 
-Access = Literal["public", "partners", "internal"]
-"""Whom a story is for: everybody, partners only, or nobody outside the newsroom."""
+Access = Literal["public", "members", "partners", "internal"]
+"""Whom a story is for: everybody, paying members, partners only, or nobody outside the newsroom."""
 ACCESSES: Final[tuple[Access, ...]] = get_args(Access)
 
 
@@ -30,7 +30,7 @@ class Audience:
     `feeds` are patterns over feed keys (`sections/*`). `level` is the most of any story; `by_source` the most
     of those of an agency, by its slug. Stories of the excluded sources and tags (slugs), sections (paths of
     slugs, with what is below) and authors (slugs) are not for it at all; no story is for it before `delay`
-    after its first publication.
+    after its first publication. `members` is the most that everybody gets of a members-only story.
     """
 
     name: str = ""
@@ -42,6 +42,7 @@ class Audience:
     exclude_sections: tuple[str, ...] = ()
     exclude_authors: tuple[str, ...] = ()
     delay: timedelta = timedelta()
+    members: Level = "none"
 
     @property
     def is_public(self) -> bool:

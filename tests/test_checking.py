@@ -26,7 +26,7 @@ FAULTS: dict[str, tuple[str, int, str]] = {
     "date-too-early.md": ("---\ntitle: T\ndate: 1901-01-01\n---\nText.\n", 3, "date-too-early"),
     "embargo.md": (f"---\ntitle: T\n{DATE}\nembargo: soon\n---\nText.\n", 4, "date-invalid"),
     "flag-invalid.md": (f"---\ntitle: T\n{DATE}\ndraft: perhaps\n---\nText.\n", 4, "flag-invalid"),
-    "status-unknown.md": (f"---\ntitle: T\n{DATE}\nstatus: killed\n---\nText.\n", 4, "status-unknown"),
+    "status-unknown.md": (f"---\ntitle: T\n{DATE}\nstatus: lost\n---\nText.\n", 4, "status-unknown"),
     "url-invalid.md": (f"---\ntitle: T\n{DATE}\nurl: javascript:x\n---\nText.\n", 4, "url-invalid"),
     "id-invalid.md": (f"---\ntitle: T\n{DATE}\nid: 'a b'\n---\nText.\n", 4, "id-invalid"),
     "number-invalid.md": (

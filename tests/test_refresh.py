@@ -18,6 +18,7 @@ from sqlalchemy import delete, text
 
 from feedsvc.loading import content
 from feedsvc.loading.content import FoundFile
+from feedsvc.loading.generators import NO_SITE, Site
 from feedsvc.loading.rules import LoadRules
 from feedsvc.model import CustomFeed, FeedSettings, Representation
 from feedsvc.processes import Process
@@ -381,7 +382,7 @@ def test_folder_that_may_not_be_read_for_a_while_empties_no_feed(
     before = newsroom.run()
     # What `walk` gives then; the tests may be run by root, whom nothing stops.
     found = [FoundFile("world", 0, 0, unreadable=True), *content.walk(newsroom.root, "b.md")]
-    monkeypatch.setattr(content, "walk", lambda _root, _under="": iter(found))
+    monkeypatch.setattr(content, "walk", lambda _root, _under="", _site=None: iter(found))
     assert newsroom.run() == before
 
 
@@ -526,8 +527,8 @@ def test_file_that_another_process_loads_during_a_look_is_not_gone(
     newsroom.run()
     walk = content.walk
 
-    def slow(root: Path, under: str = "") -> Iterator[FoundFile]:
-        listed = list(walk(root, under))
+    def slow(root: Path, under: str = "", site: Site = NO_SITE) -> Iterator[FoundFile]:
+        listed = list(walk(root, under, site))
         if not under:  # its folder was listed; now another one is quicker
             newsroom.write("z.md")
             other = Refresher(newsroom.store, root, LoadRules(), newsroom.rules, clock=newsroom.clock)

@@ -21,7 +21,7 @@ from feedsvc.cli import explaining, partners
 from feedsvc.cli.common import refresher_of, with_config
 from feedsvc.config import Config
 from feedsvc.errors import ConfigError, FeedsvcError, PageRefused
-from feedsvc.loading import content
+from feedsvc.loading import content, generators
 from feedsvc.loading.story_text import read_page, to_story
 from feedsvc.logs import set_up_logging
 from feedsvc.refresh import Refresher
@@ -129,10 +129,11 @@ def check(config: Config, as_json: bool) -> None:
     from feedsvc import checking  # here, as a service that starts is not to wait for it
 
     set_up_logging("error", config.log.format)  # what the refresher logs comes back as findings
-    with _progress("checking stories", lambda: content.count(config.content_root)) as on_read:
-        findings = checking.check(
-            config.content_root, config_values.load_rules(config), config_values.rules(config), on_read
-        )
+    load_rules = config_values.load_rules(config)
+    with _progress(
+        "checking stories", lambda: content.count(config.content_root, load_rules.site)
+    ) as on_read:
+        findings = checking.check(config.content_root, load_rules, config_values.rules(config), on_read)
     for finding in findings:
         click.echo(json.dumps(finding._asdict(), ensure_ascii=False) if as_json else str(finding))
     sys.exit(1 if findings else 0)
@@ -240,7 +241,8 @@ def settings() -> None:
 
 def _to_read(config: Config, refresher: Refresher) -> int | None:
     """How many stories a look is to read: all, if the store is new; else it finds out itself."""
-    return content.count(config.content_root) if refresher.is_new else None
+    site = generators.detect(config.content_root)
+    return content.count(config.content_root, site) if refresher.is_new else None
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from feedsvc import config_values, gate, selection
 from feedsvc.cli.common import Moment, names_of, with_config
 from feedsvc.config import Config
 from feedsvc.errors import ConfigError
+from feedsvc.loading import content, generators
 from feedsvc.model import Article
 from feedsvc.rights import Audience, Level
 from feedsvc.selection import Rules
@@ -72,6 +73,7 @@ def explain(
 def _found(connection: Connection, config: Config, name: str) -> Article:
     with suppress(ValueError):  # a file, named from here
         name = Path(name).resolve(strict=False).relative_to(config.content_root.resolve()).as_posix()
+    site = generators.detect(config.content_root)
     owned = sources.at(connection, [name]).get(name)
     ids = [owned.article_id] if owned and owned.article_id else names_of(name, config)
     for article_id in ids:
@@ -80,6 +82,8 @@ def _found(connection: Connection, config: Config, name: str) -> Article:
     waiting = next((one for one in sources.quarantined(connection) if one.path == name), None)
     if waiting:
         raise ConfigError(f"{waiting.path}:{waiting.line}: it waits in quarantine: {waiting.reason}")
+    if content.story_path(config.content_root, config.content_root / name, site) is None:
+        raise ConfigError(f"{name}: it is not read: site generators leave out what has such a name")
     raise ConfigError(f"there is no story {name!r} in the store; name its id, or its path under content")
 
 

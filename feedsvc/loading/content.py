@@ -7,7 +7,9 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from operator import itemgetter
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -16,10 +18,11 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from feedsvc.characters import without_illegal
-from feedsvc.loading import fields, front_matter
+from feedsvc.loading import fields, front_matter, unknown_keys, unreadable
 from feedsvc.loading.characters import decoded
 from feedsvc.loading.faults import FieldError, FrontMatterError
 from feedsvc.loading.front_matter import FrontMatter
+from feedsvc.loading.generators import NO_SITE, Site, leaves_out
 from feedsvc.loading.rules import LoadRules
 from feedsvc.model import Article, Loaded, Note, Rejected, with_json
 
@@ -54,17 +57,18 @@ class _Folder(NamedTuple):
     linked: bool = False
 
 
-def walk(root: Path, under: str = "") -> Iterator[FoundFile]:
+def walk(root: Path, under: str = "", site: Site = NO_SITE) -> Iterator[FoundFile]:
     """Every story file below `root`, or below `under` in it (which may be one file), ordered by path.
 
-    Hidden files, editors' backups, other suffixes and Hugo's `_index` pages are passed over. Links to folders
+    Hidden files, editors' backups, other suffixes, Hugo's `_index` pages and what the site's generator leaves
+    out are passed over (see `left_out`). Links to folders
     are followed within `root`; a link that leads out of it is yielded, for `load` to reject with a reason. So
     is a folder that may not be read. A file name that is not UTF-8 is yielded escaped, and rejected likewise.
     What is missing yields nothing.
     """
     base = os.path.realpath(root)
     waiting: list[FoundFile | _Folder] = []
-    if (start := _start(base, under)) is not None:
+    if (start := _start(base, under, site)) is not None:
         waiting.append(start)
     followed: set[str] = set()
     while waiting:
@@ -72,22 +76,24 @@ def walk(root: Path, under: str = "") -> Iterator[FoundFile]:
         if isinstance(found, FoundFile):
             yield found
         else:
-            waiting.extend(_listed(found, base, followed))
+            waiting.extend(_listed(found, base, followed, site))
 
 
-def count(root: Path) -> int:
+def count(root: Path, site: Site = NO_SITE) -> int:
     """How many story files there are below `root`."""
-    return sum(1 for _ in walk(root))
+    return sum(1 for _ in walk(root, site=site))
 
 
-def _start(base: str, under: str) -> FoundFile | _Folder | None:
+def _start(base: str, under: str, site: Site) -> FoundFile | _Folder | None:
     parts = [part for part in under.split("/") if part]
     path = ""
     linked = False
     for part in parts:
-        if _PASSED_OVER.search(part):
-            return None
+        is_top = not path
         path = f"{path}/{part}" if path else part
+        is_folder = os.path.isdir(f"{base}/{path}")
+        if _PASSED_OVER.search(part) or leaves_out(site, part, is_top=is_top, is_folder=is_folder):
+            return None
         linked = linked or os.path.islink(f"{base}/{path}")
         if not _within(base, os.path.realpath(f"{base}/{path}")):
             return _found(path, f"{base}/{path}", linked)
@@ -97,7 +103,7 @@ def _start(base: str, under: str) -> FoundFile | _Folder | None:
     return _found(path, full, linked) if path and path.lower().endswith(SUFFIXES) else None
 
 
-def _listed(folder: _Folder, base: str, followed: set[str]) -> list[FoundFile | _Folder]:
+def _listed(folder: _Folder, base: str, followed: set[str], site: Site) -> list[FoundFile | _Folder]:
     """What a folder holds, last path first, so that a stack gives it back in path order."""
     listed: list[FoundFile | _Folder] = []
     try:
@@ -107,7 +113,7 @@ def _listed(folder: _Folder, base: str, followed: set[str]) -> list[FoundFile | 
                 made = (
                     _stated(entry, folder.path + entry.name, folder.linked)
                     if _PLAIN_NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)
-                    else _judged(entry, folder, base, followed)
+                    else _judged(entry, folder, base, followed, site)
                 )
                 if made is not None:
                     listed.append(made)
@@ -122,11 +128,13 @@ def _listed(folder: _Folder, base: str, followed: set[str]) -> list[FoundFile | 
 
 
 def _judged(
-    entry: os.DirEntry[str], folder: _Folder, base: str, followed: set[str]
+    entry: os.DirEntry[str], folder: _Folder, base: str, followed: set[str], site: Site
 ) -> FoundFile | _Folder | None:
     name = entry.name
     is_story = name.lower().endswith(SUFFIXES)
     if _PASSED_OVER.search(name):
+        return None
+    if leaves_out(site, name, is_top=not folder.path, is_folder=_is_folder(entry)):
         return None
     path = folder.path + (name if name.isascii() else _readable(name))
     if entry.is_symlink():
@@ -136,6 +144,13 @@ def _judged(
     elif entry.is_dir():
         return _Folder(f"{path}/", entry.path, folder.trail, folder.linked)
     return _stated(entry, path, folder.linked or entry.is_symlink()) if is_story else None
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def _linked(
@@ -178,21 +193,28 @@ def _readable(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def story_path(root: Path, changed: Path) -> str | None:
+def story_path(root: Path, changed: Path, site: Site = NO_SITE) -> str | None:
     """Where a change seen by a watcher is, relative to `root`: for `walk` to look under.
 
     None if it cannot be a story file, nor a folder that may hold some; "" for `root` itself. The path need
     not be there any more.
     """
     relative = _relative(root, changed)
-    if relative is None or any(_PASSED_OVER.search(part) for part in relative.parts):
+    if relative is None or _is_passed_over(relative.parts, site):
         return None
     path = relative.as_posix() if relative.parts else ""
     if _readable(path) != path:
-        return "" if len(relative.parts) < 2 else story_path(root, changed.parent)
+        return "" if len(relative.parts) < 2 else story_path(root, changed.parent, site)
     if not path or path.lower().endswith(SUFFIXES) or os.path.isdir(changed):
         return path
     return None if os.path.lexists(changed) else path  # what is gone may have been a folder
+
+
+def _is_passed_over(parts: Sequence[str], site: Site) -> bool:
+    return any(
+        _PASSED_OVER.search(part) or leaves_out(site, part, is_top=n == 0, is_folder=n < len(parts) - 1)
+        for n, part in enumerate(parts)
+    )
 
 
 def _relative(root: Path, changed: Path) -> Path | None:
@@ -321,7 +343,8 @@ def parse(path: str, raw: bytes, rules: LoadRules) -> Loaded | Rejected:
     try:
         return _parsed(path, raw, zone, rules)
     except FrontMatterError as error:
-        return _rejected(path, error)
+        text = raw.decode("utf-8", "replace").replace("\r\n", "\n")
+        return replace(_rejected(path, error), may_hold=unreadable.may_hold(text, zone, datetime.now(UTC)))
     except Exception as error:
         # Whatever one story trips over in here, every other story must still go out.
         log.exception("story_crashed", path=path)
@@ -334,12 +357,14 @@ def _parsed(path: str, raw: bytes, zone: ZoneInfo, rules: LoadRules) -> Loaded:
     story, notes = decoded(raw)
     found = front_matter.read(story, "." + path.rpartition(".")[2].lower())
     try:
-        made = fields.article(found, path, zone, rules.partners)
+        made = fields.article(found, path, zone, rules.partners, rules.site)
     except FieldError as error:
         raise FrontMatterError(found.line_of(error.key), str(error), error.rule) from None
     article, json = with_json(made)
     notes.extend(found.notes)
     notes.extend(_cdata_ends(path, article, found))
+    for key, told in unknown_keys.findings(found.fields, rules.unknown_keys):
+        notes.append(Note(found.line_of(key), told, "key-unknown"))
     return Loaded(path, article, tuple(sorted(notes, key=lambda note: note.line)), json)
 
 

@@ -31,6 +31,7 @@ Rule = Literal[
     "json-syntax",
     "json-trailing",
     "key-invalid",
+    "key-unknown",
     "language-invalid",
     "link-broken",
     "link-outside",

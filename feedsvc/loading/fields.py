@@ -5,22 +5,22 @@ and ignored: it would move a story's id when its headline changes, and an id mus
 """
 
 import re
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from feedsvc.characters import without_illegal
-from feedsvc.loading import dates, media, people
-from feedsvc.loading.faults import FieldError, FrontMatterError
+from feedsvc.loading import availability, instants, media, people, unknown_keys
+from feedsvc.loading.faults import FrontMatterError
 from feedsvc.loading.front_matter import FrontMatter
+from feedsvc.loading.generators import NO_SITE, Site
+from feedsvc.loading.keys import KEYS
+from feedsvc.loading.place import Place, place_of
 from feedsvc.loading.plain import plain
 from feedsvc.loading.values import (
     Written,
     address,
     as_flag,
-    flag,
     label,
     labels,
     line,
@@ -30,81 +30,42 @@ from feedsvc.loading.values import (
     text,
     web_address,
 )
-from feedsvc.model import BEGINNING, Article, Status, Term
-from feedsvc.rights import ACCESSES, LEVELS, Access, Level
+from feedsvc.model import Article, Term
 from feedsvc.slugs import humanized, section_path, slug
 from feedsvc.urls import NOT_IN_ID
 
-_DATED_NAME: Final = re.compile(r"(\d{4}-\d{1,2}-\d{1,2})-.", re.ASCII)
 _BLANK_START: Final = re.compile(r"(?:[ \t]*\n)+")
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*")
-_LIKE_A_DATE: Final = re.compile(r"\d{4}[-/][\d\sTtZz:.,+/-]*", re.ASCII)
 _BEGINS_AS_URL: Final = re.compile(r"https?://|/", re.IGNORECASE)
 _PERMALINK_STYLES: Final = frozenset({"date", "pretty", "ordinal", "weekdate", "none"})
 _PLACEHOLDER: Final = re.compile(r"(?:^|[/.-]):[a-z]")
 _LONGEST_ID: Final = 512
-_A_DATE: Final = "write 2026-02-11 or 2026-02-11T14:00:00+01:00"
-_DATES: Final = ("date", "published", "publisheddate", "pubdate", "created", "datepublished", "publishdate")
-_UPDATES: Final = ("updated", "lastmod", "modified", "lastmodifiedat", "dateupdated", "datemodified")
-_IMAGES: Final = ("images", "image", "cover", "featuredimage", "thumbnail", "hero")
-_ENCLOSURES: Final = ("enclosures", "enclosure", "audio", "podcast", "attachments")
-_STATUSES: Final[dict[str, Status]] = {
-    "draft": "draft",
-    "hidden": "draft",
-    "skip": "draft",
-    "published": "published",
-    "withdrawn": "withdrawn",
-}
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """What a file's path says of its story."""
-
-    id: str
-    folders: tuple[str, ...]
-    day: str
-
-
-def _place(path: str) -> _Place:
-    folder, _, name = path.rpartition("/")
-    stem = name.rpartition(".")[0]
-    if folder and stem.lower() == "index":
-        folder, _, stem = folder.rpartition("/")
-    folders, below = _folders(folder)
-    made = f"{below}/{slug(stem)}".strip("/")
-    dated = _DATED_NAME.match(stem)
-    return _Place(made, folders, dated[1] if dated else "")
-
-
-@lru_cache(maxsize=4_096)  # many stories are in each folder
-def _folders(path: str) -> tuple[tuple[str, ...], str]:
-    """The folders of a path, and the part of an id that they make."""
-    folders = tuple(path.split("/")) if path else ()
-    return folders, "/".join(part for folder in folders if (part := slug(folder)))
-
-
-def article(found: FrontMatter, path: str, zone: ZoneInfo, partners: tuple[str, ...] = ()) -> Article:
+def article(
+    found: FrontMatter, path: str, zone: ZoneInfo, partners: tuple[str, ...] = (), site: Site = NO_SITE
+) -> Article:
     """The article of one story file, yet without its digest.
 
     `path` is the file's, relative to `content/`, with `/` between its parts; it gives id, section and date
-    where the author wrote none. `zone` holds for dates that name none. Raises FieldError if a key holds what
-    it cannot, FrontMatterError if something is missing.
+    where the author wrote none. `zone` holds for dates that name none; `site` decides what keys and folders
+    mean that generators read differently. Raises FieldError if a key holds what it cannot, or may be meant to
+    hold the story back; FrontMatterError if something is missing.
     """
-    place = _place(path)
-    if found.fields.keys() <= _COMMON and "_drafts" not in place.folders:
+    place = place_of(path)
+    if place.is_ordinary and found.fields.keys() <= _COMMON and site.generator != "nikola":
         return _common_article(found, place, zone)
-    return _any_article(found, place, zone, partners)
+    return _any_article(found, place, zone, partners, site)
 
 
 _COMMON: Final = frozenset({"title", "date", "section", "tags", "author", "authors", "summary"})
 """The keys that most stories have no other beside."""
 
 
-def _common_article(found: FrontMatter, place: _Place, zone: ZoneInfo) -> Article:
+def _common_article(found: FrontMatter, place: Place, zone: ZoneInfo) -> Article:
     """What `_any_article` makes of a story with nothing but common keys, in less than half the time."""
     title, body = _title_and_body(found)
-    published = _published(found.first("date"), place, "published", zone)
+    published = instants.published(found.first("date"), place, "published", zone)
     section, section_labels = _section(found, place)
     return Article(
         id=_id(found, place),
@@ -114,19 +75,25 @@ def _common_article(found: FrontMatter, place: _Place, zone: ZoneInfo) -> Articl
         section=section,
         section_labels=section_labels,
         tags=_tags(found, section),
-        authors=people.authors(found.first("authors", "author")),
+        authors=people.authors(found.first(*KEYS["authors"])),
         summary=_text(found, "summary"),
         body=body,
         markup=found.markup,
     )
 
 
-def _any_article(found: FrontMatter, place: _Place, zone: ZoneInfo, partners: tuple[str, ...]) -> Article:
-    status = _status(found, place)
+def _any_article(
+    found: FrontMatter, place: Place, zone: ZoneInfo, partners: tuple[str, ...], site: Site
+) -> Article:
+    holds = availability.holds(found, place, site.generator)
+    status = availability.status(found, holds, site.generator)
     title, body = _title_and_body(found)
-    published = _published(next(iter(_dated(found, *_DATES)), None), place, status, zone)
-    updated = max(_first_instant(found, zone, *_UPDATES) or published, published)
+    published = instants.published(instants.first_published(found), place, status, zone)
+    updated = instants.updated(found, zone, published)
+    if status == "published":
+        unknown_keys.refuse(found.fields, zone, published)
     section, section_labels = _section(found, place)
+    is_withdrawn = status == "withdrawn"
     return Article(
         id=_id(found, place),
         title=title,
@@ -136,32 +103,33 @@ def _any_article(found: FrontMatter, place: _Place, zone: ZoneInfo, partners: tu
         section=section,
         section_labels=section_labels,
         tags=_tags(found, section),
-        authors=people.authors(found.first("authors", "author", "byline", "creator")),
-        contributors=people.authors(found.first("contributors", "contributor")),
-        source=people.source(found.first("source", "agency", "credit")),
+        authors=people.authors(found.first(*KEYS["authors"])),
+        contributors=people.authors(found.first(*KEYS["contributors"])),
+        source=people.source(found.first(*KEYS["source"])),
         original=_original(found),
         comments=_comments(found),
         dateline=_line(found, "dateline"),
-        summary=_text(found, "summary", "description", "excerpt"),
+        summary=_text(found, *KEYS["summary"]),
         body=body,
         markup=found.markup,
         language=_language(found),
-        embargo=_embargo(found, zone, published),
-        expires=min(_instants(found, zone, "expires", "expirydate", "unpublishdate"), default=None),
+        embargo=instants.embargo(found, zone, published),
+        expires=instants.expires(found, zone),
         status=status,
-        correction=_text(found, "correction", "corrected"),
-        withdrawal=_withdrawal(found, zone) if status == "withdrawn" else "",
-        withdrawn=_withdrawn(found, zone, published, updated) if status == "withdrawn" else None,
-        rights=_line(found, "rights", "copyright", "license"),
-        access=_access(found),
-        syndication=_syndication(found, partners),
-        images=media.images(found.first(*_IMAGES)),
-        enclosures=media.enclosures(found.first(*_ENCLOSURES)),
+        correction=_text(found, *KEYS["correction"]),
+        withdrawal=availability.withdrawal(found, zone) if is_withdrawn else "",
+        withdrawn=availability.withdrawn(found, zone, published, updated) if is_withdrawn else None,
+        rights=_line(found, *KEYS["rights"]),
+        access=availability.access(found, holds),
+        held_by="; ".join(hold.words for hold in holds),
+        syndication=availability.syndication(found, partners),
+        images=media.images(found.first(*KEYS["images"])),
+        enclosures=media.enclosures(found.first(*KEYS["enclosures"])),
     )
 
 
-def _id(found: FrontMatter, place: _Place) -> str:
-    written = found.first("id", "guid")
+def _id(found: FrontMatter, place: Place) -> str:
+    written = found.first(*KEYS["id"])
     if written is None:
         if not place.id or len(place.id) > _LONGEST_ID:
             raise FrontMatterError(1, "the file's name makes no id; write id: …", "id-missing")
@@ -193,103 +161,7 @@ def _heading_text(heading: str) -> str:
     return " ".join(words[:-1] if words and not words[-1].strip("#") else words)
 
 
-def _status(found: FrontMatter, place: _Place) -> Status:
-    explicit = found.first("status")
-    status = _STATUSES.get(line(explicit).lower()) if explicit else None
-    if explicit and status is None:
-        raise explicit.unfit("is not a status; write draft, published or withdrawn", "status-unknown")
-    withdrawn = found.first("withdrawn")
-    if status == "withdrawn" or (withdrawn and as_flag(withdrawn.value) is not False):
-        return "withdrawn"
-    draft, published = found.first("draft"), found.first("published")
-    if (
-        status == "draft"
-        or (draft and flag(draft))
-        or (published and as_flag(published.value) is False)
-        or "_drafts" in place.folders
-    ):
-        return "draft"
-    # A reason for withdrawing a story is not written on one that is meant to stay out.
-    if status is None and found.first("withdrawal", "withdrawnreason"):
-        return "withdrawn"
-    return "published"
-
-
-def _withdrawal(found: FrontMatter, zone: ZoneInfo) -> str:
-    written = found.first("withdrawn")
-    if written and as_flag(written.value) is None and _withdrawn_at(written, zone) is None:
-        return plain_text(written)
-    return _text(found, "withdrawal", "withdrawnreason", "reason")
-
-
-def _withdrawn(found: FrontMatter, zone: ZoneInfo, published: datetime, updated: datetime) -> datetime | None:
-    """When the story was withdrawn: the date its author wrote, else that of its last change."""
-    written = found.first("withdrawn")
-    if written and (moment := _withdrawn_at(written, zone)):
-        return moment
-    return updated if updated > published else None
-
-
-def _withdrawn_at(written: Written, zone: ZoneInfo) -> datetime | None:
-    """The date under `withdrawn`, which may hold a flag or a reason instead."""
-    if as_flag(written.value) is not None:
-        return None
-    if moment := dates.instant(written.value, zone):
-        return max(moment, BEGINNING)
-    if isinstance(written.value, str) and not _LIKE_A_DATE.fullmatch(written.value.strip()):
-        return None
-    raise written.unfit(f"is not a date; {_A_DATE}", "date-invalid")
-
-
-def _embargo(found: FrontMatter, zone: ZoneInfo, published: datetime) -> datetime | None:
-    """The latest of the instants before which some key wants the story kept back: a story never leaks."""
-    dated = [moment for moment in _instants(found, zone, *_DATES) if moment > published]
-    return max([*_instants(found, zone, "embargo", "publishdate"), *dated], default=None)
-
-
-def _published(written: Written | None, place: _Place, status: Status, zone: ZoneInfo) -> datetime:
-    if written:
-        return _instant(written, zone)
-    if moment := dates.instant(place.day, zone):
-        return max(moment, BEGINNING)
-    if status == "published":
-        raise FrontMatterError(1, f"no date; {_A_DATE} after date:", "date-missing")
-    return BEGINNING
-
-
-def _dated(found: FrontMatter, *names: str) -> list[Written]:
-    """What stands under these keys, but for Jekyll's `published: false`, which is no date."""
-    flag_of_jekyll = found.first("published")
-    return [
-        written
-        for written in found.all(*names)
-        if written is not flag_of_jekyll or as_flag(written.value) is None
-    ]
-
-
-_LATEST: Final = datetime(9999, 12, 30, tzinfo=UTC)
-"""The end of time, a day early: what is written for "never" must have a date in every zone."""
-
-
-def _instants(found: FrontMatter, zone: ZoneInfo, *names: str) -> list[datetime]:
-    return [_instant(written, zone) for written in _dated(found, *names)]
-
-
-def _first_instant(found: FrontMatter, zone: ZoneInfo, *names: str) -> datetime | None:
-    written = found.first(*names)
-    return _instant(written, zone) if written else None
-
-
-def _instant(written: Written, zone: ZoneInfo) -> datetime:
-    moment = dates.instant(written.value, zone)
-    if moment is None:
-        raise written.unfit(f"is not a date; {_A_DATE}", "date-invalid")
-    if moment < BEGINNING:
-        raise written.unfit("is before 1970; write a later date", "date-too-early")
-    return min(moment, _LATEST)
-
-
-def _section(found: FrontMatter, place: _Place) -> tuple[str, tuple[str, ...]]:
+def _section(found: FrontMatter, place: Place) -> tuple[str, tuple[str, ...]]:
     if written := found.first("section"):
         return section_path(label(written))
     if categories := _categories(found):
@@ -306,12 +178,12 @@ def _section_of(folders: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
 
 
 def _categories(found: FrontMatter) -> list[str]:
-    written = found.first("categories", "category")
+    written = found.first(*KEYS["categories"])
     return labels(written) if written else []
 
 
 def _tags(found: FrontMatter, section: str) -> tuple[Term, ...]:
-    written = found.first("tags", "tag", "keywords")
+    written = found.first(*KEYS["tags"])
     terms: dict[str, Term] = {}
     for name in labels(written) if written else []:
         folded, term = _term(name)
@@ -328,8 +200,9 @@ def _term(name: str) -> tuple[str, Term]:
 
 
 def _url(found: FrontMatter) -> str | None:
-    for written in found.all("url", "permalink", "canonical", "canonicalurl", "link"):
-        if not _is_pattern(written):
+    for written in found.all(*KEYS["url"]):
+        # Eleventy's `permalink: false` is no URL: such a story is held back.
+        if not _is_pattern(written) and as_flag(written.value) is not False:
             return address(written)
     return None
 
@@ -342,60 +215,22 @@ def _is_pattern(written: Written) -> bool:
 
 
 def _original(found: FrontMatter) -> str | None:
-    written = found.first("original", "originalurl", "externalurl", "sourceurl")
+    written = found.first(*KEYS["original"])
     # Themes have flags of this name.
     return web_address(written) if written and as_flag(written.value) is None else None
 
 
 def _comments(found: FrontMatter) -> str | None:
     """The page of comments; what else themes keep under these names (flags, settings) is left alone."""
-    for name in ("comments", "commentsurl", "commentslink"):
+    for name in KEYS["comments"]:
         written = found.first(name)
         if written and isinstance(written.value, str) and _BEGINS_AS_URL.match(written.value.strip()):
             return address(written)
     return None
 
 
-def _access(found: FrontMatter) -> Access:
-    written = found.first("access")
-    if written is None:
-        return "public"
-    access = next((one for one in ACCESSES if one == line(written).lower()), None)
-    if access is None:
-        raise written.unfit(f"is no access; write {', '.join(ACCESSES)}", "access-unknown")
-    return access
-
-
-def _syndication(found: FrontMatter, partners: tuple[str, ...]) -> tuple[tuple[str, Level], ...]:
-    """How much of the story whom may have. A level alone is for partners: it is they who syndicate."""
-    written = found.first("syndication", "syndicate")
-    if written is None:
-        return ()
-    if not isinstance(written.value, dict):
-        return (("partners", _level(written)),)
-    levels: dict[str, Level] = {}
-    for name, value in written.value.items():
-        whom = str(name).strip().lower()
-        if whom not in {"public", "partners", *partners}:
-            wanted = " or ".join(["public", "partners", *partners])
-            told = f"{written.key}: {str(name)[:60]!r} is nobody it could be for; write {wanted}"
-            raise FieldError(written.key, told, "syndication-unknown")
-        levels[whom] = _level(Written(written.key, value, f".{name}"))
-    return tuple(sorted(levels.items()))
-
-
-def _level(written: Written) -> Level:
-    said = as_flag(written.value)
-    if said is not None:
-        return "full" if said else "none"
-    level = next((one for one in LEVELS if one == line(written).lower()), None)
-    if level is None:
-        raise written.unfit("is no right; write full, summary, headline or none", "syndication-unknown")
-    return level
-
-
 def _language(found: FrontMatter) -> str | None:
-    written = found.first("language", "lang")
+    written = found.first(*KEYS["language"])
     if written is None:
         return None
     tag = line(written).replace("_", "-")

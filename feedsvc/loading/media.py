@@ -6,6 +6,7 @@ Pure: knows these keys' parts; fetches nothing, and resolves no URL.
 import re
 from typing import Final
 
+from feedsvc.loading import unknown_keys
 from feedsvc.loading.values import Parts, Written, flag, items, line, reference
 from feedsvc.media_types import guessed
 from feedsvc.model import Enclosure, Image
@@ -13,6 +14,10 @@ from feedsvc.model import Enclosure, Image
 _MEDIA_TYPE: Final = re.compile(r"[a-z0-9][\w.+-]*/[\w.+-]+", re.ASCII)
 """https://www.rfc-editor.org/rfc/rfc6838#section-4.2"""
 
+_IMAGE_PARTS: Final = (
+    *("url", "src", "image", "path", "type", "mime", "mimetype", "width", "height"),
+    *("alt", "caption", "title", "credit", "maysyndicate", "syndicate", "syndication"),
+)
 _WANTED: Final = "write https://… or a path such as /media/name"
 
 
@@ -33,6 +38,7 @@ def _image(item: Written) -> Image | None:
     located = _located(parts, "url", "src", "image", "path")
     if not located:
         return None
+    unknown_keys.refuse_in_image(parts.others(*_IMAGE_PARTS))
     may_syndicate = parts.first("maysyndicate", "syndicate", "syndication")
     return Image(
         url=located,

@@ -203,6 +203,10 @@ class Parts:
         """The first part of these names (see `normalised`) that holds something."""
         return next(self._found(names), None)
 
+    def others(self, *names: str) -> Iterator[tuple[str, Written]]:
+        """The parts of other names (see `normalised`) that hold something, each with its normalised name."""
+        return ((name, part) for name, part in self._parts.items() if name not in names and not part.is_empty)
+
     def line(self, *names: str) -> str:
         """The first of these parts as one plain line; "" if there is none."""
         found = self.first(*names)

@@ -35,6 +35,8 @@ _BATCHES_A_TRANSACTION = 4  # each waits for the disk at its end, and keeps othe
 _TELL_SECONDS = 5.0  # between two words on how far a long load has come
 _PUSHED = "give this one another, or have it take that story's place with `feedsvc refresh --force`"
 _STAYS = "; the last good version of the story stays published"
+_HELD_BACK = "; the story's last good version is held back, too"
+_UNREADABLE = "its file is in quarantine, and may be meant to hold it back"
 
 
 @dataclass(slots=True)
@@ -84,6 +86,7 @@ class Intake:
         self._store = store
         self._root = root
         self._read_rules = ReadRules(root.absolute(), load_rules, rules.customs)
+        self._site = load_rules.site
         self._rules = rules
         self._clock = clock
         self._stopped = stopped
@@ -138,7 +141,9 @@ class Intake:
         if not self._root.is_dir():
             log.error("content_folder_missing", path=str(self._root))
             return report
-        stories = {story for path in paths if (story := content.story_path(self._root, path)) is not None}
+        stories = {
+            story for path in paths if (story := content.story_path(self._root, path, self._site)) is not None
+        }
         stories |= self._aliases(paths)
         looks = [self._look(path, every=not (self._root / path).is_dir()) for path in sorted(stories)]
         self._bring_in(_Looks(looks), report)
@@ -146,7 +151,7 @@ class Intake:
         return report
 
     def _look(self, under: str = "", *, every: bool = False) -> Look:
-        return Look(content.walk(self._root, under), self._seen(under), every=every)
+        return Look(content.walk(self._root, under, self._site), self._seen(under), every=every)
 
     def _seen(self, under: str) -> Iterator[Seen]:
         """What was read, a page at a time: a view of the store that lasted would keep its log from ending."""
@@ -199,6 +204,8 @@ class Intake:
         articles.lock(tx, [one.placed.id for _, one in outcomes.values() if isinstance(one, Ready)])
         accepted, rejected = self._told_apart(tx, [outcome for _, outcome in outcomes.values()])
         rejected = [_with_what_stays(one) if one.path in owned_before else one for one in rejected]
+        suspected = [owned_before[one.path] for one in rejected if one.may_hold and one.path in owned_before]
+        report.changed += self._hold_back(tx, suspected)
         owned = owned_before | {one.path: one.placed.id for one in accepted}
         sources.remember(
             tx,
@@ -213,7 +220,7 @@ class Intake:
         return sources.waiting_for(tx, given_up)
 
     def _load_again(self, paths: Sequence[str], report: LoadReport) -> None:
-        files = [file for path in paths for file in content.walk(self._root, path)]
+        files = [file for path in paths for file in content.walk(self._root, path, self._site)]
         for outcomes in reading.outcomes(self._read_rules, files):
             self._load(outcomes, report)
 
@@ -291,6 +298,18 @@ class Intake:
         articles.apply(tx, changes, self._clock(), filling=self._filling)
         return len(changes)
 
+    def _hold_back(self, tx: Connection, ids: Sequence[str]) -> int:
+        """Keep stories back whose file can't be loaded, and may say that they are to be held back."""
+        there = articles.get_many(tx, ids).values()
+        now = self._clock()
+        changes = [
+            Change(one, versioned(replace(one, status="draft", held_by=_UNREADABLE)))
+            for one in there
+            if one.status == "published"
+        ]
+        applying.apply(tx, [Arrival(change, now) for change in changes], self._rules, now)
+        return len(changes)
+
     def _replacements(self, tx: Connection, found: Sequence[tuple[FoundFile, Article]]) -> list[Application]:
         """The changes of stories that were there before, or whose date or end follows from what was."""
         old = articles.get_many(tx, [article.id for _, article in found])
@@ -308,7 +327,7 @@ class Intake:
             some = [
                 path
                 for path in paths[start : start + FILES_A_BATCH]
-                if next(content.walk(self._root, path), None) is None
+                if next(content.walk(self._root, path, self._site), None) is None
             ]
             with self._store.write() as tx:
                 owned = [source.article_id for source in sources.at(tx, some).values() if source.article_id]
@@ -366,4 +385,4 @@ def _tell(report: LoadReport, accepted: Sequence[Ready], rejected: Sequence[Reje
 
 
 def _with_what_stays(rejected: Rejected) -> Rejected:
-    return replace(rejected, reason=rejected.reason + _STAYS)
+    return replace(rejected, reason=rejected.reason + (_HELD_BACK if rejected.may_hold else _STAYS))

@@ -1,0 +1,175 @@
+"""Whether and for whom a story file says that its story is out: status, embargo, expiry, access, syndication.
+
+Pure: feedsvc's own keys, and what the flags of other systems come to. Whatever may be meant to hold a story
+back and cannot be read is an error, never a story that goes out.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from feedsvc.loading import dates, instants
+from feedsvc.loading.faults import FieldError
+from feedsvc.loading.flags import FLAGS, Asks, is_honoured
+from feedsvc.loading.front_matter import FrontMatter
+from feedsvc.loading.generators import Generator
+from feedsvc.loading.keys import KEYS
+from feedsvc.loading.place import Place, is_of_drafts
+from feedsvc.loading.values import Written, as_flag, flag, labels, line, plain_text, shown
+from feedsvc.loading.vocabulary import audience_of, is_nearly_held, status_of
+from feedsvc.model import BEGINNING, Status
+from feedsvc.rights import ACCESSES, LEVELS, Access, Level
+
+_LIKE_A_DATE: Final = re.compile(r"\d{4}[-/][\d\sTtZz:.,+/-]*", re.ASCII)
+
+
+_WITHOUT_STATUS: Final = frozenset({"hugo", "jekyll", "eleventy", "zola", "hexo", "docusaurus", "astro"})
+
+
+class Hold(NamedTuple):
+    """What holds a story back, and in which words its file says so: `unlisted: true`."""
+
+    asks: Asks
+    words: str
+
+
+def holds(found: FrontMatter, place: Place, generator: Generator | None) -> list[Hold]:
+    """What other than feedsvc's own keys holds a story back: flags of other systems, its folder, its name.
+
+    Raises FieldError for such a flag that cannot be read.
+    """
+    return [*_by_flags(found, generator), *_by_place(place, generator), *_by_tags(found, generator)]
+
+
+def _by_flags(found: FrontMatter, generator: Generator | None) -> Iterator[Hold]:
+    for key in sorted(found.fields.keys() & FLAGS.keys()):
+        written = found.fields[key]
+        if is_honoured(key, generator) and (asked := FLAGS[key](written)):
+            yield Hold(asked, f"{written.key}: {'…' if 'password' in key else shown(written.value)}")
+
+
+def _by_place(place: Place, generator: Generator | None) -> Iterator[Hold]:
+    for folder in place.folders:
+        # To Hugo `drafts` is a section as any other.
+        if is_of_drafts(folder) and (folder.startswith("_") or generator != "hugo"):
+            yield Hold("draft", f"the folder {folder}/")
+    if place.name.startswith("_") and generator is None:
+        yield Hold("draft", f"the name {place.name}, which site generators leave out")
+
+
+def _by_tags(found: FrontMatter, generator: Generator | None) -> Iterator[Hold]:
+    """Nikola's tags that say what its `status` says: https://getnikola.com/handbook.html#drafts"""
+    written = found.first("tags") if generator == "nikola" else None
+    for tag in sorted({"draft", "private"} & set(labels(written) if written else ())):
+        yield Hold("draft", f"the tag {tag}")
+
+
+def status(found: FrontMatter, holds: Sequence[Hold], generator: Generator | None) -> Status:
+    """Whether the story is out, by its own keys and by what else holds it back. Raises FieldError."""
+    explicit = found.first("status")
+    named = _named_status(explicit, generator) if explicit else None
+    withdrawn = found.first("withdrawn")
+    if named == "withdrawn" or (withdrawn and as_flag(withdrawn.value) is not False):
+        return "withdrawn"
+    draft, published = found.first("draft"), found.first("published")
+    if (
+        named == "draft"
+        or (draft and flag(draft))
+        or (published and _is_unpublished(published))
+        or any(hold.asks == "draft" for hold in holds)
+    ):
+        return "draft"
+    # A reason for withdrawing a story is not written on one that is meant to stay out.
+    if named is None and found.first("withdrawal", "withdrawnreason"):
+        return "withdrawn"
+    return "published"
+
+
+def _named_status(written: Written, generator: Generator | None) -> Status:
+    word = line(written)
+    if named := status_of(word):
+        return named
+    # Where the generator has no such key it is the site's own: the status of an event, or of a proposal.
+    if generator in _WITHOUT_STATUS and not is_nearly_held(word):
+        return "published"
+    raise written.unfit("is not a status; write draft, published or withdrawn", "status-unknown")
+
+
+def _is_unpublished(written: Written) -> bool:
+    """Jekyll's `published: false`, and `published: hidden` as some write it."""
+    return instants.is_no_date(written) and status_of(str(written.value)) != "published"
+
+
+def withdrawal(found: FrontMatter, zone: ZoneInfo) -> str:
+    """What readers are told of why the story was withdrawn."""
+    written = found.first("withdrawn")
+    if written and as_flag(written.value) is None and _withdrawn_at(written, zone) is None:
+        return plain_text(written)
+    reason = found.first(*KEYS["reason"])
+    return plain_text(reason) if reason else ""
+
+
+def withdrawn(found: FrontMatter, zone: ZoneInfo, published: datetime, updated: datetime) -> datetime | None:
+    """When the story was withdrawn: the date its author wrote, else that of its last change."""
+    written = found.first("withdrawn")
+    if written and (moment := _withdrawn_at(written, zone)):
+        return moment
+    return updated if updated > published else None
+
+
+def _withdrawn_at(written: Written, zone: ZoneInfo) -> datetime | None:
+    """The date under `withdrawn`, which may hold a flag or a reason instead."""
+    if as_flag(written.value) is not None:
+        return None
+    if moment := dates.instant(written.value, zone):
+        return max(moment, BEGINNING)
+    if isinstance(written.value, str) and not _LIKE_A_DATE.fullmatch(written.value.strip()):
+        return None
+    raise written.unfit(f"is not a date; {instants.A_DATE}", "date-invalid")
+
+
+def access(found: FrontMatter, holds: Sequence[Hold]) -> Access:
+    """Whom the story is for: the fewest that its own key and the flags in `holds` say."""
+    named: list[Access] = [hold.asks for hold in holds if hold.asks != "draft"]
+    if written := found.first("access"):
+        named.append(_access(written))
+    fewest: tuple[Access, ...] = ("internal", "members", "partners")
+    return next((one for one in fewest if one in named), "public")
+
+
+def _access(written: Written) -> Access:
+    word = line(written).lower()
+    named = next((one for one in ACCESSES if one == word), None) or audience_of(word)
+    if named is None:
+        raise written.unfit(f"is no access; write {', '.join(ACCESSES)}", "access-unknown")
+    return named
+
+
+def syndication(found: FrontMatter, partners: tuple[str, ...]) -> tuple[tuple[str, Level], ...]:
+    """How much of the story whom may have. A level alone is for partners: it is they who syndicate."""
+    written = found.first("syndication", "syndicate")
+    if written is None:
+        return ()
+    if not isinstance(written.value, dict):
+        return (("partners", _level(written)),)
+    levels: dict[str, Level] = {}
+    for name, value in written.value.items():
+        whom = str(name).strip().lower()
+        if whom not in {"public", "partners", *partners}:
+            wanted = " or ".join(["public", "partners", *partners])
+            told = f"{written.key}: {str(name)[:60]!r} is nobody it could be for; write {wanted}"
+            raise FieldError(written.key, told, "syndication-unknown")
+        levels[whom] = _level(Written(written.key, value, f".{name}"))
+    return tuple(sorted(levels.items()))
+
+
+def _level(written: Written) -> Level:
+    said = as_flag(written.value)
+    if said is not None:
+        return "full" if said else "none"
+    level = next((one for one in LEVELS if one == line(written).lower()), None)
+    if level is None:
+        raise written.unfit("is no right; write full, summary, headline or none", "syndication-unknown")
+    return level

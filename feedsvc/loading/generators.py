@@ -1,0 +1,128 @@
+"""Which site generator a folder of stories belongs to, and which folders and files that generator leaves out.
+
+Looks for the generator's own configuration beside the stories; knows nothing of what is in a story.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+
+Generator = Literal["hugo", "jekyll", "pelican", "eleventy", "zola", "hexo", "nikola", "docusaurus", "astro"]
+
+_LEVELS: Final = 4
+"""How many folders above the stories are looked at: Astro's are at `src/content/blog` of its site."""
+_LONGEST: Final = 200_000
+_CONFIGURATIONS: Final[tuple[tuple[Generator, re.Pattern[str], re.Pattern[str] | None], ...]] = (
+    ("docusaurus", re.compile(r"docusaurus\.config\.[cm]?[jt]s"), None),
+    ("astro", re.compile(r"astro\.config\.[cm]?[jt]s"), None),
+    ("eleventy", re.compile(r"\.eleventy\.[cm]?js|eleventy\.config\.[cm]?[jt]s"), None),
+    ("pelican", re.compile(r"pelicanconf\.py"), None),
+    ("nikola", re.compile(r"conf\.py"), re.compile(r"nikola|^(?:POSTS|PAGES)\s*=", re.I | re.M)),
+    ("hugo", re.compile(r"hugo\.(?:toml|ya?ml|json)"), None),
+    ("zola", re.compile(r"(?:config|zola)\.toml"), re.compile(r"^[ \t]*base_url\s*=", re.M)),
+    (
+        "hugo",
+        re.compile(r"config\.(?:toml|ya?ml|json)"),
+        re.compile(
+            r"""^[ \t]*["']?(?:baseURL|languageCode|relativeURLs|permalinks)["']?\s*[:=]""", re.I | re.M
+        ),
+    ),
+    ("hexo", re.compile(r"package\.json"), re.compile(r'"hexo"\s*:')),
+    ("hexo", re.compile(r"_config\.ya?ml"), re.compile(r"^(?:skip_render|source_dir|new_post_name):", re.M)),
+    ("jekyll", re.compile(r"_config\.(?:ya?ml|toml)"), None),
+)
+"""Generator, the name of its configuration, and what stands in it if others have a file of that name."""
+
+
+class Site(NamedTuple):
+    """The site that stories belong to: its generator, and whether its own folder is that of the stories."""
+
+    generator: Generator | None = None
+    is_root: bool = False
+
+
+NO_SITE: Final = Site()
+"""Stories of no generator that is known."""
+
+
+def detect(content: Path) -> Site:
+    """The site that the stories below `content` belong to; no generator if none of its files is found.
+
+    Looks in the folder itself and a few above it, no higher than that of a repository.
+    """
+    folder = content.absolute()
+    for level, place in enumerate((folder, *folder.parents)):
+        if level > _LEVELS:
+            break
+        if generator := next(_generators(place), None):
+            return Site(generator, is_root=level == 0)
+        if (place / ".git").exists():
+            break
+    return Site()
+
+
+def _generators(place: Path) -> Iterator[Generator]:
+    try:
+        names = sorted(entry.name for entry in place.iterdir() if entry.is_file())
+    except OSError:
+        return
+    for generator, named, holds in _CONFIGURATIONS:
+        for name in names:
+            if named.fullmatch(name) and (holds is None or holds.search(_text(place / name))):
+                yield generator
+    if (place / "config" / "_default").is_dir():
+        yield "hugo"
+
+
+def _text(file: Path) -> str:
+    try:
+        with file.open(encoding="utf-8", errors="replace") as opened:
+            return opened.read(_LONGEST)
+    except OSError:
+        return ""
+
+
+_NEVER_STORIES: Final = frozenset(
+    {
+        *("node_modules", "bower_components", "jspm_packages", "__pycache__", "__tests__"),
+        *("_includes", "_layouts", "_templates", "_partials", "_components", "_snippets"),
+        *("_data", "_sass", "_plugins", "_site", "_build"),
+    }
+)
+"""Packages, templates, data and output, which every generator leaves out that has such folders."""
+
+_OF_A_SITE: Final[dict[Generator, frozenset[str]]] = {
+    "hugo": frozenset(
+        {"archetypes", "assets", "data", "i18n", "layouts", "public", "resources", "static", "themes"}
+    ),
+    "jekyll": frozenset({"vendor"}),
+    "pelican": frozenset({"output", "themes"}),
+    "eleventy": frozenset(),
+    "zola": frozenset({"public", "sass", "static", "templates", "themes"}),
+    "hexo": frozenset({"public", "scaffolds", "themes"}),
+    "nikola": frozenset({"cache", "output", "plugins", "shortcodes", "templates", "themes"}),
+    "docusaurus": frozenset({"build", "static"}),
+    "astro": frozenset({"dist", "public"}),
+}
+"""What stands beside the stories where the folder of stories is that of the whole site."""
+
+_UNDERSCORED: Final = frozenset({"hexo", "docusaurus", "astro"})
+"""Those that leave out whatever begins with `_`, but for Hexo's own folders of stories."""
+_OF_STORIES: Final = frozenset({"_posts", "_drafts"})
+
+
+def leaves_out(site: Site, name: str, *, is_top: bool, is_folder: bool) -> bool:
+    """Whether the site's generator takes nothing below a folder, or of a file, of that name for a story.
+
+    `is_top` says that it stands in the folder of stories itself.
+    """
+    if name.startswith("_"):
+        if is_folder:
+            return name in _NEVER_STORIES or (site.generator in _UNDERSCORED and name not in _OF_STORIES)
+        return site.generator in _UNDERSCORED or site.generator == "jekyll"
+    if not is_folder:
+        return False
+    if name in _NEVER_STORIES:
+        return True
+    return is_top and site.is_root and site.generator is not None and name in _OF_A_SITE[site.generator]

@@ -1,0 +1,72 @@
+"""Folders and files that are passed over or held back for their names, although they hold stories.
+
+For `feedsvc check`: nothing that may be a story is passed over in silence.
+"""
+
+import os
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from feedsvc.loading.content import SUFFIXES, Reader
+from feedsvc.loading.generators import leaves_out
+from feedsvc.loading.rules import LoadRules
+from feedsvc.model import Loaded
+
+_MOST: Final = 1_000
+"""How many files of one folder are tried: a folder of packages has very many, and none is a story."""
+_OF_TOOLS: Final = frozenset(
+    {
+        *(".git", ".github", ".gitlab", ".hg", ".svn", ".vscode", ".idea", ".obsidian", ".cache"),
+        *(".venv", ".tox", ".trash", ".stversions", ".stfolder", ".jekyll-cache", ".sass-cache"),
+    }
+)
+
+
+class PassedOver(NamedTuple):
+    """A folder or file that is not read, relative to `content/`, and how many stories are in it."""
+
+    path: str
+    stories: int
+
+
+def passed_over(root: Path, rules: LoadRules) -> Iterator[PassedOver]:
+    """What below `root` is not read because of its name, although it holds what would be stories."""
+    reader = Reader(root, rules)
+    for folder, folders, files in os.walk(root):
+        below = Path(folder).relative_to(root)
+        is_top = not below.parts
+        out = {
+            name
+            for name in folders
+            if name.startswith(".") or leaves_out(rules.site, name, is_top=is_top, is_folder=True)
+        }
+        for name in sorted(out - _OF_TOOLS):
+            some = islice(_files(root, below / name), _MOST)
+            if stories := sum(_is_story(reader, path) for path in some):
+                yield PassedOver(f"{(below / name).as_posix()}/", stories)
+        for name in sorted(files):
+            if leaves_out(rules.site, name, is_top=is_top, is_folder=False):
+                path = (below / name).as_posix()
+                if _is_story(reader, path):
+                    yield PassedOver(path, 1)
+        folders[:] = sorted(set(folders) - out)
+
+
+def _files(root: Path, below: Path) -> Iterator[str]:
+    for folder, folders, files in os.walk(root / below):
+        folders.sort()
+        yield from (Path(folder, name).relative_to(root).as_posix() for name in sorted(files))
+
+
+def _is_story(reader: Reader, path: str) -> bool:
+    """Whether a file would load as a story that is out: templates, data and lists of sections do not."""
+    name = path.rpartition("/")[2].lower()
+    if not name.endswith(SUFFIXES) or name.startswith("_index."):
+        return False
+    try:
+        found = reader.load(path)
+    except (FileNotFoundError, UnicodeEncodeError):  # gone meanwhile, or a name that no store can hold
+        return False
+    return isinstance(found, Loaded) and found.article.status == "published"

@@ -1,0 +1,272 @@
+"""Front matter keys that feedsvc does not know: which may hold a story back, and which are misspelt.
+
+Pure. A key is suspected by its edit distance to a restricting one, by what it contains (`embargo_until`), or
+because newsrooms and other systems use it for that. Whether it holds the story back depends on its value: a
+flag, a date or a word in that sense does, `release: true` or `members: 95` does not.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from functools import lru_cache
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from rapidfuzz.distance import OSA
+
+from feedsvc.loading import dates
+from feedsvc.loading.faults import FieldError
+from feedsvc.loading.flags import FLAGS
+from feedsvc.loading.keys import KNOWN
+from feedsvc.loading.rules import UnknownKeys
+from feedsvc.loading.values import Written, as_flag, normalised, shown
+from feedsvc.loading.vocabulary import (
+    NEVER,
+    STEMS,
+    SYNONYMS,
+    UNLIKE_OTHERS,
+    UNLIKE_RESTRICTING,
+    Suspect,
+    audience_of,
+    says_held,
+    status_of,
+)
+from feedsvc.rights import LEVELS
+
+OWN: Final[dict[str, Suspect]] = {
+    "embargo": Suspect("begins", "embargo", True),
+    "publishdate": Suspect("begins", "publishDate", True),
+    "published": Suspect("released", "published", True),
+    "expires": Suspect("ends", "expires", True),
+    "expirydate": Suspect("ends", "expiryDate", True),
+    "unpublishdate": Suspect("ends", "unpublish_date", True),
+    "status": Suspect("status", "status", True),
+    "draft": Suspect("held", "draft", True),
+    "withdrawn": Suspect("held", "withdrawn", True),
+    "access": Suspect("access", "access", True),
+    "syndication": Suspect("level", "syndication", True),
+    "syndicate": Suspect("level", "syndicate", True),
+    "visibility": Suspect("access", "visibility", True),
+    "unlisted": Suspect("held", "unlisted", True),
+    "hidden": Suspect("held", "hidden", True),
+    "emailonly": Suspect("held", "email_only"),
+    "membersonly": Suspect("held", "access"),
+    "password": Suspect("held", "password", True),
+}
+"""Restricting keys that feedsvc knows: what a misspelt one is taken for."""
+
+
+_AFFIXES: Final = (
+    *("is", "post", "article", "story", "page", "item"),
+    *("doc", "content", "web", "x", "my", "custom"),
+)
+"""What people put before or after a key: `storyStatus`, `x-embargo`."""
+
+_ANY: Final = {**SYNONYMS, **OWN}
+_SHORTEST: Final = 5
+_LONG: Final = 7  # from so many letters on, two of them may be wrong
+
+
+@lru_cache(maxsize=4_096)  # few keys stand in very many stories
+def suspect(key: str) -> Suspect | None:
+    """What an unknown key, normalised, may have been meant as; None for nothing that holds back."""
+    bare = "".join(char for char in key if char.isalnum())
+    if bare in _ANY:
+        return _ANY[bare]
+    if bare in UNLIKE_RESTRICTING or len(bare) < _SHORTEST:
+        return None
+    for stem, meant in STEMS.items():
+        if stem in bare:
+            return meant
+    for affix in _AFFIXES:
+        for rest in (bare.removeprefix(affix), bare.removesuffix(affix)):
+            if rest != bare and rest in OWN:
+                return OWN[rest]._replace(is_strict=False)
+    return _by_distance(bare)
+
+
+def _by_distance(bare: str) -> Suspect | None:
+    found = [
+        (distance, name not in OWN, name)
+        for name in _ANY
+        if len(name) >= _SHORTEST
+        and (distance := OSA.distance(bare, name, score_cutoff=_most(name))) <= _most(name)
+    ]
+    if not found:
+        return None
+    distance, is_synonym, name = min(found)
+    meant = _ANY[name]
+    # Of a synonym, or with two letters wrong, another word is as likely.
+    return meant._replace(is_strict=meant.is_strict and not is_synonym)
+
+
+def _most(name: str) -> int:
+    """How many letters may be wrong, missing, too many or swapped."""
+    return 2 if len(name) >= _LONG and name in OWN else 1
+
+
+def holds_back(meant: Suspect, value: object, zone: ZoneInfo, published: datetime | None = None) -> bool:
+    """Whether a value could hold a story back, under a key that was meant so.
+
+    `published` (aware UTC) is the story's own date: a key that may as well be another date of publication
+    holds nothing back if it is no later.
+    """
+    said, moment = as_flag(value), _moment(value, zone)
+    word = value.strip().lower() if isinstance(value, str) else ""
+    if _is_empty(value):
+        return False
+    match meant.says:
+        case "held":
+            return (
+                said is True
+                or moment is not None
+                or says_held(word)
+                or _unread(meant, said, moment, value, word)
+            )
+        case "released":
+            if moment is not None:
+                return meant.is_strict or published is None or moment > published
+            return (
+                said is False or word in NEVER or says_held(word) or _unread(meant, said, moment, value, word)
+            )
+        case "begins":
+            if moment is not None:
+                return meant.is_strict or published is None or moment > published
+            return said is True or says_held(word) or _unread(meant, said, moment, value, word)
+        case "ends":
+            return (
+                said is True
+                or moment is not None
+                or says_held(word)
+                or _unread(meant, said, moment, value, word)
+            )
+        case "status":
+            status = status_of(word or str(value))
+            return status in {"draft", "withdrawn"} or (meant.is_strict and status is None)
+        case "access":
+            return _restricts_access(meant, said, word, value)
+        case "level":
+            return _restricts_level(meant, said, word, value)
+
+
+def _restricts_access(meant: Suspect, said: bool | None, word: str, value: object) -> bool:
+    words = value if isinstance(value, list) else [word]
+    named = [audience_of(one) for one in words if isinstance(one, str)]
+    if any(one in {"members", "internal"} for one in named) or word == "partners":
+        return said is None
+    return meant.is_strict and said is not True and not any(named)
+
+
+def _restricts_level(meant: Suspect, said: bool | None, word: str, value: object) -> bool:
+    if isinstance(value, dict):
+        return any(_restricts_level(meant, as_flag(one), str(one).lower(), one) for one in value.values())
+    if said is False or word in NEVER or word in LEVELS[:-1]:
+        return True
+    return meant.is_strict and said is None and word != LEVELS[-1]
+
+
+def _unread(meant: Suspect, said: bool | None, moment: datetime | None, value: object, word: str) -> bool:
+    """Whether it is a strict key with a value that says neither yes, no, nor when."""
+    if not meant.is_strict or said is not None or moment is not None or word in NEVER:
+        return False
+    return meant.says != "released" or not isinstance(value, str) or audience_of(word) != "public"
+
+
+def _is_empty(value: object) -> bool:
+    return value is None or value == "" or value == [] or value == {}
+
+
+def _moment(value: object, zone: ZoneInfo) -> datetime | None:
+    if isinstance(value, bool | int | float | list | dict):
+        return None
+    return dates.instant(value, zone)
+
+
+_NESTED: Final = frozenset(
+    {"params", "extra", "publishing", "publication", "workflow", "metadata", "frontmatter"}
+)
+"""Tables of further keys, as Hugo's and Zola's front matter have them."""
+
+
+def refuse(fields: Mapping[str, Written], zone: ZoneInfo, published: datetime) -> None:
+    """Raise FieldError for an unknown key that may be meant to hold the story back.
+
+    `fields` are those of a story that nothing else holds back, by their normalised keys; `published` (aware
+    UTC) is its date.
+    """
+    for key in sorted(fields.keys() - _READ):
+        written = fields[key]
+        if (meant := suspect(key)) and holds_back(meant, written.value, zone, published):
+            raise _unknown(written, meant)
+        if key in _NESTED and isinstance(written.value, dict):
+            _refuse_nested(written, zone, published)
+
+
+def _refuse_nested(table: Written, zone: ZoneInfo, published: datetime) -> None:
+    assert isinstance(table.value, dict)
+    for name, value in table.value.items():
+        key = normalised(str(name))
+        meant = OWN[key]._replace(is_strict=False) if key in OWN else None if key in _READ else suspect(key)
+        if meant and holds_back(meant, value, zone, published):
+            raise _unknown(Written(table.key, value, f".{name}"), meant)
+
+
+def refuse_in_image(parts: Iterable[tuple[str, Written]]) -> None:
+    """Raise FieldError for an unknown part of a picture that may be meant to keep it out of feeds."""
+    for key, part in parts:
+        meant = _IMAGE_RIGHTS.get(key) or suspect(key)
+        if meant is None and OSA.distance(key, "maysyndicate", score_cutoff=2) <= 2:
+            meant = Suspect("level", "may_syndicate", True)
+        if meant and meant.nearest in _OF_IMAGES and (says := as_flag(part.value)) is not None:
+            if says is (meant.says == "held"):
+                raise _unknown(part, meant._replace(nearest="may_syndicate"))
+        elif meant and meant.nearest in _OF_IMAGES and meant.is_strict:
+            raise _unknown(part, meant._replace(nearest="may_syndicate"))
+
+
+_OF_IMAGES: Final = frozenset({"may_syndicate", "syndication", "syndicate"})
+_IMAGE_RIGHTS: Final = dict.fromkeys(
+    ("restricted", "isrestricted", "private", "internal", "internalonly", "confidential", "embargoed"),
+    Suspect("held", "may_syndicate"),
+)
+
+
+def _unknown(written: Written, meant: Suspect) -> FieldError:
+    seen = f"{written.key}{written.part}: {shown(written.value)}"
+    told = f"{seen} may be meant to hold the story back, and feedsvc does not know that key"
+    return FieldError(
+        written.key, f"{told}; write {meant.nearest}: … if it is, else another name", "key-unknown"
+    )
+
+
+def findings(fields: Mapping[str, Written], which: UnknownKeys) -> Iterator[tuple[str, str]]:
+    """Of the unknown keys of a story that loads, those to tell of: the key as written, and what to do."""
+    if which == "none":
+        return
+    for key in sorted(fields.keys() - _READ):
+        seen = f"{fields[key].key}: is not a key that feedsvc knows"
+        if nearest := misspelt(key):
+            yield fields[key].key, f"{seen}; did you mean {nearest}?"
+        elif which == "all":
+            yield fields[key].key, f"{seen}; it is left alone"
+
+
+_READ: Final = KNOWN | FLAGS.keys()
+"""The keys that are read; nothing is to be said of them here."""
+
+
+@lru_cache(maxsize=4_096)
+def misspelt(key: str) -> str | None:
+    """The known key that an unknown one, normalised, is nearly; None if there is none."""
+    if key in SYNONYMS or key in UNLIKE_OTHERS or key in UNLIKE_RESTRICTING or len(key) < _SHORTEST:
+        return None
+    found = [
+        (distance, name)
+        for name in _READ
+        if len(name) >= _SHORTEST
+        and (distance := OSA.distance(key, name, score_cutoff=_near(name))) <= _near(name)
+    ]
+    return min(found)[1] if found else None
+
+
+def _near(name: str) -> int:
+    return 2 if len(name) > 8 else 1

@@ -1,0 +1,66 @@
+"""A story file that could not be read: whether something in it may be meant to hold the story back.
+
+Pure. The file's lines are looked at as `key: value`, whatever format they break: who adds `status: withdrawn`
+to a story, and a colon too many elsewhere, wants it withdrawn all the same.
+"""
+
+import re
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from feedsvc.loading import dates
+from feedsvc.loading.unknown_keys import OWN, holds_back, suspect
+from feedsvc.loading.values import normalised
+from feedsvc.loading.vocabulary import Suspect
+
+_LONGEST: Final = 65_536
+_MOST_LINES: Final = 200
+_FENCE: Final = re.compile(r"\s*^(---|\+\+\+)[ \t]*\n", re.MULTILINE)
+_PAIR: Final = re.compile(
+    r"""(?:^|[{,])[ \t]*["']?([^\W\d_][\w .-]{1,40}?)["']?[ \t]*[:=][ \t]*"""
+    r"""(\[[^\]\n]*\]|"[^"\n]*"|'[^'\n]*'|[^,}\n]*)""",
+    re.MULTILINE,
+)
+_BUILD_OPTIONS: Final = frozenset({"list", "render"})
+
+
+def may_hold(story: str, zone: ZoneInfo, now: datetime) -> bool:
+    """Whether a key in the file's head, known or nearly so, has a value that holds a story back at `now`.
+
+    `story` is the file's text; `now` is aware UTC.
+    """
+    return any(_holds(key, value, zone, now) for key, value in _pairs(_head(story)))
+
+
+def _head(story: str) -> str:
+    """What stands before the body, as far as that can be told of a file that breaks its format."""
+    story = story[:_LONGEST]
+    if fence := _FENCE.match(story):
+        begin = fence.end()
+        end = story.find(f"\n{fence[1]}", begin - 1)
+        return story[begin:end] if end >= 0 else "\n".join(story[begin:].splitlines()[:_MOST_LINES])
+    return story if story.lstrip()[:1] == "{" else story.partition("\n\n")[0]
+
+
+def _pairs(head: str) -> list[tuple[str, str]]:
+    return [
+        (found[1], found[2].split(" #")[0].strip().strip("\"'").strip()) for found in _PAIR.finditer(head)
+    ]
+
+
+def _holds(written: str, value: str, zone: ZoneInfo, now: datetime) -> bool:
+    key = normalised(written)
+    if key in _BUILD_OPTIONS:
+        return value == "never"
+    meant = OWN.get(key) or suspect(key)
+    return meant is not None and bool(value) and _holds_now(meant, value, zone, now)
+
+
+def _holds_now(meant: Suspect, value: str, zone: ZoneInfo, now: datetime) -> bool:
+    moment = dates.instant(value, zone)
+    if moment and meant.says in {"begins", "released"}:
+        return moment > now
+    if moment and meant.says == "ends":
+        return moment <= now
+    return holds_back(meant, value, zone, now)
