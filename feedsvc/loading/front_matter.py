@@ -11,10 +11,12 @@ from functools import partial
 from html.parser import HTMLParser
 from io import StringIO
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from feedsvc.loading.characters import YAML_ILLEGAL, scrubbed, without
 from feedsvc.loading.faults import FieldError, FrontMatterError
 from feedsvc.loading.formats import read_json, read_toml, read_yaml
+from feedsvc.loading.unknown_keys import OWN, holds_back, suspect
 from feedsvc.loading.values import Written, normalised, place, text
 from feedsvc.model import Markup, Note
 
@@ -32,6 +34,7 @@ _BODY_KEYS: Final[dict[str, Markup]] = {
     "contentmarkdown": "markdown",
     "contenttext": "text",
 }
+_UTC: Final = ZoneInfo("UTC")
 _MOST_KEYS: Final = 1_000
 _LIKE_HTML: Final = re.compile(r"\s*<(?:!--|/?[a-zA-Z])")
 _LONGEST_HEAD: Final = 65_536
@@ -169,12 +172,22 @@ def _header_block(story: str) -> FrontMatter | None:
                 raise FrontMatterError(number, f"{key}: is written twice; keep one", "duplicate-key")
             lines[key] = [header[2].strip()]
         else:
+            _refuse_colonless(line, number)
             break
         end += len(line)
     if not lines:
         return None
     pairs: dict[str, object] = {key: "\n".join(parts) for key, parts in lines.items()}
     return _made(pairs, story[:end], 1, story[end:], _lines(story, end) + 1, "markdown")
+
+
+def _refuse_colonless(line: str, number: int) -> None:
+    """Refuse a first line of text that reads as a key without its colon: `Embargo 2027-01-01`."""
+    key, _, value = line.strip().partition(" ")
+    meant = OWN.get(normalised(key)) or suspect(normalised(key))
+    if meant and len(value.split()) <= 2 and holds_back(meant._replace(is_strict=False), value.strip(), _UTC):
+        told = f"{line.strip()[:60]!r} lacks its colon; write '{meant.nearest}: {value.strip()}'"
+        raise FrontMatterError(number, told, "key-unknown")
 
 
 def _html_head(story: str) -> FrontMatter | None:

@@ -72,8 +72,11 @@ def suspect(key: str) -> Suspect | None:
     bare = "".join(char for char in key if char.isalnum())
     if bare in _ANY:
         return _ANY[bare]
-    if bare in UNLIKE_RESTRICTING or len(bare) < _SHORTEST:
+    if len(bare) < _SHORTEST:
         return None
+    if bare in UNLIKE_RESTRICTING:
+        meant = _by_distance(bare)
+        return meant and meant._replace(says="word", is_strict=False)
     for stem, meant in STEMS.items():
         if stem in bare:
             return meant
@@ -139,6 +142,8 @@ def holds_back(meant: Suspect, value: object, zone: ZoneInfo, published: datetim
                 or says_held(word)
                 or _unread(meant, said, moment, value, word)
             )
+        case "word":
+            return moment is not None or says_held(word)
         case "status":
             status = status_of(word or str(value))
             return status in {"draft", "withdrawn"} or (meant.is_strict and status is None)

@@ -13,8 +13,11 @@ from rapidfuzz.distance import OSA
 from feedsvc.model import Status
 
 Audience = Literal["public", "members", "internal"]
-Says = Literal["held", "released", "begins", "ends", "status", "access", "level"]
-"""What a key says of a story: that it is held back, or released; from or until when; for whom, how much."""
+Says = Literal["held", "released", "begins", "ends", "status", "access", "level", "word"]
+"""What a key says of a story: that it is held back, or released; from or until when; for whom, how much.
+
+A `word` of its own, nearly such a key, says so with a date or a word in that sense alone.
+"""
 
 
 class Suspect(NamedTuple):

@@ -1,0 +1,419 @@
+"""What may be meant to hold a story back does: mistyped, in another system's words, or in a file in ruins."""
+
+import string
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feedsvc import gate
+from feedsvc.checking import check
+from feedsvc.loading import generators
+from feedsvc.loading.content import parse, walk
+from feedsvc.loading.generators import Generator, Site
+from feedsvc.loading.rules import LoadRules
+from feedsvc.model import Loaded, Rejected
+from feedsvc.rights import Audience
+from feedsvc.selection import Rules
+from tests.stories import NOON, article
+
+RULES = LoadRules()
+
+
+def read(*keys: str, path: str = "story.md", rules: LoadRules = RULES) -> Loaded | Rejected:
+    text = "\n".join(["---", "title: T", "date: 2026-02-11", *keys, "---", "Text.", ""])
+    return parse(path, text.encode(), rules)
+
+
+def of(generator: Generator, *, is_root: bool = False) -> LoadRules:
+    return LoadRules(site=Site(generator, is_root))
+
+
+def is_out(made: Loaded | Rejected) -> bool:
+    """Whether everybody has the story now."""
+    return isinstance(made, Loaded) and gate.eligible(made.article, gate.PUBLIC, NOON)
+
+
+# -- keys that feedsvc does not know ----------------------------------------------------------------------
+
+SUSPECTED = [
+    ("embagro: 2027-01-01", "embargo"),
+    ("Embarго: 2027-01-01", "embargo"),
+    ("embargoed: 2027-01-01", "embargo"),
+    ("embargo_until: 2027-01-01 10:00", "embargo"),
+    ("press-embargo: tomorrow at noon", "embargo"),
+    ("embargoed: true", "embargo"),
+    ("hold_until: 2027-01-01", "embargo"),
+    ("Sperrfrist: 2027-01-01", "embargo"),
+    ("go_live_at: 2099-01-01", "embargo"),
+    ("published_at: 2099-01-01", "embargo"),
+    ("release_date: 2099-01-01", "embargo"),
+    ("publishDtae: 2099-01-01", "publishDate"),
+    ("expiry: 2020-01-01", "expires"),
+    ("expirs: 2020-01-01", "expires"),
+    ("expire_at: 2020-01-01", "expires"),
+    ("expiration-date: soon", "expires"),
+    ("take_down_on: 2020-01-01", "expires"),
+    ("acces: internal", "access"),
+    ("acess: intrnal", "access"),
+    ("audience: members", "access"),
+    ("privacy: private", "access"),
+    ("accessLevel: subscribers", "access"),
+    ("members: true", "access"),
+    ("private: yes", "access"),
+    ("confidential: true", "access"),
+    ("publish: false", "published"),
+    ("publish: never", "published"),
+    ("live: no", "published"),
+    ("released: false", "published"),
+    ("public: false", "published"),
+    ("approved: off", "published"),
+    ("publish: 2099-01-01", "published"),
+    ("pubished: false", "published"),
+    ("darft: true", "draft"),
+    ("Drafts: yes", "draft"),
+    ("is_draft: true", "draft"),
+    ("wip: true", "draft"),
+    ("on_hold: legal", "draft"),
+    ("do_not_publish: true", "draft"),
+    ("hide: true", "draft"),
+    ("staus: draft", "status"),
+    ("statsu: someday", "status"),
+    ("workflow_state: in review", "status"),
+    ("state: draft", "status"),
+    ("post_status: pending", "status"),
+    ("killed: by the lawyers", "withdrawn"),
+    ("withdrwan: true", "withdrawn"),
+    ("retracted: 2026-03-01", "withdrawn"),
+    ("syndicaton: none", "syndication"),
+    ("republish: false", "syndication"),
+    ("no_syndication: true", "syndication"),
+    ("unlsted: true", "unlisted"),
+    ("visiblity: paid", "visibility"),
+    ("hiden: true", "hidden"),
+    ("passwrod: hunter2", "password"),
+    ("params: {embargo: 2027-01-01}", "embargo"),
+    ("extra: {draft: true}", "draft"),
+    ("params: {embagro: 2027-01-01}", "embargo"),
+    ("images: [{url: /a.jpg, may_sindicate: false}]", "may_syndicate"),
+    ("image: {url: /a.jpg, maySyndicat: no}", "may_syndicate"),
+    ("image: {url: /a.jpg, no_syndication: true}", "may_syndicate"),
+]
+
+
+@pytest.mark.parametrize(("key", "nearest"), SUSPECTED, ids=[key for key, _ in SUSPECTED])
+def test_unknown_key_that_may_hold_back_sets_aside(key: str, nearest: str) -> None:
+    """It is named with its line, what was seen, and the nearest key there is."""
+    made = read(key)
+    assert isinstance(made, Rejected), made
+    assert (made.rule, made.line) == ("key-unknown", 4)
+    assert key.partition(":")[0] in made.reason
+    assert f"write {nearest}: …" in made.reason
+
+
+HARMLESS = [
+    *("hide: false", "publish: true", "members: 95", "release: true", "expert: Jane Doe", "embed: true"),
+    *("experts: [Jane, Joe]", "members: [Jane, Joe]", "stats: {views: 3}", "craft: IPA", "embryo: cell"),
+    *("state: California", "stage: 3", "audience: developers", "tier: gold", "schedule: weekly"),
+    *("embagro: false", "embargoed: no", "expiry: never", "private: false", "draft_version: 3"),
+    *("release_date: 2019-05-03", "published_at: 2026-02-11", "publish: 2020-01-01", "public: yes"),
+    *("hide_table_of_contents: true", "hideMeta: true", "showToc: false", "show_reading_time: false"),
+    *("comments: false", "toc: false", "math: true", "sitemap: false", "noindex: true", "search: exclude"),
+    *("cover: {image: a.jpg, hidden: true}", "layout: post", "weight: 10", "type: docs", "publisher: Acme"),
+    *("availability: available", "internal_links: true", "access_key: s", "private_note: call Jane"),
+    *("hiddenFromHomePage: true", "distribution: print", "partners: Acme and sons", "exclude: [a, b]"),
+    *("subtitle: Draft picks", "params: {toc: false}", "extra: {status: accepted}", "video: {live: false}"),
+]
+
+
+@pytest.mark.parametrize("key", HARMLESS)
+def test_unknown_key_that_holds_nothing_back_lets_the_story_out(key: str) -> None:
+    assert is_out(read(key)), read(key)
+
+
+@given(
+    st.sampled_from(["embargo", "expires", "access", "syndication", "withdrawn", "unlisted", "visibility"]),
+    st.data(),
+)
+def test_any_single_slip_in_a_restricting_key_is_noticed(key: str, data: st.DataObject) -> None:
+    """A letter left out, doubled, replaced or swapped with the next one."""
+    at = data.draw(st.integers(0, len(key) - 2))
+    letter = data.draw(st.sampled_from(string.ascii_lowercase))
+    slips = [key[:at] + key[at + 1 :], key[:at] + letter + key[at:], key[:at] + letter + key[at + 1 :]]
+    slips.append(key[:at] + key[at + 1] + key[at] + key[at + 2 :])
+    value = {"embargo": "2099-01-01", "expires": "2020-01-01", "access": "internal", "syndication": "none"}
+    written = data.draw(st.sampled_from(slips))
+    made = read(f"{written}: {value.get(key, 'private' if key == 'visibility' else 'true')}")
+    assert not is_out(made) or (
+        key == "syndication" and isinstance(made, Loaded) and made.article.syndication
+    )
+
+
+def test_withdrawal_goes_through_whatever_else_is_mistyped() -> None:
+    made = read("status: withdrawn", "reason: Libel", "embagro: 2027-01-01")
+    assert isinstance(made, Loaded)
+    assert made.article.status == "withdrawn"
+
+
+def test_misspelt_key_is_a_finding_and_the_story_goes_out() -> None:
+    made = read("sumary: Short", "catgories: [a]", "colour: red")
+    assert isinstance(made, Loaded)
+    assert [(note.line, note.rule) for note in made.notes] == [(4, "key-unknown"), (5, "key-unknown")]
+    assert "did you mean summary?" in made.notes[0].reason
+
+
+def test_setting_says_how_strict_unknown_keys_are_told() -> None:
+    keys = ("sumary: Short", "colour: red")
+    told = {which: read(*keys, rules=LoadRules(unknown_keys=which)) for which in ("near", "all", "none")}  # type: ignore[arg-type]
+    counts = {which: len(made.notes) for which, made in told.items() if isinstance(made, Loaded)}
+    assert counts == {"near": 1, "all": 2, "none": 0}
+    assert isinstance(read("embagro: 2027-01-01", rules=LoadRules(unknown_keys="none")), Rejected)
+
+
+# -- other systems' flags ---------------------------------------------------------------------------------
+
+HONOURED = [
+    *("unlisted: true", "headless: true", "hidden: true", "email_only: true", "render: false"),
+    *("build: {list: never}", "build: {list: local}", "_build: {render: never}", "build: {render: link}"),
+    *("build: {list: false}", "permalink: false", "eleventyExcludeFromCollections: true"),
+    *("eleventyExcludeFromCollections: [posts]", "published: false", "published: hidden", "draft: true"),
+    *(
+        "visibility: paid",
+        "visibility: members",
+        "visibility: tiers",
+        "visibility: private",
+        "visibility: none",
+    ),
+    *("password: hunter2", "post_password: hunter2", "premium: true", "members_only: yes", "paywall: true"),
+    *(
+        "isAccessibleForFree: false",
+        "feed: false",
+        "rss: no",
+        "exclude_from_feed: true",
+        "hide_from_rss: true",
+    ),
+    *(
+        "status: private",
+        "status: pending",
+        "status: future",
+        "status: trash",
+        "status: hold",
+        "status: sent",
+    ),
+    *("status: inherit", "status: auto-draft", "status: In Review", "access: subscribers", "access: private"),
+]
+
+
+@pytest.mark.parametrize("key", HONOURED)
+def test_other_systems_flag_is_honoured_and_named(key: str) -> None:
+    made = read(key)
+    assert isinstance(made, Loaded), made
+    assert not is_out(made)
+    own = key.partition(":")[0] in {"status", "draft", "published", "access"}
+    assert own or key.partition(":")[0] in gate.refusals(made.article, gate.PUBLIC, NOON)[0]
+    if "password" in key:
+        assert "hunter2" not in made.article.held_by
+
+
+NOT_HELD = [
+    *("unlisted: false", "hidden: no", "build: {list: always}", "build: 22A380", "render: true"),
+    *("visibility: public", "visibility: 10 km", "password: ''", "premium: gold", "feed: podcast"),
+    *("feed: {excerpt_only: true}", "status: publish", "status: featured", "isAccessibleForFree: true"),
+    *("eleventyExcludeFromCollections: false", "email_only: false", "permalink: /x/", "members_only: no"),
+]
+
+
+@pytest.mark.parametrize("key", NOT_HELD)
+def test_other_systems_flag_that_is_off_holds_nothing_back(key: str) -> None:
+    assert is_out(read(key)), read(key)
+
+
+@pytest.mark.parametrize("key", ["unlisted: maybe", "build: {list: sometimes}", "visibility: acquaintances"])
+def test_other_systems_flag_that_cannot_be_read_sets_aside(key: str) -> None:
+    made = read(key)
+    assert isinstance(made, Rejected)
+    assert made.line == 4
+
+
+def test_hidden_means_what_the_generator_says() -> None:
+    assert not is_out(read("hidden: true"))
+    assert not is_out(read("hidden: true", rules=of("hexo")))
+    assert is_out(read("hidden: true", rules=of("jekyll")))
+
+
+def test_status_is_the_sites_own_where_its_generator_has_none() -> None:
+    assert is_out(read("status: past", rules=of("jekyll")))
+    assert not is_out(read("status: draft", rules=of("jekyll")))
+    assert not is_out(read("status: withdrwn", rules=of("jekyll")))
+    assert isinstance(read("status: past"), Rejected)
+
+
+def test_nikolas_tags_hold_back_in_its_own_tree() -> None:
+    assert not is_out(read("tags: [draft, Rail]", rules=of("nikola")))
+    assert is_out(read("tags: [draft, Rail]"))
+
+
+@pytest.mark.parametrize(
+    ("path", "generator", "out"),
+    [
+        ("drafts/a.md", None, False),
+        ("world/Drafts/a.md", "jekyll", False),
+        ("unpublished/a.md", None, False),
+        ("drafts/a.md", "hugo", True),
+        ("_drafts/a.md", "hugo", False),
+        ("_notes.md", None, False),
+        ("_notes.md", "hugo", True),
+        ("draft-day/a.md", None, True),
+    ],
+)
+def test_folders_of_drafts_hold_back(path: str, generator: Generator | None, out: bool) -> None:
+    made = read(path=path, rules=LoadRules(site=Site(generator)))
+    assert is_out(made) is out
+    assert out or (isinstance(made, Loaded) and made.article.held_by)
+
+
+# -- members only -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", ["none", "headline", "summary", "full"])
+def test_members_story_is_public_as_far_as_the_setting_says(level: str) -> None:
+    story = article(access="members")
+    everybody = Audience(members=level)  # type: ignore[arg-type]
+    assert gate.level(story, everybody) == level
+    assert gate.eligible(story, everybody, NOON) is (level != "none")
+
+
+def test_members_story_is_for_partners_that_it_names() -> None:
+    partner, other = Audience("acme"), Audience("globex")
+    assert not gate.eligible(article(access="members"), partner, NOON)
+    story = article(access="members", syndication=(("acme", "full"),))
+    assert gate.eligible(story, partner, NOON)
+    assert not gate.eligible(story, other, NOON)
+    assert gate.eligible(article(access="members", syndication=(("partners", "full"),)), other, NOON)
+
+
+# -- generators -------------------------------------------------------------------------------------------
+
+FOUND: list[tuple[str, str, Generator]] = [
+    ("hugo.toml", "", "hugo"),
+    ("config.toml", 'baseURL = "https://x.example/"', "hugo"),
+    ("config.toml", 'base_url = "https://x.example"', "zola"),
+    ("_config.yml", "title: x", "jekyll"),
+    ("_config.yml", "skip_render: x", "hexo"),
+    ("pelicanconf.py", "", "pelican"),
+    ("eleventy.config.mjs", "", "eleventy"),
+    (".eleventy.js", "", "eleventy"),
+    ("conf.py", "POSTS = ()", "nikola"),
+    ("docusaurus.config.ts", "", "docusaurus"),
+    ("astro.config.mjs", "", "astro"),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "generator"), FOUND, ids=[f"{one[0]}-{one[2]}" for one in FOUND])
+def test_generator_is_told_by_its_configuration(
+    tmp_path: Path, name: str, text: str, generator: Generator
+) -> None:
+    content = tmp_path / "site" / "src" / "content"
+    content.mkdir(parents=True)
+    (tmp_path / "site" / ".git").mkdir()
+    (tmp_path / "site" / name).write_text(text, "utf-8")
+    assert generators.detect(content) == Site(generator)
+    assert generators.detect(tmp_path / "site") == Site(generator, is_root=True)
+
+
+def test_own_configuration_is_no_generators(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "config.toml").write_text('[site]\nurl = "https://x.example"\n', "utf-8")
+    (tmp_path / "conf.py").write_text("project = 'Sphinx'", "utf-8")
+    assert generators.detect(tmp_path) == Site()
+
+
+STORY = "---\ntitle: T\ndate: 2026-02-11\n---\nText.\n"
+
+
+def test_what_generators_leave_out_is_not_read_and_named(tmp_path: Path, rules: Rules) -> None:
+    root = tmp_path / "content"
+    for path in (
+        "a.md",
+        "node_modules/x/b.md",
+        "_includes/c.md",
+        "world/_data/d.md",
+        ".secret/e.md",
+        "drafts/f.md",
+    ):
+        file = root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(STORY, "utf-8")
+    (root / "_layouts").mkdir()
+    (root / "_layouts" / "default.html").write_text("---\nlayout: base\n---\n{{ content }}", "utf-8")
+    assert [found.path for found in walk(root)] == ["a.md", "drafts/f.md"]
+    places = {finding.place: finding.rule for finding in check(root, RULES, rules)}
+    left_out = ("node_modules/", "_includes/", "world/_data/", ".secret/")
+    assert places == {
+        **{f"content/{path}": "name-left-out" for path in left_out},
+        "content/drafts/": "name-of-drafts",
+    }
+
+
+def test_a_sites_own_folders_are_left_out_at_its_root(tmp_path: Path) -> None:
+    for path in ("posts/a.md", "themes/x/b.md", "world/themes/c.md", "public/d.md"):
+        file = tmp_path / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(STORY, "utf-8")
+    assert [one.path for one in walk(tmp_path, site=Site("hugo", is_root=True))] == [
+        "posts/a.md",
+        "world/themes/c.md",
+    ]
+    assert len(list(walk(tmp_path, site=Site("hugo")))) == 4
+
+
+# -- files in ruins ---------------------------------------------------------------------------------------
+
+RUINED = [
+    ("---\ntitle: T\nstatus: withdrawn\ntags: [a\n---\nText.", True),
+    ("---\ntitle: 'T\ndraft: true\n---\nText.", True),
+    ("---\ntitle: T\nembargo: 2099-01-01\n\nText.", True),
+    ("---\ntitle: T\nembargo: 2020-01-01\ntags: [a\n---\nText.", False),
+    ("---\ntitle: T\nexpires: 2020-01-01\ntags: [a\n---\nText.", True),
+    ("---\ntitle: T\nexpires: 2099-01-01\ntags: [a\n---\nText.", False),
+    ("---\ntitle: T\nbuild:\n  list: never\ntags: [a\n---\nText.", True),
+    ("+++\ntitle = T\naccess = 'internal'\n+++\nText.", True),
+    ('{"title": "T", "status": "draft", "date": }', True),
+    ("---\ntitle: T\ntags: [a\n---\nstatus: withdrawn", False),
+    ("---\ntitle: T\ndate: 2026-02-11\nembargo: soon\n---\nText.", True),
+    ("---\ntitle: T\ndate: 2026-02-11\nembagro: 2099-01-01\n---\nText.", True),
+    ("---\ntitle: T\ndate: someday\n---\nText.", False),
+]
+
+
+@pytest.mark.parametrize(("text", "may_hold"), RUINED)
+def test_file_in_ruins_tells_whether_it_may_hold_back(text: str, may_hold: bool) -> None:
+    made = parse("story.json" if text.startswith("{") else "story.md", text.encode(), RULES)
+    assert isinstance(made, Rejected)
+    assert made.may_hold is may_hold
+
+
+@pytest.mark.parametrize(
+    ("line", "out"),
+    [
+        ("Embargo 2099-01-01", False),
+        ("Status draft", False),
+        ("embagro 2099-01-01", False),
+        ("Embargo on wheat is lifted, ministers say.", True),
+        ("Access to the harbour is closed.", True),
+        ("", True),
+    ],
+)
+def test_header_line_without_its_colon_holds_back(line: str, out: bool) -> None:
+    made = parse("story.md", f"Title: T\nDate: 2026-02-11\n{line}\n\nText.\n".encode(), RULES)
+    assert is_out(made) is out
+    assert out or (isinstance(made, Rejected) and made.line == 3)
+
+
+def test_never_means_no_embargo_and_no_expiry() -> None:
+    made = read("embargo: none", "expires: never")
+    assert isinstance(made, Loaded)
+    assert (made.article.embargo, made.article.expires) == (None, None)
+    assert gate.eligible(made.article, gate.PUBLIC, NOON + timedelta(days=9_000))
