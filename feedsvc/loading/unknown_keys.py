@@ -8,7 +8,7 @@ flag, a date or a word in that sense does, `release: true` or `members: 95` does
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from rapidfuzz.distance import OSA
@@ -186,10 +186,30 @@ def _moment(value: object, zone: ZoneInfo) -> datetime | None:
     return dates.instant(value, zone)
 
 
+_READ: Final = KNOWN | FLAGS.keys()
+"""The keys that are read; nothing is to be said of them here."""
 _NESTED: Final = frozenset(
     {"params", "extra", "publishing", "publication", "workflow", "metadata", "frontmatter"}
 )
 """Tables of further keys, as Hugo's and Zola's front matter have them."""
+
+
+class _Unknown(NamedTuple):
+    """The unknown ones of a story's keys: those suspected, tables of further keys, and nearest known ones."""
+
+    suspects: tuple[tuple[str, Suspect], ...]
+    tables: tuple[str, ...]
+    nearest: tuple[tuple[str, str | None], ...]
+
+
+@lru_cache(maxsize=4_096)  # the stories of a site have the same keys, in the same order
+def _unknown(keys: tuple[str, ...]) -> _Unknown:
+    unknown = [key for key in keys if key not in _READ]
+    return _Unknown(
+        tuple((key, meant) for key in unknown if (meant := suspect(key))),
+        tuple(key for key in unknown if key in _NESTED),
+        tuple((key, misspelt(key)) for key in unknown),
+    )
 
 
 def refuse(fields: Mapping[str, Written], zone: ZoneInfo, published: datetime) -> None:
@@ -198,12 +218,13 @@ def refuse(fields: Mapping[str, Written], zone: ZoneInfo, published: datetime) -
     `fields` are those of a story that nothing else holds back, by their normalised keys; `published` (aware
     UTC) is its date.
     """
-    for key in sorted(fields.keys() - _READ):
-        written = fields[key]
-        if (meant := suspect(key)) and holds_back(meant, written.value, zone, published):
-            raise _unknown(written, meant)
-        if key in _NESTED and isinstance(written.value, dict):
-            _refuse_nested(written, zone, published)
+    unknown = _unknown(tuple(fields))
+    for key, meant in unknown.suspects:
+        if holds_back(meant, fields[key].value, zone, published):
+            raise _refused(fields[key], meant)
+    for key in unknown.tables:
+        if isinstance(fields[key].value, dict):
+            _refuse_nested(fields[key], zone, published)
 
 
 def _refuse_nested(table: Written, zone: ZoneInfo, published: datetime) -> None:
@@ -212,7 +233,7 @@ def _refuse_nested(table: Written, zone: ZoneInfo, published: datetime) -> None:
         key = normalised(str(name))
         meant = OWN[key]._replace(is_strict=False) if key in OWN else None if key in _READ else suspect(key)
         if meant and holds_back(meant, value, zone, published):
-            raise _unknown(Written(table.key, value, f".{name}"), meant)
+            raise _refused(Written(table.key, value, f".{name}"), meant)
 
 
 def refuse_in_image(parts: Iterable[tuple[str, Written]]) -> None:
@@ -223,9 +244,9 @@ def refuse_in_image(parts: Iterable[tuple[str, Written]]) -> None:
             meant = Suspect("level", "may_syndicate", True)
         if meant and meant.nearest in _OF_IMAGES and (says := as_flag(part.value)) is not None:
             if says is (meant.says == "held"):
-                raise _unknown(part, meant._replace(nearest="may_syndicate"))
+                raise _refused(part, meant._replace(nearest="may_syndicate"))
         elif meant and meant.nearest in _OF_IMAGES and meant.is_strict:
-            raise _unknown(part, meant._replace(nearest="may_syndicate"))
+            raise _refused(part, meant._replace(nearest="may_syndicate"))
 
 
 _OF_IMAGES: Final = frozenset({"may_syndicate", "syndication", "syndicate"})
@@ -235,7 +256,7 @@ _IMAGE_RIGHTS: Final = dict.fromkeys(
 )
 
 
-def _unknown(written: Written, meant: Suspect) -> FieldError:
+def _refused(written: Written, meant: Suspect) -> FieldError:
     seen = f"{written.key}{written.part}: {shown(written.value)}"
     told = f"{seen} may be meant to hold the story back, and feedsvc does not know that key"
     return FieldError(
@@ -247,16 +268,11 @@ def findings(fields: Mapping[str, Written], which: UnknownKeys) -> Iterator[tupl
     """Of the unknown keys of a story that loads, those to tell of: the key as written, and what to do."""
     if which == "none":
         return
-    for key in sorted(fields.keys() - _READ):
-        seen = f"{fields[key].key}: is not a key that feedsvc knows"
-        if nearest := misspelt(key):
-            yield fields[key].key, f"{seen}; did you mean {nearest}?"
-        elif which == "all":
-            yield fields[key].key, f"{seen}; it is left alone"
-
-
-_READ: Final = KNOWN | FLAGS.keys()
-"""The keys that are read; nothing is to be said of them here."""
+    for key, nearest in _unknown(tuple(fields)).nearest:
+        if nearest or which == "all":
+            written = fields[key].key
+            wanted = f"did you mean {nearest}?" if nearest else "it is left alone"
+            yield written, f"{written}: is not a key that feedsvc knows; {wanted}"
 
 
 @lru_cache(maxsize=4_096)
