@@ -47,7 +47,13 @@ def _by_flags(found: FrontMatter, generator: Generator | None) -> Iterator[Hold]
     for key in sorted(found.fields.keys() & FLAGS.keys()):
         written = found.fields[key]
         if is_honoured(key, generator) and (asked := FLAGS[key](written)):
-            yield Hold(asked, f"{written.key}: {'…' if 'password' in key else shown(written.value)}")
+            yield Hold(asked, f"{written.key}: {'…' if 'password' in key else _as_written(written.value)}")
+
+
+def _as_written(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_as_written(one)}" for key, one in list(value.items())[:3])
+    return shown(value).strip("'")
 
 
 def _by_place(place: Place, generator: Generator | None) -> Iterator[Hold]:
