@@ -6,12 +6,13 @@ and ignored: it would move a story's id when its headline changes, and an id mus
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from feedsvc.characters import without_illegal
+from feedsvc.domain.constraints import LONGEST_ID
 from feedsvc.loading import dates, media, people
 from feedsvc.loading.faults import FieldError, FrontMatterError
 from feedsvc.loading.front_matter import FrontMatter
@@ -23,26 +24,24 @@ from feedsvc.loading.values import (
     flag,
     label,
     labels,
+    language,
     line,
     normalised,
     plain_line,
     plain_text,
-    text,
+    story_id,
     web_address,
 )
 from feedsvc.model import BEGINNING, Article, Status, Term
 from feedsvc.rights import ACCESSES, LEVELS, Access, Level
 from feedsvc.slugs import humanized, section_path, slug
-from feedsvc.urls import NOT_IN_ID
 
 _DATED_NAME: Final = re.compile(r"(\d{4}-\d{1,2}-\d{1,2})-.", re.ASCII)
 _BLANK_START: Final = re.compile(r"(?:[ \t]*\n)+")
-_LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*")
 _LIKE_A_DATE: Final = re.compile(r"\d{4}[-/][\d\sTtZz:.,+/-]*", re.ASCII)
 _BEGINS_AS_URL: Final = re.compile(r"https?://|/", re.IGNORECASE)
 _PERMALINK_STYLES: Final = frozenset({"date", "pretty", "ordinal", "weekdate", "none"})
 _PLACEHOLDER: Final = re.compile(r"(?:^|[/.-]):[a-z]")
-_LONGEST_ID: Final = 512
 _A_DATE: Final = "write 2026-02-11 or 2026-02-11T14:00:00+01:00"
 _DATES: Final = ("date", "published", "publisheddate", "pubdate", "created", "datepublished", "publishdate")
 _UPDATES: Final = ("updated", "lastmod", "modified", "lastmodifiedat", "dateupdated", "datemodified")
@@ -163,14 +162,10 @@ def _any_article(found: FrontMatter, place: _Place, zone: ZoneInfo, partners: tu
 def _id(found: FrontMatter, place: _Place) -> str:
     written = found.first("id", "guid")
     if written is None:
-        if not place.id or len(place.id) > _LONGEST_ID:
+        if not place.id or len(place.id) > LONGEST_ID:  # of slugs, which hold nothing else that is unfit
             raise FrontMatterError(1, "the file's name makes no id; write id: …", "id-missing")
         return place.id
-    made = text(written)
-    if len(made) > _LONGEST_ID or NOT_IN_ID.search(made):
-        wanted = f'write at most {_LONGEST_ID} characters, no spaces, none of ? # < > " \\ and no / at an end'
-        raise written.unfit(f"is not an id; {wanted}", "id-invalid")
-    return made
+    return story_id(written)
 
 
 def _title_and_body(found: FrontMatter) -> tuple[str, str]:
@@ -267,10 +262,6 @@ def _dated(found: FrontMatter, *names: str) -> list[Written]:
     ]
 
 
-_LATEST: Final = datetime(9999, 12, 30, tzinfo=UTC)
-"""The end of time, a day early: what is written for "never" must have a date in every zone."""
-
-
 def _instants(found: FrontMatter, zone: ZoneInfo, *names: str) -> list[datetime]:
     return [_instant(written, zone) for written in _dated(found, *names)]
 
@@ -286,7 +277,7 @@ def _instant(written: Written, zone: ZoneInfo) -> datetime:
         raise written.unfit(f"is not a date; {_A_DATE}", "date-invalid")
     if moment < BEGINNING:
         raise written.unfit("is before 1970; write a later date", "date-too-early")
-    return min(moment, _LATEST)
+    return moment
 
 
 def _section(found: FrontMatter, place: _Place) -> tuple[str, tuple[str, ...]]:
@@ -396,12 +387,7 @@ def _level(written: Written) -> Level:
 
 def _language(found: FrontMatter) -> str | None:
     written = found.first("language", "lang")
-    if written is None:
-        return None
-    tag = line(written).replace("_", "-")
-    if not _LANGUAGE.fullmatch(tag):
-        raise written.unfit("is not a language; write a tag such as en or nl-BE", "language-invalid")
-    return tag
+    return language(written) if written else None
 
 
 def _line(found: FrontMatter, *names: str) -> str:
