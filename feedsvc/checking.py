@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from feedsvc import selection
 from feedsvc.documents import lint_document
+from feedsvc.domain import constraints
 from feedsvc.linting import Remark, lint_article, lint_links, lint_profile, lint_sizes
 from feedsvc.loading.held_places import passed_over
 from feedsvc.loading.rules import LoadRules
@@ -99,16 +100,25 @@ class _Places:
 
     def finding(self, connection: Connection, article: Article, remark: Remark) -> Finding:
         path = min(sources.owners(connection, [article.id])[article.id])
-        return Finding(self.shown(path), self._line(path, remark.field), remark.rule, remark.reason)
+        text = (self._root / path).read_text("utf-8", "replace")
+        line = _body_line(text) if remark.field == "body" else _field_line(text, remark.field)
+        return Finding(self.shown(path), line, remark.rule, remark.reason)
 
-    def _line(self, path: str, field: str) -> int:
-        """The line the field is written in, as far as a look at the text can tell; else the first."""
-        text = _front_matter((self._root / path).read_text("utf-8", "replace"))
-        names = "|".join((f"{field}s?", *_ALSO.get(field, ())))
-        found = re.search(
-            rf"^[ \t\[]*[\"']?(?:{names})[\"'\]]*[ \t]*(?:[:=]|$)", text, re.IGNORECASE | re.MULTILINE
-        )
-        return text.count("\n", 0, found.start()) + 1 if field and found else 1
+
+def _field_line(whole: str, field: str) -> int:
+    """The line the field is written in, as far as a look at the text can tell; else the first."""
+    text = _front_matter(whole)
+    names = "|".join((f"{field}s?", *_ALSO.get(field, ())))
+    found = re.search(
+        rf"^[ \t\[]*[\"']?(?:{names})[\"'\]]*[ \t]*(?:[:=]|$)", text, re.IGNORECASE | re.MULTILINE
+    )
+    return text.count("\n", 0, found.start()) + 1 if field and found else 1
+
+
+def _body_line(text: str) -> int:
+    """The line of a body to look at, which is that of a URL with a password; else the first."""
+    lines = enumerate(text.splitlines(), start=1)
+    return next((number for number, line in lines if constraints.shows_credentials(line)), 1)
 
 
 def _front_matter(text: str) -> str:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from feedsvc.config import Config
+from feedsvc.domain import constraints
 from feedsvc.errors import ConfigError
 
 ENVIRONMENT_PREFIX = "FEEDSVC_"
@@ -92,7 +93,9 @@ def _finding(path: Path, text: str, variables: Mapping[tuple[str, ...], str], de
         return f"{place}: {reason}"
     if isinstance(details["input"], dict):  # which may hold a secret, and says no more than the key does
         return f"{place}: {dotted}: {reason}"
-    return f"{place}: {dotted}: {details['input']!r} is not accepted; {reason[:1].lower()}{reason[1:]}"
+    seen = details["input"]
+    seen = constraints.without_credentials(seen) if isinstance(seen, str) else seen
+    return f"{place}: {dotted}: {seen!r} is not accepted; {reason[:1].lower()}{reason[1:]}"
 
 
 def _known_keys(table: tuple[str, ...]) -> list[str]:

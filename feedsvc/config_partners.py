@@ -9,7 +9,7 @@ from urllib.parse import unquote_plus
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from feedsvc.config_types import Count, Duration, Rate, WebUrl, Words
+from feedsvc.config_types import CallbackUrl, Count, Duration, Rate, Words
 from feedsvc.model import Format
 from feedsvc.rights import Level
 
@@ -107,7 +107,7 @@ class PartnerTable(Table):
     rate: Rate | None = Field(
         default=None, description='Most full answers, "60/m"; answers that nothing changed are free.'
     )
-    webhook: WebUrl | None = Field(
+    webhook: CallbackUrl | None = Field(
         default=None, description="Where it is told at once that a story it holds was withdrawn or corrected."
     )
     webhook_secret: str = Field(

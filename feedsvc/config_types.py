@@ -15,6 +15,9 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from feedsvc.domain import constraints
+from feedsvc.urls import uri
+
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SIZES = {"": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3}
 
@@ -57,12 +60,12 @@ def _printable(value: str) -> str:
 
 
 def _namespaces(value: dict[str, str]) -> dict[str, str]:
-    for prefix, uri in value.items():
+    for prefix, address in value.items():
         if not re.fullmatch(r"[A-Za-z_][\w.-]*", prefix, re.ASCII) or prefix.lower().startswith("xml"):
             raise ValueError(f"write a prefix of letters and digits instead of {prefix!r}")
         if prefix in _OWN_PREFIXES:
             raise ValueError(f"write another prefix; feedsvc has {prefix!r} itself")
-        _web_url(uri)
+        _namespace(address)
     return value
 
 
@@ -70,26 +73,39 @@ _OWN_PREFIXES = {"at", "atom", "content", "dc", "dcterms", "media", "sy"}
 
 
 def _origin(value: str) -> str:
-    parts = urlsplit(_web_url(value))
-    if parts.username or parts.path not in {"", "/"} or parts.query or parts.fragment:
+    found = _web_url(value)
+    parts = urlsplit(found)
+    if parts.path not in {"", "/"} or parts.query or parts.fragment or found.endswith(("?", "#")):
         raise ValueError('write an origin, with no path, such as "https://news.example.org"')
-    return value.rstrip("/")
+    return found.rstrip("/")
 
 
 def _web_url(value: str) -> str:
-    try:
-        parts = urlsplit(value)
-        complete = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        complete = False
-    if not complete or not value.isascii() or not value.isprintable() or " " in value:
+    """As in stories; in ASCII, as feeds say it."""
+    if constraints.has_credentials(value):
+        raise ValueError(f"it {constraints.NO_CREDENTIALS}")
+    if not constraints.WEB_ADDRESS.accepts(value):
+        raise ValueError('write an absolute URL such as "https://news.example.org"')
+    return uri(value)
+
+
+def _callback(value: str) -> str:
+    """A URL that nobody is shown: HTTP clients send its user name and password as Basic authentication."""
+    if not constraints.WEB_ADDRESS.accepts(constraints.without_credentials(value)):
         raise ValueError('write an absolute URL such as "https://news.example.org"')
     return value
 
 
+def _namespace(value: str) -> str:
+    # Compared character by character, so that it stays as it is: https://www.w3.org/TR/xml-names/#NSNameComparison
+    if uri(value) != value:
+        raise ValueError('write an absolute URL in ASCII such as "https://news.example.org"')
+    return _web_url(value)
+
+
 def _mailbox(value: str) -> str:
-    if value and not re.fullmatch(r"[^@\s()<>]+@[^@\s()<>]+( \([^()]+\))?", value):
-        raise ValueError('write an address and a name, "desk@example.org (The Desk)"')
+    if value and not constraints.MAILBOX.accepts(value):
+        raise ValueError(constraints.MAILBOX.wanted)
     return value
 
 
@@ -112,9 +128,10 @@ def _authority(value: str) -> str:
 
 
 def _language(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*", value):
+    tag = value.replace("_", "-")  # as in stories
+    if not constraints.LANGUAGE.accepts(tag):
         raise ValueError('write a language tag such as "en" or "nl-BE" (RFC 5646)')
-    return value
+    return tag
 
 
 def _store_url(value: str) -> str:
@@ -157,6 +174,7 @@ Words = Annotated[str, AfterValidator(_printable)]
 Size = Annotated[int, BeforeValidator(_size), Field(ge=1)]
 Origin = Annotated[str, AfterValidator(_origin)]
 WebUrl = Annotated[str, AfterValidator(_web_url)]
+CallbackUrl = Annotated[str, AfterValidator(_callback)]
 TimeZone = Annotated[str, AfterValidator(_timezone)]
 Authority = Annotated[str, AfterValidator(_authority)]
 Language = Annotated[str, AfterValidator(_language)]

@@ -11,10 +11,10 @@ from datetime import datetime
 from email.utils import parsedate_to_datetime
 from itertools import chain
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit
 
 from lxml import etree
 
+from feedsvc.domain.constraints import LANGUAGE, MAILBOX, MEDIA_TYPE, WEB_ADDRESS
 from feedsvc.model import Format
 
 _REPORT: Final = "please report this, with the stories of the feed"
@@ -33,9 +33,6 @@ _RFC_822 = re.compile(
     re.ASCII,
 )
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
-_LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*|[ix](-[A-Za-z0-9]{1,8})+")
-_MAILBOX = re.compile(r"[^@\s<>()]+@[^@\s<>()]+( \([^()]+\))?")
-_MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+(\s*;.*)?", re.ASCII)
 _URI = re.compile(r"""[A-Za-z][A-Za-z0-9+.-]*:[^\s<>"{}|\\^`]+""")
 _TAG = re.compile(  # RFC 4151 §2.1
     r"tag:([A-Za-z0-9._-]+@)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?,\d{4}(-(0[1-9]|1[0-2])(-[0-3]\d)?)?"
@@ -86,16 +83,12 @@ def lint_document(fmt: Format, body: bytes, url: str) -> Iterator[Fault]:
 
 
 def _is_uri(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-    except ValueError:
-        return False
-    web = parts.scheme in {"http", "https"}
-    return bool(_URI.fullmatch(text)) and (bool(parts.netloc) or not web)
+    is_web = text.lower().startswith(("http:", "https:"))
+    return _is_web(text) if is_web else _URI.fullmatch(text) is not None
 
 
 def _is_web(text: str) -> bool:
-    return _is_uri(text) and text.lower().startswith(("http://", "https://"))
+    return WEB_ADDRESS.matches(text)
 
 
 def _is_number(text: str) -> bool:
@@ -159,10 +152,10 @@ class _Leaf(NamedTuple):
 
 
 _DATE: Final = (_is_rfc_822, "rss-date", f"no date of RFC 822; {_REPORT}")
-_PERSON: Final = (_MAILBOX.fullmatch, "rss-mailbox", "no mailbox; write desk@example.org (The Desk)")
+_PERSON: Final = (MAILBOX.matches, "rss-mailbox", "no mailbox; write desk@example.org (The Desk)")
 _CHANNEL_LEAVES: Final = (
     _Leaf("link", _is_web, "rss-channel-link", "not absolute; write site.url with https://"),
-    _Leaf("language", _LANGUAGE.fullmatch, "rss-language", 'no language tag; write one such as "nl-BE"'),
+    _Leaf("language", LANGUAGE.matches, "rss-language", 'no language tag; write one such as "nl-BE"'),
     _Leaf("lastBuildDate", *_DATE),
     _Leaf("pubDate", *_DATE),
     _Leaf("ttl", _up_to(10**9), "rss-ttl", "no minutes; write a longer max_age"),
@@ -222,7 +215,7 @@ def _rss_guid(item: etree._Element) -> Iterator[tuple[str, str]]:
 def _rss_files(item: etree._Element) -> Iterator[tuple[str, str]]:
     for one in item.findall("enclosure"):
         sized = _is_number(one.get("length", ""))
-        if not (_is_web(one.get("url", "")) and sized and _MEDIA_TYPE.fullmatch(one.get("type", ""))):
+        if not (_is_web(one.get("url", "")) and sized and MEDIA_TYPE.matches(one.get("type", ""))):
             wanted = "write url: with https://, length: in bytes and type:"
             yield "rss-enclosure", f"enclosure {one.get('url')!r} is not complete; {wanted}"
     for one in item.iterfind(".//media:content", _NS):
@@ -303,9 +296,9 @@ def _atom_texts(part: etree._Element) -> Iterator[tuple[str, str]]:
         for text in _all(part, f"a:{name}"):
             kind = text.get("type", "text")
             if name == "content" and text.get("src"):
-                right = "type" not in text.attrib or bool(_MEDIA_TYPE.fullmatch(kind))
+                right = "type" not in text.attrib or bool(MEDIA_TYPE.matches(kind))
             elif name == "content" and "/" in kind:
-                right = bool(_MEDIA_TYPE.fullmatch(kind))
+                right = bool(MEDIA_TYPE.matches(kind))
             elif kind == "xhtml":
                 right = [child.tag for child in text] == [_XHTML_DIV]
             else:
@@ -370,7 +363,7 @@ def _json_item(item: dict[str, Any]) -> Iterator[tuple[str, str]]:
         if name in item and not _instant(str(item[name])):
             yield "json-date", f"{name} {item[name]!r} is no date of RFC 3339; {_REPORT}"
     for one in _objects(item, "attachments"):
-        if not (_filled(one.get("url")) and _MEDIA_TYPE.fullmatch(str(one.get("mime_type", "")))):
+        if not (_filled(one.get("url")) and MEDIA_TYPE.matches(str(one.get("mime_type", "")))):
             yield "json-attachment", f"attachment {one.get('url')!r} lacks url or type; write url: and type:"
     tags = item.get("tags", [])
     if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
@@ -381,7 +374,7 @@ def _json_part(part: dict[str, Any], kind: str) -> Iterator[tuple[str, str]]:
     """What holds for the feed, for each item and for the objects inside either."""
     if _holds_null(part if kind == "item" else {k: v for k, v in part.items() if k != "items"}):
         yield "json-null", f"a member is null; {_REPORT}"
-    if "language" in part and not _LANGUAGE.fullmatch(str(part["language"])):
+    if "language" in part and not LANGUAGE.matches(str(part["language"])):
         yield "json-language", f"language {part['language']!r} is no language tag; write one such as nl-BE"
     if not all(
         any(map(_filled, map(one.get, _MEMBERS["author"].split()))) for one in _objects(part, "authors")

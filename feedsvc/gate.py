@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from feedsvc.domain.constraints import without_shown_credentials
 from feedsvc.model import Article
 from feedsvc.rights import Audience, Level, least
 
@@ -158,8 +159,10 @@ def had_by(article: Article, audiences: Sequence[Audience], now: datetime) -> tu
 def as_shown(article: Article, audience: Audience) -> Article:
     """The story as far as the audience may have it: what is beyond that is not in it any more.
 
-    A summary that is not written is not made of the text, which may be no longer than a summary is.
+    A summary that is not written is not made of the text, which may be no longer than a summary is. The user
+    names and passwords of URLs in its texts are for nobody; bodies and links are made without them.
     """
+    article = _without_credentials(article)
     allowed = level(article, audience)
     if allowed == "full":
         return article
@@ -169,6 +172,14 @@ def as_shown(article: Article, audience: Audience) -> Article:
     return replace(
         less, summary="", images=(), dateline="", correction="", original=None, contributors=(), rights=""
     )
+
+
+def _without_credentials(article: Article) -> Article:
+    texts = (article.title, article.summary, article.correction)
+    shown = tuple(map(without_shown_credentials, texts))
+    if shown == texts:
+        return article
+    return replace(article, title=shown[0], summary=shown[1], correction=shown[2])
 
 
 def section_and_parents(path: str) -> Iterator[str]:

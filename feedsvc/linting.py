@@ -3,17 +3,15 @@
 Pure: articles and feeds in, remarks out. Each has the name of its rule, and says what to write instead.
 """
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from feedsvc.domain.constraints import EMAIL, LANGUAGE, shows_credentials
+from feedsvc.markup import loses_credentials
 from feedsvc.model import Article, Feed, Format, Site
 from feedsvc.render.story import Story, story
 from feedsvc.urls import story_url
-
-_LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
-_MAILBOX = re.compile(r"[^@\s<>()]+@[^@\s<>()]+")
 
 
 class Remark(NamedTuple):
@@ -27,7 +25,7 @@ class Remark(NamedTuple):
 def lint_article(article: Article, site: Site, now: datetime) -> Iterator[Remark]:
     """What is wrong with one story, whatever feed shows it. `now` is aware UTC."""
     told = story(site, article)
-    for check in (_texts, _instants, _people, _media, _withdrawal):
+    for check in (_texts, _credentials, _instants, _people, _media, _withdrawal):
         yield from check(article, told, now)
 
 
@@ -36,11 +34,21 @@ def _texts(article: Article, told: Story, _now: datetime) -> Iterator[Remark]:
         yield Remark("title-missing", "title", "there is no title, and Atom needs one; write title: …")
     if not article.body.strip() and not told.summary:
         yield Remark("content-missing", "body", "there is neither a body nor a summary; write either")
-    if article.language and not _LANGUAGE.fullmatch(article.language):
+    if article.language and not LANGUAGE.accepts(article.language):
         wanted = 'write a language tag such as "en" or "nl-BE" (RFC 5646)'
         yield Remark(
             "language-invalid", "language", f"language: {article.language!r} is no language tag; {wanted}"
         )
+
+
+def _credentials(article: Article, told: Story, _now: datetime) -> Iterator[Remark]:
+    found = "a URL in it holds a user name or password, which feeds leave out; write the URL without it"
+    texts = {"title": article.title, "summary": article.summary, "correction": article.correction}
+    for field, text in texts.items():
+        if shows_credentials(text):
+            yield Remark("url-credentials", field, f"{field}: {found}")
+    if loses_credentials(article.body, article.markup, told.url):
+        yield Remark("url-credentials", "body", f"body: {found}")
 
 
 def _instants(article: Article, _told: Story, now: datetime) -> Iterator[Remark]:
@@ -56,7 +64,7 @@ def _instants(article: Article, _told: Story, now: datetime) -> Iterator[Remark]
 
 def _people(article: Article, _told: Story, _now: datetime) -> Iterator[Remark]:
     for author in (*article.authors, *article.contributors):
-        if author.email and not _MAILBOX.fullmatch(author.email):
+        if author.email and not EMAIL.accepts(author.email):
             wanted = "write name@example.org"
             yield Remark(
                 "email-invalid", "author", f"author: {author.email!r} is no e-mail address; {wanted}"

@@ -16,6 +16,7 @@ import pyromark
 
 from feedsvc import embeds
 from feedsvc.characters import without_illegal
+from feedsvc.domain import constraints
 from feedsvc.model import Markup
 from feedsvc.urls import absolute
 
@@ -85,6 +86,7 @@ _URL_NOISE: Final = re.compile("[\x00-\x1f\ud800-\udfff\ufffe\uffff]")
 _LANGUAGE: Final = re.compile(r"language-[\w+#.-]+")
 _DESCRIPTOR: Final = re.compile(r"\d+(?:\.\d+)?[wxh]")
 _ALIGNED_CELL: Final = re.compile(r'<(t[dh]) style="text-align: (left|center|right)">')
+_CODE: Final = re.compile(r"<(code|kbd|pre|samp)\b[^<>]*>.*?</\1>", re.DOTALL)
 _PRE_LINES: Final = re.compile(r"(<pre[^>]*>)\n+")
 _TAG: Final = re.compile(r'<(/?)([a-zA-Z][a-zA-Z0-9]*)(?:"[^"]*"|[^">])*>')
 _POINTER: Final = re.compile(r'<sup><a href="[^"]*#[^"]*">[^<]*</a></sup>|<p><a [^<>]*>[^<]*</a></p>')
@@ -125,10 +127,14 @@ def to_html(text: str, markup: Markup, base: str) -> str:
 
     `text` is source in `markup`; raw HTML within Markdown is allowed, and sanitised like any other. `base` is
     the absolute URL of the story: every URL comes out absolute against it, and one that is not http, https,
-    mailto or tel is dropped. The result holds nothing that XML cannot, and sanitising it again changes
+    mailto or tel is dropped. User names and passwords are taken out of URLs, and of those that the text shows
+    anywhere but in code. The result holds nothing that XML cannot, and sanitising it again changes
     nothing, so that what a reader's own parser sees is what was judged here.
     """
-    source = without_illegal(text)
+    return _without_shown_credentials(_converted(without_illegal(text), markup, base))
+
+
+def _converted(source: str, markup: Markup, base: str) -> str:
     if markup == "text":
         return _paragraphs(source)
     if markup == "html":
@@ -136,6 +142,26 @@ def to_html(text: str, markup: Markup, base: str) -> str:
     is_tame = not any(mark in source for mark in _WILD)
     source = _ALIGNED_CELL.sub(r'<\1 align="\2">', pyromark.html(source, options=_MARKDOWN))
     return _tamed(source, base) if is_tame else _sanitised(source, base)
+
+
+def loses_credentials(text: str, markup: Markup, base: str) -> bool:
+    """Whether `to_html` takes a user name or a password out of a URL in this body."""
+    if "@" not in text and "&" not in text:  # which may write an @ by a reference
+        return False
+    cleaners = _cleaners()
+    cleaners.took_credentials = False
+    clean = _converted(without_illegal(text), markup, base)
+    return cleaners.took_credentials or _without_shown_credentials(clean) != clean
+
+
+def _without_shown_credentials(clean: str) -> str:
+    if not constraints.shows_credentials(clean):
+        return clean
+    shown, position = [], 0
+    for code in _CODE.finditer(clean):  # which shows what its author wants to be typed
+        shown += [constraints.without_shown_credentials(clean[position : code.start()]), code[0]]
+        position = code.end()
+    return "".join([*shown, constraints.without_shown_credentials(clean[position:])])
 
 
 def to_text(html_text: str) -> str:
@@ -266,6 +292,7 @@ class _Cleaners(threading.local):
     def __init__(self) -> None:
         self.final = _Cleaner(_KEPT, _ATTRIBUTES)
         self.reading = _Cleaner(_KEPT | embeds.ELEMENTS, _READ_ONCE)
+        self.took_credentials = False  # out of a URL, since somebody set it so
 
 
 @cache
@@ -326,13 +353,14 @@ def _url(base: str, value: str, schemes: frozenset[str]) -> str | None:
     written = _URL_NOISE.sub("", value).strip()
     if not written:
         return None
+    if constraints.has_credentials(written):
+        _cleaners().took_credentials = True
     try:
         url = absolute(base, written)
-        parts = urlsplit(url)
-        _ = parts.port
+        scheme = urlsplit(url).scheme
     except ValueError:
         return None
-    if parts.scheme not in schemes or (parts.scheme in _WEB and not parts.hostname):
+    if scheme not in schemes or (scheme in _WEB and not constraints.WEB_ADDRESS.matches(url)):
         return None
     return url
 

@@ -4,9 +4,11 @@ Pure: knows neither Flask nor the store. Every URL is made from the configured s
 """
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from urllib.parse import quote, unquote, unquote_plus, urlencode, urljoin, urlsplit, urlunsplit
 
+from feedsvc.domain import constraints
 from feedsvc.model import Article, Format, Site
 
 _URI = re.compile(
@@ -17,11 +19,11 @@ _URI = re.compile(
 )
 """The ids that identify a story as they are."""
 
-NOT_IN_ID = re.compile(r'[\s\x00-\x1f\x7f-\x9f?#\\<>"]|(?:^|/)\.{1,2}(?:/|$)|^/|/$')
-"""What no id may have, for it is part of a URL."""
-
 _PCHAR = "/:@!$&'()*+,;=-._~"
 """What RFC 3986 lets stand unescaped in a path, beside letters and digits."""
+
+_STRAY_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
+_HOST = re.compile(r"((?:[A-Za-z][A-Za-z0-9+.-]*:)?//(?:[^/?#@]*@)*)([^/?#:@\[\]]+)")
 
 
 def feed_path(key: str, fmt: Format, partner: str = "") -> str:
@@ -70,13 +72,42 @@ def story_url(site: Site, article: Article) -> str:
 def location(site: Site, article_id: str, url: str | None) -> str:
     """The absolute URL of the story of that id, whose author wrote `url`, or none."""
     if url:
-        return urljoin(site.url + "/", quote(url, safe=_PCHAR + "%?#[]"))
+        return urljoin(site.url + "/", uri(url))
     return site.url + story_path(article_id)
 
 
 def absolute(base: str, url: str) -> str:
-    """`url` as it resolves on the page at `base`, with what a URL may not hold percent-encoded."""
-    return urljoin(base, quote(url.strip(), safe=_PCHAR + "%?#[]"))
+    """`url` as it resolves on the page at `base`, written as `uri` does."""
+    return urljoin(base, uri(url.strip()))
+
+
+def uri(url: str) -> str:
+    """A URL as people and browsers write it → the URI that every client reads (RFC 3986).
+
+    What a URI may not hold is percent-encoded, a percent sign of no encoding too; the host is in ASCII
+    (RFC 5891). User names and passwords are left out: nothing with them may leave the service.
+    """
+    found = url if url.isascii() else _HOST.sub(lambda part: part[1] + _ascii_host(part[2]), url, count=1)
+    found = quote(constraints.without_credentials(found), safe=_PCHAR + "%?#[]")
+    return _STRAY_PERCENT.sub("%25", found) if "%" in found else found
+
+
+def _ascii_host(host: str) -> str:
+    """The host in ASCII; as it was if it is none that can be."""
+    if host.isascii():
+        return host
+    import idna  # here, as its tables take some milliseconds to load, and hardly any URL needs them
+
+    try:
+        return idna.encode(host, uts46=True).decode("ascii")
+    except idna.IDNAError:
+        pass
+    # Registries and browsers let more stand than IDNA 2008 does, such as ❤.
+    labels = re.split("[.\u3002]", unicodedata.normalize("NFKC", host).lower())
+    try:
+        return ".".join(one if one.isascii() else f"xn--{one.encode('punycode').decode()}" for one in labels)
+    except UnicodeError:
+        return host
 
 
 def entry_id(site: Site, article_id: str) -> str:
@@ -92,8 +123,7 @@ def twin(site: Site, article_id: str) -> str | None:
     if not article_id.startswith(prefix):
         return None if _URI.fullmatch(article_id) else entry_id(site, article_id)
     bare = unquote(article_id[len(prefix) :])
-    is_id = bare and not NOT_IN_ID.search(bare)
-    return bare if is_id and entry_id(site, bare) == article_id else None
+    return bare if constraints.ID.accepts(bare) and entry_id(site, bare) == article_id else None
 
 
 def stylesheet_url(site: Site) -> str:

@@ -6,21 +6,33 @@ from pathlib import Path
 import feedsvc
 
 ROOT = Path(feedsvc.__file__).parent
-LEAVES = {"feedsvc", "characters", "errors", "lru", "media_types", "model", "rights", "slugs", "urls"}
+LEAVES = {
+    "feedsvc",
+    "characters",
+    "domain",
+    "errors",
+    "lru",
+    "media_types",
+    "model",
+    "rights",
+    "slugs",
+    "urls",
+}
 ALLOWED = {
     "characters": set(),
+    "domain": {"model"},
     "errors": set(),
     "lru": set(),
     "media_types": set(),
     "model": {"rights"},
     "rights": set(),
     "slugs": set(),
-    "urls": {"model"},
+    "urls": {"domain", "model"},
     "profiles": {"model"},
-    "config_types": set(),
+    "config_types": {"domain", "urls"},
     "config_partners": {"config_types", "model", "rights"},
     "config": LEAVES | {"profiles", "config_types", "config_partners"},
-    "config_file": {"config", "errors"},
+    "config_file": {"config", "domain", "errors"},
     "config_values": LEAVES | {"config", "profiles", "loading", "selection"},
     "config_reference": {"config", "config_file"},
     "logs": set(),
@@ -41,8 +53,8 @@ ALLOWED = {
     "outgoing": {"errors", "feedsvc"},
     "notices": LEAVES | {"outgoing", "store"},
     "schedule": set(),
-    "documents": {"model"},
-    "linting": LEAVES | {"render"},
+    "documents": {"domain", "model"},
+    "linting": LEAVES | {"markup", "render"},
     "checking": LEAVES | {"documents", "linting"} | {"loading", "store", "selection", "refresh"},
     "web": LEAVES
     | {"config", "config_file", "config_values", "logs", "markup"}

@@ -339,6 +339,7 @@ FAULTS: dict[str, tuple[str, str | bytes]] = {
     "toml-syntax": ("a.md", "+++\ntitle\n+++\n"),
     "too-long": ("a.md", keys(f"section: {'x' * 400}")),
     "too-many": ("a.md", keys(f"tags: [{'a,' * 600}]")),
+    "url-credentials": ("a.md", keys("url: https://user:secret@intranet.example/x")),
     "url-invalid": ("a.md", keys("url: javascript:x")),
     "url-missing": ("a.md", keys("image: {alt: A}")),
     "yaml-alias": ("a.md", keys("title: *a")),

@@ -11,9 +11,8 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
+from feedsvc.domain.constraints import LABEL, LONGEST_LINE, MOST_ITEMS
 from feedsvc.ingest.fields import (
-    MOST_ITEMS,
-    VISIBLE,
     Address,
     Bytes,
     Email,
@@ -23,6 +22,7 @@ from feedsvc.ingest.fields import (
     Line,
     MediaType,
     Pixels,
+    Reference,
     StoryId,
     Syndication,
     Text,
@@ -52,7 +52,7 @@ class ImageDocument(BaseModel):
 
     model_config = _STRICT
 
-    url: Address
+    url: Reference
     type: MediaType | None = Field(default=None, description="Default: by the end of the URL.")
     width: Pixels | None = None
     height: Pixels | None = None
@@ -67,7 +67,7 @@ class EnclosureDocument(BaseModel):
 
     model_config = _STRICT
 
-    url: Address
+    url: Reference
     type: MediaType | None = Field(default=None, description="Default: by the end of the URL.")
     length: Bytes = Field(default=0, description="0 if it isn't known.")
 
@@ -88,7 +88,7 @@ class ArticleDocument(BaseModel):
         **_STRICT,
         json_schema_extra={
             "anyOf": [
-                {"required": [name], "properties": {name: {"type": "string", "pattern": VISIBLE}}}
+                {"required": [name], "properties": {name: {"type": "string", "pattern": LABEL.pattern}}}
                 for name in ("title", "body")
             ]
         },
@@ -155,7 +155,9 @@ class WithdrawalDocument(BaseModel):
 
     model_config = _STRICT
 
-    reason: Text = Field(default="", max_length=5_000, description="What readers are told. Default: nothing.")
+    reason: Text = Field(
+        default="", max_length=LONGEST_LINE, description="What readers are told. Default: nothing."
+    )
 
 
 def article(document: ArticleDocument, article_id: str, before: Article | None, now: datetime) -> Article:

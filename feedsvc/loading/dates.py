@@ -10,6 +10,8 @@ from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from feedsvc.domain import constraints
+
 _ISO: Final = re.compile(
     r"(\d{4})([-/])(\d{1,2})\2(\d{1,2})"
     r"(?:(?:[ \t]+|[Tt])(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d+))?)?"
@@ -41,11 +43,13 @@ _RFC2822: Final = re.compile(
 )
 """https://www.rfc-editor.org/rfc/rfc5322#section-3.3 with the zone names of its section 4.3."""
 
+TOO_EARLY: Final = datetime.min.replace(tzinfo=UTC)
+
 
 def instant(value: object, zone: ZoneInfo) -> datetime | None:
     """What `value` says as aware UTC, to the microsecond: an embargo lifts no part of a second early.
 
-    None if it is no date.
+    None if it is no date, `TOO_EARLY` if its year is before 1970; see `constraints.in_time`.
 
     `value` is text, or what TOML made of it. `zone` holds for a date that names none; a day is its midnight.
     """
@@ -66,10 +70,7 @@ def _aware(value: object, zone: ZoneInfo) -> datetime | None:
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=zone)
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        return None
+    return constraints.in_time(moment) or TOO_EARLY
 
 
 def _written(text: str) -> datetime | None:

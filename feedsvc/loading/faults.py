@@ -49,6 +49,7 @@ Rule = Literal[
     "too-long",
     "too-many",
     "unreadable",
+    "url-credentials",
     "url-invalid",
     "url-missing",
     "yaml-alias",

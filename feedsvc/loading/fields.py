@@ -10,6 +10,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from feedsvc.characters import without_illegal
+from feedsvc.domain.constraints import LONGEST_ID
 from feedsvc.loading import availability, instants, media, people, unknown_keys
 from feedsvc.loading.faults import FrontMatterError
 from feedsvc.loading.front_matter import FrontMatter
@@ -23,23 +24,20 @@ from feedsvc.loading.values import (
     as_flag,
     label,
     labels,
-    line,
+    language,
     normalised,
     plain_line,
     plain_text,
-    text,
+    story_id,
     web_address,
 )
 from feedsvc.model import Article, Term
 from feedsvc.slugs import humanized, section_path, slug
-from feedsvc.urls import NOT_IN_ID
 
 _BLANK_START: Final = re.compile(r"(?:[ \t]*\n)+")
-_LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8})*")
 _BEGINS_AS_URL: Final = re.compile(r"https?://|/", re.IGNORECASE)
 _PERMALINK_STYLES: Final = frozenset({"date", "pretty", "ordinal", "weekdate", "none"})
 _PLACEHOLDER: Final = re.compile(r"(?:^|[/.-]):[a-z]")
-_LONGEST_ID: Final = 512
 
 
 def article(
@@ -131,14 +129,10 @@ def _any_article(
 def _id(found: FrontMatter, place: Place) -> str:
     written = found.first(*KEYS["id"])
     if written is None:
-        if not place.id or len(place.id) > _LONGEST_ID:
+        if not place.id or len(place.id) > LONGEST_ID:  # of slugs, which hold nothing else that is unfit
             raise FrontMatterError(1, "the file's name makes no id; write id: …", "id-missing")
         return place.id
-    made = text(written)
-    if len(made) > _LONGEST_ID or NOT_IN_ID.search(made):
-        wanted = f'write at most {_LONGEST_ID} characters, no spaces, none of ? # < > " \\ and no / at an end'
-        raise written.unfit(f"is not an id; {wanted}", "id-invalid")
-    return made
+    return story_id(written)
 
 
 def _title_and_body(found: FrontMatter) -> tuple[str, str]:
@@ -231,12 +225,7 @@ def _comments(found: FrontMatter) -> str | None:
 
 def _language(found: FrontMatter) -> str | None:
     written = found.first(*KEYS["language"])
-    if written is None:
-        return None
-    tag = line(written).replace("_", "-")
-    if not _LANGUAGE.fullmatch(tag):
-        raise written.unfit("is not a language; write a tag such as en or nl-BE", "language-invalid")
-    return tag
+    return language(written) if written else None
 
 
 def _line(found: FrontMatter, *names: str) -> str:

@@ -3,7 +3,7 @@
 Pure: knows these keys and their precedence; how a date is written is in `dates`.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -17,8 +17,6 @@ from feedsvc.loading.vocabulary import NEVER, status_of
 from feedsvc.model import BEGINNING, Status
 
 A_DATE: Final = "write 2026-02-11 or 2026-02-11T14:00:00+01:00"
-_LATEST: Final = datetime(9999, 12, 30, tzinfo=UTC)
-"""The end of time, a day early: what is written for "never" must have a date in every zone."""
 
 
 def published(written: Written | None, place: Place, status: Status, zone: ZoneInfo) -> datetime:
@@ -86,4 +84,4 @@ def instant_of(written: Written, zone: ZoneInfo) -> datetime:
         raise written.unfit(f"is not a date; {A_DATE}", "date-invalid")
     if moment < BEGINNING:
         raise written.unfit("is before 1970; write a later date", "date-too-early")
-    return min(moment, _LATEST)
+    return moment

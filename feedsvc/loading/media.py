@@ -3,22 +3,18 @@
 Pure: knows these keys' parts; fetches nothing, and resolves no URL.
 """
 
-import re
 from typing import Final
 
+from feedsvc.domain.constraints import REFERENCE
 from feedsvc.loading import unknown_keys
-from feedsvc.loading.values import Parts, Written, flag, items, line, reference
+from feedsvc.loading.values import Parts, Written, flag, items, media_type, reference
 from feedsvc.media_types import guessed
 from feedsvc.model import Enclosure, Image
-
-_MEDIA_TYPE: Final = re.compile(r"[a-z0-9][\w.+-]*/[\w.+-]+", re.ASCII)
-"""https://www.rfc-editor.org/rfc/rfc6838#section-4.2"""
 
 _IMAGE_PARTS: Final = (
     *("url", "src", "image", "path", "type", "mime", "mimetype", "width", "height"),
     *("alt", "caption", "title", "credit", "maysyndicate", "syndicate", "syndication"),
 )
-_WANTED: Final = "write https://… or a path such as /media/name"
 
 
 def images(written: Written | None) -> tuple[Image, ...]:
@@ -32,7 +28,7 @@ def _image(item: Written) -> Image | None:
     if not isinstance(item.value, dict):
         if _is_inline(item):
             return None
-        url = reference(item, _WANTED)
+        url = reference(item)
         return Image(url=url, type=guessed(url))
     parts = Parts(item)
     located = _located(parts, "url", "src", "image", "path")
@@ -43,8 +39,8 @@ def _image(item: Written) -> Image | None:
     return Image(
         url=located,
         type=_media_type(parts, "type", "mime", "mimetype") or guessed(located),
-        width=parts.whole("width") or None,
-        height=parts.whole("height") or None,
+        width=parts.pixels("width"),
+        height=parts.pixels("height"),
         alt=parts.line("alt"),
         caption=parts.line("caption", "title"),
         credit=parts.line("credit"),
@@ -65,7 +61,7 @@ def enclosures(written: Written | None) -> tuple[Enclosure, ...]:
 
 def _enclosure(item: Written) -> Enclosure | None:
     if not isinstance(item.value, dict):
-        url = reference(item, _WANTED)
+        url = reference(item)
         return Enclosure(url=url, type=guessed(url) or "application/octet-stream")
     parts = Parts(item)
     located = _located(parts, "url", "href", "src", "file", "path")
@@ -82,10 +78,10 @@ def _enclosure(item: Written) -> Enclosure | None:
 def _located(parts: Parts, *names: str) -> str | None:
     """The URL of a mapping; None if its key stands there empty, as themes' templates have it."""
     if found := parts.first(*names):
-        return None if _is_inline(found) else reference(found, _WANTED)
+        return None if _is_inline(found) else reference(found)
     if parts.has(*names):
         return None
-    raise parts.missing(f"has no url; {_WANTED}", "url-missing")
+    raise parts.missing(f"has no url; {REFERENCE.wanted}", "url-missing")
 
 
 def _is_inline(written: Written) -> bool:
@@ -95,9 +91,4 @@ def _is_inline(written: Written) -> bool:
 
 def _media_type(parts: Parts, *names: str) -> str | None:
     found = parts.first(*names)
-    if found is None:
-        return None
-    named = line(found).lower()
-    if not _MEDIA_TYPE.fullmatch(named):
-        raise found.unfit("is not a media type; write one such as image/jpeg", "media-type-invalid")
-    return named
+    return media_type(found) if found else None

@@ -8,14 +8,24 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
-from feedsvc.loading.values import Parts, Written, address, items, label, line, simple_labels, unescaped
+from feedsvc.domain.constraints import EMAIL
+from feedsvc.loading.values import (
+    Parts,
+    Written,
+    address,
+    email,
+    items,
+    label,
+    line,
+    simple_labels,
+    unescaped,
+)
 from feedsvc.model import Author, Term
 from feedsvc.slugs import slug
 
 _NAME_AND_ADDRESS: Final = re.compile(r"([^<>]*[^<>\s])\s*<\s*([^<>\s]+)\s*>")
 _BETWEEN_NAMES: Final = re.compile(r"\s*[,;\n]\s*(?:and\s+)?|\s+and\s+")
 _BETWEEN_SURNAMES_FIRST: Final = re.compile(r"\s*[;\n]\s*")
-_EMAIL: Final = re.compile(r"[^\s@<>\"(),:;\[\]\\]+@[^\s@<>\"(),:;\[\]\\]+")
 
 
 def authors(written: Written | None) -> tuple[Author, ...]:
@@ -62,10 +72,13 @@ def _plain(name: str) -> Author:
 def _named(item: Written) -> Author:
     name = label(item)
     found = _NAME_AND_ADDRESS.fullmatch(name)
-    if found and _EMAIL.fullmatch(found[2]):
-        return Author(found[1], slug(found[1]), email=found[2])
-    if found and found[2].startswith(("https://", "http://")):
-        return Author(found[1], slug(found[1]), url=address(Written(item.key, found[2], item.part)))
+    if found is None:
+        return Author(name, slug(name))
+    where = Written(item.key, found[2], item.part)
+    if "://" in found[2]:
+        return Author(found[1], slug(found[1]), url=address(where))
+    if found[2].lower().startswith("mailto:") or EMAIL.accepts(found[2]):
+        return Author(found[1], slug(found[1]), email=email(where))
     return Author(name, slug(name))
 
 
@@ -74,14 +87,12 @@ def _mapped(item: Written) -> Author:
     name = parts.first("name")
     if name is None:
         raise parts.missing("has no name; write name: Jane Doe", "name-missing")
-    email = parts.first("email")
-    if email and not _EMAIL.fullmatch(line(email)):
-        raise email.unfit("is not an e-mail address; write jane@example.org", "email-invalid")
+    mail = parts.first("email")
     url = parts.first("url", "uri")
     return Author(
         label(name),
         slug(label(name)),
-        email=line(email) if email else None,
+        email=email(mail) if mail else None,
         url=address(url) if url else None,
     )
 

@@ -8,21 +8,19 @@ from collections.abc import Iterator
 from datetime import date, datetime, time
 from functools import lru_cache
 from typing import Final, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import quote
 
+from feedsvc.domain import constraints
+from feedsvc.domain.constraints import LONGEST_LABEL, LONGEST_LINE, MOST_ITEMS, Constraint
 from feedsvc.loading.faults import FieldError, Rule
 from feedsvc.loading.plain import plain
 
-MOST_ITEMS: Final = 500
-"""How many items a list may have: YAML aliases let a small file hold a list of billions."""
-
-_LONGEST_LINE: Final = 5_000
-_LONGEST_LABEL: Final = 300
 _TRUE: Final = frozenset({"true", "yes", "on", "y", "1"})
 _FALSE: Final = frozenset({"false", "no", "off", "n", "0"})
 _SIMPLE: Final = re.compile(r"[\w .,'’–-]{1,100}")
 _WHOLE: Final = re.compile(r"[0-9]{1,15}")
-_NOT_IN_URL: Final = re.compile(r'[\x00-\x20\x7f-\xa0<>"\\^`{|}]')
+_NOT_IN_URL: Final = re.compile(r'[\x00-\x20<>"^`{|}]')
+_COLON_FIRST: Final = re.compile("[^/?#:]*:")
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
@@ -85,7 +83,9 @@ def shown(value: object) -> str:
         case bool():
             return "true" if value else "false"
         case str():
-            return repr(value if len(value) <= 60 else value[:57] + "...")
+            # What is wrong with a URL may be the password in it: errors go to logs, and to `feedsvc status`.
+            safe = constraints.without_credentials(constraints.without_shown_credentials(value))
+            return repr(safe if len(safe) <= 60 else safe[:57] + "...")
         case int() if value.bit_length() > 200:
             return "a huge number"
         case list():
@@ -111,7 +111,7 @@ def text(written: Written) -> str:
     return shown(written.value)
 
 
-def line(written: Written, longest: int = _LONGEST_LINE) -> str:
+def line(written: Written, longest: int = LONGEST_LINE) -> str:
     """Text of one line, runs of white space made one space. At most `longest` characters."""
     found = text(written)
     if len(found) > longest:
@@ -125,7 +125,7 @@ def plain_text(written: Written) -> str:
     return found if written.literal else plain(found).strip()
 
 
-def plain_line(written: Written, longest: int = _LONGEST_LINE) -> str:
+def plain_line(written: Written, longest: int = LONGEST_LINE) -> str:
     """One line for people to read: without tags, and with references resolved."""
     found = line(written, longest)
     return found if written.literal else " ".join(plain(found).split())
@@ -140,7 +140,7 @@ def unescaped(written: Written) -> Written:
 
 def label(written: Written) -> str:
     """A name that makes a slug: one plain line, and short."""
-    return plain_line(written, _LONGEST_LABEL)
+    return plain_line(written, LONGEST_LABEL)
 
 
 def labels(written: Written) -> list[str]:
@@ -217,6 +217,11 @@ class Parts:
         found = self.first(*names)
         return whole(found) if found else None
 
+    def pixels(self, *names: str) -> int | None:
+        """The first of these parts as a size in pixels; None if there is none, or it is 0."""
+        found = self.first(*names)
+        return pixels(found) if found else None
+
     def missing(self, wanted: str, rule: Rule) -> FieldError:
         """The error that says which part is missing, and what to write."""
         return FieldError(self._whole.key, f"{self._whole.key}{self._whole.part}: {wanted}", rule)
@@ -244,45 +249,85 @@ def flag(written: Written) -> bool:
 
 
 def whole(written: Written) -> int:
-    """A whole number, not below zero."""
+    """A whole number, not below zero; 640.0 is one, as in JSON."""
     value = written.value
     if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
         return int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**15:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= constraints.MOST_BYTES:
         return value
     raise written.unfit("is not a whole number; write digits only, such as 640", "number-invalid")
 
 
-def reference(written: Written, wanted: str) -> str:
-    """A URL, absolute (http, https) or relative, kept as written. `wanted` ends the complaint."""
-    found = line(written)
-    if _SCHEME.match(found) and not _is_web(found):
-        raise written.unfit(f"is not a web address; {wanted}", "url-invalid")
-    try:
-        _ = urlsplit(found).port
-    except ValueError:
-        raise written.unfit(f"is not a web address; {wanted}", "url-invalid") from None
+def pixels(written: Written) -> int | None:
+    """A size in pixels; None for 0, which is what templates hold until somebody fills them in."""
+    found = whole(written)
+    if found > constraints.MOST_PIXELS:
+        raise written.unfit(f"is too large; write at most {constraints.MOST_PIXELS}", "number-invalid")
+    return found or None
+
+
+def held(written: Written, found: str, constraint: Constraint, what: str, rule: Rule) -> str:
+    """`found`, if it may stand; `what` is what else it is not: `a web address`."""
+    if not constraint.accepts(found):
+        raise written.unfit(f"is not {what}; {constraint.wanted}", rule)
     return found
+
+
+def story_id(written: Written) -> str:
+    """What names a story for good."""
+    made = constraints.story_id(text(written))
+    if made is None:
+        raise written.unfit(f"is not an id; {constraints.ID.wanted}", "id-invalid")
+    return made
+
+
+def language(written: Written) -> str:
+    """A language tag; `en_US` is one that programs write so."""
+    tag = line(written).replace("_", "-")
+    return held(written, tag, constraints.LANGUAGE, "a language", "language-invalid")
+
+
+def email(written: Written) -> str:
+    """An e-mail address, without the `mailto:` that makes a link of one."""
+    found = re.sub("^mailto:", "", line(written), flags=re.IGNORECASE)
+    return held(written, found, constraints.EMAIL, "an e-mail address", "email-invalid")
+
+
+def media_type(written: Written) -> str:
+    """A media type, in lower case."""
+    named = line(written).lower()
+    return held(written, named, constraints.MEDIA_TYPE, "a media type", "media-type-invalid")
+
+
+def reference(written: Written) -> str:
+    """The URL of a picture or file: absolute (http, https) or relative.
+
+    What stands in file names and in no URL is percent-encoded, a `\\` is the slash that browsers take it for,
+    and `//host/x` is on the web.
+    """
+    found = _NOT_IN_URL.sub(lambda char: quote(char[0]), line(written).replace("\\", "/"))
+    if found.startswith("//"):
+        found = f"https:{found}"
+    elif _COLON_FIRST.match(found) and not _SCHEME.match(found):
+        found = f"./{found}"  # RFC 3986 §4.2: else it would be taken for a scheme
+    return _url(written, found, constraints.REFERENCE)
 
 
 def address(written: Written) -> str:
     """A URL that stands alone: absolute (http, https), or a path on the site, which gets its `/`."""
-    wanted = "write https://… or a path such as /world/story"
-    found = reference(written, wanted)
-    if _NOT_IN_URL.search(found) or found.startswith("//"):
-        raise written.unfit(f"is not a web address; {wanted}", "url-invalid")
-    return found if _is_web(found) or found.startswith("/") else "/" + found
+    found = line(written)
+    is_whole = found.startswith("/") or _SCHEME.match(found)
+    return _url(written, found if is_whole else f"/{found}", constraints.ADDRESS)
 
 
 def web_address(written: Written) -> str:
     """An absolute URL (http, https) that stands alone."""
-    wanted = "write https://…"
-    found = reference(written, wanted)
-    if not _is_web(found) or _NOT_IN_URL.search(found):
-        raise written.unfit(f"is not a web address; {wanted}", "url-invalid")
-    return found
+    return _url(written, line(written), constraints.WEB_ADDRESS)
 
 
-def _is_web(url: str) -> bool:
-    scheme, separator, rest = url.partition("://")
-    return bool(separator and scheme.lower() in {"http", "https"} and rest and rest[0] not in "/?#:@")
+def _url(written: Written, found: str, constraint: Constraint) -> str:
+    if constraints.has_credentials(found):
+        raise written.unfit(constraints.NO_CREDENTIALS, "url-credentials")
+    return held(written, found, constraint, "a web address", "url-invalid")

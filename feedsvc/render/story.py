@@ -99,7 +99,7 @@ def story(site: Site, article: Article, terms: Terms = PUBLIC_TERMS) -> Story:
         source=article.source.label if article.source else "",
         source_id=urls.source_id(site, article.source.slug) if article.source else "",
         source_url=_source_url(site, article),
-        original=article.original or "",
+        original=urls.uri(article.original) if article.original else "",
         comments=urls.absolute(url, article.comments) if article.comments else "",
         dateline=article.dateline,
         correction=article.correction,
@@ -136,7 +136,9 @@ def _credited(article: Article) -> tuple[Author, ...]:
 def _people(authors: tuple[Author, ...]) -> tuple[Author, ...]:
     """Their links only if they lead to the web."""
     return tuple(
-        author if author.url is None or _is_web(author.url) else replace(author, url=None)
+        author
+        if author.url is None
+        else replace(author, url=urls.uri(author.url) if _is_web(author.url) else None)
         for author in authors
     )
 

@@ -9,8 +9,8 @@ from typing import Any, Final
 from pydantic.json_schema import models_json_schema
 
 from feedsvc import __version__
+from feedsvc.domain.constraints import ID
 from feedsvc.ingest.document import ArticleDocument, ArticleLine, WithdrawalDocument
-from feedsvc.ingest.fields import ID, LONGEST_ID
 from feedsvc.model import Site
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -150,7 +150,7 @@ def _parameter(name: str, place: str, said: str, **more: Any) -> dict[str, Any]:
     return {"name": name, "in": place, "description": said, "schema": {"type": "string", **more}}
 
 
-_ID: Final = _parameter("id", "path", "The story's id.", pattern=ID, maxLength=LONGEST_ID) | {
+_ID: Final = _parameter("id", "path", "The story's id.", pattern=ID.pattern, maxLength=ID.longest) | {
     "required": True
 }
 _FORCE: Final = {
