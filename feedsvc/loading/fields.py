@@ -195,15 +195,21 @@ def _term(name: str) -> tuple[str, Term]:
 
 def _url(found: FrontMatter) -> str | None:
     for written in found.all(*KEYS["url"]):
-        # Eleventy's `permalink: false` is no URL: such a story is held back.
-        if not _is_pattern(written) and as_flag(written.value) is not False:
+        if not _is_no_address(written):
             return address(written)
     return None
 
 
+def _is_no_address(written: Written) -> bool:
+    """Whether it is how Jekyll is to make a URL, or Eleventy's `permalink: false`, which holds a story back."""
+    if normalised(written.key) != "permalink":
+        return False
+    return as_flag(written.value) is False or _is_pattern(written)
+
+
 def _is_pattern(written: Written) -> bool:
     """Whether it is no URL but how Jekyll is to make one: https://jekyllrb.com/docs/permalinks/"""
-    if normalised(written.key) != "permalink" or not isinstance(written.value, str):
+    if not isinstance(written.value, str):
         return False
     return written.value.strip() in _PERMALINK_STYLES or bool(_PLACEHOLDER.search(written.value))
 
