@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from feedsvc import gate
 from feedsvc.checking import check
 from feedsvc.loading import generators
-from feedsvc.loading.content import parse, walk
+from feedsvc.loading.content import load, parse, walk
 from feedsvc.loading.generators import Generator, Site
 from feedsvc.loading.rules import LoadRules
 from feedsvc.model import Loaded, Rejected
@@ -367,6 +367,68 @@ def test_a_sites_own_folders_are_left_out_at_its_root(tmp_path: Path) -> None:
         "world/themes/c.md",
     ]
     assert len(list(walk(tmp_path, site=Site("hugo")))) == 4
+
+
+# -- folders ----------------------------------------------------------------------------------------------
+
+
+def outcomes(root: Path, files: dict[str, str], generator: Generator | None) -> dict[str, str]:
+    """What holds each story back, "" for one that is out, by path."""
+    for path, text in files.items():
+        file = root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, "utf-8")
+    rules = LoadRules(site=Site(generator))
+    made = [load(root, found.path, rules) for found in walk(root, site=rules.site)]
+    return {
+        one.path: one.rule
+        if isinstance(one, Rejected)
+        else ""
+        if is_out(one)
+        else one.article.held_by or "held"
+        for one in made
+    }
+
+
+def test_hugos_cascade_holds_back_what_is_below(tmp_path: Path) -> None:
+    cascade = "---\ncascade:\n  build:\n    list: never\n    render: never\n---\n"
+    own = STORY.replace("title: T", "title: T\nbuild: {list: always}")
+    made = outcomes(
+        tmp_path,
+        {"a.md": STORY, "b/_index.md": cascade, "b/c.md": STORY, "b/d/e.md": STORY, "b/own.md": own},
+        "hugo",
+    )
+    told = "build: list never, render never in b/_index.md"
+    assert made == {"a.md": "", "b/c.md": told, "b/d/e.md": told, "b/own.md": ""}
+
+
+def test_hugos_cascade_is_for_the_pages_it_names(tmp_path: Path) -> None:
+    cascade = (
+        "+++\n[[cascade]]\ndraft = true\n[cascade.target]\npath = '{/b/secret*,/b/x/**}'\n"
+        "[[cascade]]\nheadless = true\n[cascade._target]\nkind = 'section'\n+++\n"
+    )
+    files = dict.fromkeys(("b/secret-1.md", "b/open.md", "b/x/y/z.md", "b/x.md"), STORY)
+    made = outcomes(tmp_path, {"_index.md": cascade, **files}, "hugo")
+    told = "draft: true in _index.md"
+    assert made == {"b/open.md": "", "b/secret-1.md": told, "b/x.md": "", "b/x/y/z.md": told}
+
+
+def test_section_that_is_a_draft_holds_back_but_in_hugo(tmp_path: Path) -> None:
+    files = {"a/_index.md": "+++\ndraft = true\n+++\n", "a/b.md": STORY}
+    for generator, held in (("zola", True), (None, True), ("hugo", False)):
+        assert bool(outcomes(tmp_path, files, generator)["a/b.md"]) is held  # type: ignore[arg-type]
+
+
+def test_eleventys_data_of_a_folder_holds_back(tmp_path: Path) -> None:
+    data = '{"eleventyExcludeFromCollections": true, "layout": "x"}'
+    made = outcomes(tmp_path, {"a/a.11tydata.json": data, "a/b.md": STORY, "c.md": STORY}, "eleventy")
+    assert made["a/b.md"] == "eleventyExcludeFromCollections: true in a/a.11tydata.json"
+    assert made["c.md"] == ""
+
+
+def test_mistyped_key_of_a_folder_sets_its_stories_aside(tmp_path: Path) -> None:
+    made = outcomes(tmp_path, {"a/_index.md": "---\ncascade: {darft: true}\n---\n", "a/b.md": STORY}, "hugo")
+    assert made["a/b.md"] == "key-unknown"
 
 
 # -- files in ruins ---------------------------------------------------------------------------------------

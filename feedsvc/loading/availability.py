@@ -40,14 +40,27 @@ def holds(found: FrontMatter, place: Place, generator: Generator | None) -> list
 
     Raises FieldError for such a flag that cannot be read.
     """
-    return [*_by_flags(found, generator), *_by_place(place, generator), *_by_tags(found, generator)]
+    return [
+        *_by_folders(found),
+        *_by_flags(found, generator),
+        *_by_place(place, generator),
+        *_by_tags(found, generator),
+    ]
+
+
+def _by_folders(found: FrontMatter) -> Iterator[Hold]:
+    """A folder's `draft: true`; its flags of other systems are told as the story's own."""
+    draft = found.first("draft")
+    if draft and draft.part and flag(draft):
+        yield Hold("draft", f"{draft.key}: true{draft.part}")
 
 
 def _by_flags(found: FrontMatter, generator: Generator | None) -> Iterator[Hold]:
     for key in sorted(found.fields.keys() & FLAGS.keys()):
         written = found.fields[key]
         if is_honoured(key, generator) and (asked := FLAGS[key](written)):
-            yield Hold(asked, f"{written.key}: {'…' if 'password' in key else _as_written(written.value)}")
+            shown_value = "…" if "password" in key else _as_written(written.value)
+            yield Hold(asked, f"{written.key}: {shown_value}{written.part}")
 
 
 def _as_written(value: object) -> str:

@@ -21,6 +21,7 @@ from feedsvc.characters import without_illegal
 from feedsvc.loading import fields, front_matter, unknown_keys, unreadable
 from feedsvc.loading.characters import decoded
 from feedsvc.loading.faults import FieldError, FrontMatterError
+from feedsvc.loading.folders import NOTHING, Folders, Inherited, with_inherited
 from feedsvc.loading.front_matter import FrontMatter
 from feedsvc.loading.generators import NO_SITE, Site, leaves_out
 from feedsvc.loading.rules import LoadRules
@@ -237,6 +238,7 @@ class Reader:
         self._rules = rules
         self._base = os.path.realpath(root)
         self._folders: dict[str, str] = {}
+        self._inherited = Folders(self._base, rules.site.generator)
 
     def load(self, path: str) -> Loaded | Rejected:
         """Read one file, and make its article.
@@ -248,7 +250,7 @@ class Reader:
             raw = _read(self._base, self._real(path), path, self._rules.max_file_bytes)
         except FrontMatterError as error:
             return _rejected(path, error)
-        return parse(path, raw, self._rules)
+        return parse(path, raw, self._rules, self._inherited.inherited(path))
 
     def _real(self, path: str) -> str:
         folder, _, name = f"{self._base}/{path}".rpartition("/")
@@ -333,15 +335,15 @@ def _bytes_of(file: int, limit: int) -> tuple[bytes, int]:
     return b"".join(parts), limit + 1 - left
 
 
-def parse(path: str, raw: bytes, rules: LoadRules) -> Loaded | Rejected:
+def parse(path: str, raw: bytes, rules: LoadRules, inherited: Inherited = NOTHING) -> Loaded | Rejected:
     """Make the article of a story file from its bytes, or say why not.
 
-    `path` is relative to `content/`, with `/` between its parts; its suffix tells the format. Pure but for
-    the log of a crash.
+    `path` is relative to `content/`, with `/` between its parts; its suffix tells the format. `inherited` is
+    what its folders say. Pure but for the log of a crash.
     """
     zone = ZoneInfo(rules.timezone)
     try:
-        return _parsed(path, raw, zone, rules)
+        return _parsed(path, raw, zone, rules, inherited)
     except FrontMatterError as error:
         text = raw.decode("utf-8", "replace").replace("\r\n", "\n")
         return replace(_rejected(path, error), may_hold=unreadable.may_hold(text, zone, datetime.now(UTC)))
@@ -353,9 +355,9 @@ def parse(path: str, raw: bytes, rules: LoadRules) -> Loaded | Rejected:
         return _rejected(path, FrontMatterError(1, told, "internal-error"))
 
 
-def _parsed(path: str, raw: bytes, zone: ZoneInfo, rules: LoadRules) -> Loaded:
+def _parsed(path: str, raw: bytes, zone: ZoneInfo, rules: LoadRules, inherited: Inherited) -> Loaded:
     story, notes = decoded(raw)
-    found = front_matter.read(story, "." + path.rpartition(".")[2].lower())
+    found = with_inherited(front_matter.read(story, "." + path.rpartition(".")[2].lower()), inherited)
     try:
         made = fields.article(found, path, zone, rules.partners, rules.site)
     except FieldError as error:

@@ -201,7 +201,7 @@ def _url(found: FrontMatter) -> str | None:
 
 
 def _is_no_address(written: Written) -> bool:
-    """Whether it is how Jekyll is to make a URL, or Eleventy's `permalink: false`, which holds a story back."""
+    """Whether it is how Jekyll is to make a URL, or Eleventy's `permalink: false`, which holds back."""
     if normalised(written.key) != "permalink":
         return False
     return as_flag(written.value) is False or _is_pattern(written)

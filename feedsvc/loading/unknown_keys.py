@@ -87,6 +87,11 @@ def suspect(key: str) -> Suspect | None:
     return _by_distance(bare)
 
 
+def may_restrict(key: str) -> bool:
+    """Whether a normalised key, known or not, may hold a story back."""
+    return key in OWN or key in FLAGS or key in _NESTED or (key not in _READ and suspect(key) is not None)
+
+
 def _by_distance(bare: str) -> Suspect | None:
     found = [
         (distance, name not in OWN, name)
