@@ -15,6 +15,8 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from feedsvc import removals
+
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SIZES = {"": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3}
 
@@ -143,6 +145,11 @@ def _rate(value: object) -> object:
     raise ValueError('write how many in what time, "60/m", "10/s" or "1000/h"')
 
 
+def _removals(value: object) -> object:
+    removals.parsed(value)
+    return str(value).strip()
+
+
 def _network(value: str) -> str:
     try:
         return str(ip_network(value, strict=False))
@@ -164,5 +171,6 @@ StoreUrl = Annotated[str, AfterValidator(_store_url)]
 Mailbox = Annotated[str, AfterValidator(_mailbox)]
 Name = Annotated[str, AfterValidator(_name)]
 Rate = Annotated[tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]], BeforeValidator(_rate)]
+Removals = Annotated[str, BeforeValidator(_removals)]
 Network = Annotated[str, AfterValidator(_network)]
 Namespaces = Annotated[dict[str, str], AfterValidator(_namespaces)]

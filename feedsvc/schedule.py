@@ -227,11 +227,16 @@ class Schedule:
 
     def _watch(self) -> None:
         assert self._watched is not None
+        has_failed = False
         while not self._stopping.is_set():
             try:
                 self._watch_folder(self._watched, _identity(self._watched))
+                has_failed = False
             except Exception as error:  # no folder, a name that isn't UTF-8, no more inotify watches
                 log.warning("watch_failed", path=str(self._watched), error=str(error))
+                if not has_failed:  # a look notes it where operators see it, if the folder is gone
+                    self._run("unwatched", self._scan)
+                has_failed = True
                 self._stopping.wait(_AGAIN)
 
     def _watch_folder(self, folder: Path, identity: tuple[int, int]) -> None:

@@ -6,18 +6,30 @@ from pathlib import Path
 import feedsvc
 
 ROOT = Path(feedsvc.__file__).parent
-LEAVES = {"feedsvc", "characters", "errors", "lru", "media_types", "model", "rights", "slugs", "urls"}
+LEAVES = {
+    "feedsvc",
+    "characters",
+    "errors",
+    "lru",
+    "media_types",
+    "model",
+    "removals",
+    "rights",
+    "slugs",
+    "urls",
+}
 ALLOWED = {
     "characters": set(),
     "errors": set(),
     "lru": set(),
     "media_types": set(),
     "model": {"rights"},
+    "removals": set(),
     "rights": set(),
     "slugs": set(),
     "urls": {"model"},
     "profiles": {"model"},
-    "config_types": set(),
+    "config_types": {"removals"},
     "config_partners": {"config_types", "model", "rights"},
     "config": LEAVES | {"profiles", "config_types", "config_partners"},
     "config_file": {"config", "errors"},
