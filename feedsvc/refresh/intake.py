@@ -23,7 +23,7 @@ from feedsvc.loading.rules import LoadRules
 from feedsvc.model import Article, Change, Note, Rejected, to_micros, versioned
 from feedsvc.reading import FILES_A_BATCH, Outcome, ReadRules, Ready
 from feedsvc.refresh.looking import Look
-from feedsvc.refresh.removing import Remover, remove_unowned, superseded
+from feedsvc.refresh.removing import Remover, found_again, remove_unowned
 from feedsvc.removals import RemovalLimit
 from feedsvc.selection import Rules
 from feedsvc.store import articles, representations, sources
@@ -148,7 +148,7 @@ class Intake:
         finally:
             self._filling = self._forced = False
             self._allowed = ()
-        self._remover.tell()
+        self._remover.tell(surely=True)
         _tell_of(report)
         return report
 
@@ -161,6 +161,7 @@ class Intake:
         stories |= self._aliases(paths)
         looks = [self._look(path, every=not (self._root / path).is_dir()) for path in sorted(stories)]
         self._bring_in(_Looks(looks), report)
+        self._remover.tell()
         _tell_of(report)
         return report
 
@@ -231,7 +232,10 @@ class Intake:
         sources.put_in_quarantine(tx, rejected, now)
         given_up = [article_id for path, article_id in owned_before.items() if owned[path] != article_id]
         report.changed += self._apply(tx, [(outcomes[one.path][0], one) for one in accepted])
-        given_up += superseded(tx, [read[one.path] for one in accepted], now)
+        again = found_again(tx, [read[one.path] for one in accepted], now)
+        given_up += again
+        if again or any(source.missing_since for source in before.values()):
+            self._remover.is_untold = True
         report.removed += remove_unowned(tx, given_up, self._rules, now)
         _tell(report, accepted, rejected)
         return sources.waiting_for(tx, given_up)

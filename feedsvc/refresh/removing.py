@@ -47,6 +47,8 @@ class Remover:
         self._limit = limit
         self._clock = clock
         self._missing: bool | None = None
+        self.is_untold = False
+        """Whether stories were found again that were held, and the condition does not say so yet."""
 
     # -- the content folder -------------------------------------------------------------------------------
 
@@ -94,6 +96,7 @@ class Remover:
             articles.lock(tx, ids)
             removals.lock(tx)
             decision = self._decide(tx, absent, allowed)
+            self.is_untold = self.is_untold or any(known[path].missing_since for path in decision.going)
             first, rest = decision.going[:FILES_A_BATCH], decision.going[FILES_A_BATCH:]
             removed, waiting = self._forget(tx, first)
         load_again(waiting)
@@ -133,41 +136,23 @@ class Remover:
         """The paths whose stories stay for now; the others are noted, and count for a minute."""
         if not gone:
             return set()
-        ids = {str(row.article_id) for row in gone.values()}
-        live = removals.live(tx, list(ids), now)
-        lately = removals.lately(tx, now)
-        before = {one.article_id for one in lately} | removals.held_lately(tx, now)
-        moved: set[str] = set()
-        if self._limit.may_be_exceeded(len(before | live)) or len(live) > 1:
-            moved, found_again = self._moved(tx, gone, lately, now)
-            its_ids = {str(gone[path].article_id) for path in moved}
-            of_moved, live = len(live & its_ids), live - its_ids
-            before -= found_again
-            removed = {one.article_id for one in lately} - found_again
+        moved = _moved(tx, gone, now)
+        live = removals.live(tx, [str(row.article_id) for row in gone.values()], now)
+        its_ids = {str(gone[path].article_id) for path in moved}
+        of_moved, live = len(live & its_ids), live - its_ids
+        lately = {one.article_id for one in removals.lately(tx, now)}
+        before = lately | removals.held_lately(tx, now)
+        if len(live) > 1 or self._limit.may_be_exceeded(len(before | live)):
             totals = removals.totals(tx, now)
-            published = totals.published - of_moved + len(removed)  # as it was: a move is one story, not two
+            published = (
+                totals.published - of_moved + len(lately)
+            )  # as it was: who moved is one story, not two
             left = totals.left - of_moved - len(live)
             if self._limit.holds(len(live - before), before=len(before), published=published, left=left):
                 return set(gone) - moved
         counted = [row for path, row in gone.items() if path not in moved and row.article_id in live]
         removals.note(tx, counted, now)
         return set()
-
-    def _moved(
-        self, tx: Connection, gone: Mapping[str, Source], lately: Sequence[removals.Removed], now: datetime
-    ) -> tuple[set[str], set[str]]:
-        """The paths among `gone` that were found again elsewhere, and the ids that were removed and are back.
-
-        A new file stands for one old file only, and is accounted for with it.
-        """
-        back = set(sources.owners(tx, [one.article_id for one in lately]))
-        before = {one.path: one.fingerprint for one in lately if one.article_id not in back}
-        old = before | {path: row.fingerprint or "" for path, row in gone.items()}
-        pairs = moves(old, removals.found_lately(tx, now))
-        removals.account_for(tx, list(pairs.values()))
-        again = {one.path for one in lately if one.article_id in back} | (pairs.keys() & before.keys())
-        removals.discount(tx, list(again))
-        return set(pairs.keys() & gone.keys()), {one.article_id for one in lately if one.path in again}
 
     def _forget(self, tx: Connection, paths: Sequence[str]) -> tuple[int, list[str]]:
         """Forget files and remove their stories; returns how many, and who waited for their ids."""
@@ -182,35 +167,50 @@ class Remover:
         if paths:
             with self._store.write() as tx:
                 removals.returned(tx, paths)
+            self.is_untold = True
 
-    def tell(self) -> None:
-        """Bring the condition that stories are held in line with what is held."""
-        with self._store.read() as connection:
-            is_any_held = removals.is_any_held(connection)
-        if is_any_held or self._is_told(removals.HELD):
+    def tell(self, *, surely: bool = False) -> None:
+        """Bring the condition that stories are held in line with what is held, if that changed.
+
+        With `surely`, it is looked at again, as another process may have changed it.
+        """
+        if surely:
+            with self._store.read() as connection:
+                is_any_held = removals.is_any_held(connection)
+            self.is_untold = is_any_held or self._is_told(removals.HELD)
+        if self.is_untold:
             with self._store.write() as tx:
                 removals.tell(tx, self._clock())
+            self.is_untold = False
 
 
-def superseded(tx: Connection, arrived: Collection[Source], now: datetime) -> list[str]:
+def found_again(tx: Connection, arrived: Collection[Source], now: datetime) -> list[str]:
     """Forget the held files whose stories were just found elsewhere: by their id, or by the same bytes.
 
     Returns the ids of the stories that are given up with them. `arrived` are the files that have just been
-    loaded, of which those first found with their bytes at `now` may stand for one that is gone.
+    loaded, of which those first found with their bytes at `now` may stand for one that is gone. What was
+    removed in the last minute and is found so counts as removed no more.
     """
-    if not removals.is_any_held(tx):
+    if not removals.is_any_gone(tx):
         return []
     removals.lock(tx)
     ids = {one.article_id for one in arrived if one.article_id}
     new = {one.path: one.fingerprint or "" for one in arrived if one.found_at == to_micros(now)}
     held = removals.held_like(tx, list(ids), list(set(new.values()) - {""}))
-    same_id = {path for path, row in held.items() if row.article_id in ids}
-    taken = {row.article_id for path, row in held.items() if path in same_id}
-    spare = {one.path: new[one.path] for one in arrived if one.path in new and one.article_id not in taken}
-    rest = {path: row.fingerprint or "" for path, row in held.items() if path not in same_id}
-    pairs = moves(rest, spare)
-    removals.account_for(tx, list(pairs.values()))
-    forgotten = [*sorted(same_id), *sorted(pairs)]
+    lately = {one.path: one for one in removals.lately(tx, now)}
+    owned = {path: row.article_id for gone in (lately, held) for path, row in gone.items()}
+    same_id = {path for path, article_id in owned.items() if article_id in ids}
+    known = {owned[path] for path in same_id}
+    accounted = {one.path for one in arrived if one.article_id in known}
+    again = set(same_id)
+    for gone in (held, lately):  # those first that would stay beside their new place
+        old = {path: row.fingerprint or "" for path, row in gone.items() if path not in same_id}
+        pairs = moves(old, {path: new[path] for path in new.keys() - accounted})
+        accounted |= set(pairs.values())
+        again |= pairs.keys()
+    removals.account_for(tx, list(accounted))
+    removals.discount(tx, list(again & lately.keys()))
+    forgotten = sorted(again & held.keys())
     sources.forget(tx, forgotten)
     return [row.article_id for path in forgotten if (row := held[path]).article_id]
 
@@ -238,6 +238,16 @@ def why_missing(root: Path) -> str:
         return "" if root.is_dir() else "there is no such folder"
     except OSError as error:  # a network disk that has gone
         return error.strerror or str(error)
+
+
+def _moved(tx: Connection, gone: Mapping[str, Source], now: datetime) -> set[str]:
+    """The paths among those gone that were found elsewhere in the minute before, by the same bytes.
+
+    A new file stands for one old file only, and is accounted for with it.
+    """
+    pairs = moves({path: row.fingerprint or "" for path, row in gone.items()}, removals.found_lately(tx, now))
+    removals.account_for(tx, list(pairs.values()))
+    return set(pairs)
 
 
 def _losing(tx: Connection, gone: Mapping[str, Source]) -> dict[str, Source]:

@@ -83,7 +83,10 @@ def found_lately(connection: Connection, now: datetime) -> dict[str, str]:
     """The files that were first found with their bytes in the minute before `now`: path → fingerprint."""
     columns = sources_seen.c
     query = select(columns.path, columns.fingerprint).where(
-        _within(columns.found_at, now), columns.fingerprint.is_not(None), columns.missing_since.is_(None)
+        columns.found_at > literal_column("0"),  # as the index has it
+        _within(columns.found_at, now),
+        columns.fingerprint.is_not(None),
+        columns.missing_since.is_(None),
     )
     return {row.path: row.fingerprint for row in connection.execute(query)}
 
@@ -138,6 +141,13 @@ def held_at(connection: Connection, article_id: str) -> str | None:
 def count_held(connection: Connection) -> int:
     """How many stories are held."""
     return connection.execute(select(func.count()).select_from(sources_seen).where(_is_held())).scalar_one()
+
+
+def is_any_gone(connection: Connection) -> bool:
+    """Whether any file is noted as missing, or any story as removed lately."""
+    held = select(literal_column("1")).where(sources_seen.c.missing_since.is_not(None)).exists()
+    removed = select(literal_column("1")).select_from(removals).exists()
+    return bool(connection.execute(select(or_(held, removed))).scalar())
 
 
 def is_any_held(connection: Connection) -> bool:
@@ -197,11 +207,11 @@ def tell(tx: Connection, now: datetime) -> int:
 
 
 def _detail(number: int, folder: str) -> str:
-    stories = "1 story stays" if number == 1 else f"{number:,} stories stay"
+    stories = "1 story stays as it is" if number == 1 else f"{number:,} stories stay as they are"
     files = "its file is gone" if number == 1 else "their files are gone"
     where = f" from {folder}/" if folder else ""
     return (
-        f"{stories} published although {files}{where}; bring the files back, or confirm the removal: "
+        f"{stories} although {files}{where}; bring the files back, or confirm the removal: "
         f"`{CONFIRM}` removes all of them, `{CONFIRM} PATH` those of a file or folder"
     )
 
