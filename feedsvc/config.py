@@ -21,6 +21,7 @@ from feedsvc.config_types import (
     Network,
     Origin,
     Rate,
+    Removals,
     Size,
     StoreUrl,
     TimeZone,
@@ -104,6 +105,12 @@ class ContentTable(Table):
         default="none",
         description="How much of a members-only story everybody may have: `none`, `headline`, `summary` or "
         "`full`.",
+    )
+    removals: Removals = Field(
+        default="20 and 20%",
+        description="Most stories that may go within a minute because their files are gone: a number, a "
+        "share of what files publish, or both, which both must be exceeded. If more would go, or all of "
+        "several, they stay until `feedsvc refresh --allow-removals` confirms it. `all` turns that off.",
     )
 
 

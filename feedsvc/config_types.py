@@ -15,6 +15,7 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from feedsvc import removals
 from feedsvc.domain import constraints
 from feedsvc.urls import uri
 
@@ -160,6 +161,11 @@ def _rate(value: object) -> object:
     raise ValueError('write how many in what time, "60/m", "10/s" or "1000/h"')
 
 
+def _removals(value: object) -> object:
+    removals.parsed(value)
+    return str(value).strip()
+
+
 def _network(value: str) -> str:
     try:
         return str(ip_network(value, strict=False))
@@ -182,5 +188,6 @@ StoreUrl = Annotated[str, AfterValidator(_store_url)]
 Mailbox = Annotated[str, AfterValidator(_mailbox)]
 Name = Annotated[str, AfterValidator(_name)]
 Rate = Annotated[tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]], BeforeValidator(_rate)]
+Removals = Annotated[str, BeforeValidator(_removals)]
 Network = Annotated[str, AfterValidator(_network)]
 Namespaces = Annotated[dict[str, str], AfterValidator(_namespaces)]

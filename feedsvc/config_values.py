@@ -7,11 +7,13 @@ from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import urlsplit
 
+from feedsvc import removals
 from feedsvc.config import Config, CustomTable, FeedTable
 from feedsvc.loading import generators
 from feedsvc.loading.rules import LoadRules
 from feedsvc.model import DEFAULT_PROFILE, Agency, ContentMode, CustomFeed, FeedSettings, Image, Profile, Site
 from feedsvc.profiles import BUILT_IN
+from feedsvc.removals import RemovalLimit
 from feedsvc.rights import Audience, Level, Terms, Webhook
 from feedsvc.selection import Partner, Rules
 from feedsvc.slugs import section_path, slug
@@ -26,6 +28,11 @@ def load_rules(config: Config) -> LoadRules:
         site=generators.detect(config.content_root),
         unknown_keys=config.content.unknown_keys,
     )
+
+
+def removal_limit(config: Config) -> RemovalLimit:
+    """How many stories may lose their files within a minute."""
+    return removals.parsed(config.content.removals)
 
 
 def rules(config: Config) -> Rules:

@@ -208,13 +208,15 @@ class Note:
 class Loaded:
     """A story file that became an article. `path` is relative to `content/`, with `/` between its parts.
 
-    `json` is that of the article, which came about when its digest was made.
+    `json` is that of the article, which came about when its digest was made; `fingerprint` is that of the
+    file's bytes.
     """
 
     path: str
     article: Article
     notes: tuple[Note, ...] = ()
     json: str = ""
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,13 +31,14 @@ class Ready(NamedTuple):
     """A story file that was loaded, ready for the store.
 
     It is `plain` if nothing about it follows from what was known of it before: it is published, and has no
-    correction.
+    correction. `fingerprint` is that of the file's bytes.
     """
 
     path: str
     placed: Placed
     notes: tuple[Note, ...]
     plain: bool
+    fingerprint: str
 
     @property
     def article(self) -> Article:
@@ -105,7 +106,7 @@ def read(rules: ReadRules, paths: Sequence[str]) -> Made:
 def _ready(loaded: Loaded, customs: Sequence[CustomFeed]) -> Ready:
     article = loaded.article
     plain = article.status == "published" and not article.correction
-    return Ready(loaded.path, placed(article, customs, loaded.json), loaded.notes, plain)
+    return Ready(loaded.path, placed(article, customs, loaded.json), loaded.notes, plain, loaded.fingerprint)
 
 
 def _paired(batch: Sequence[FoundFile], made: Sequence[Ready | Rejected | None]) -> list[Outcome]:

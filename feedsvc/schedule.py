@@ -227,11 +227,16 @@ class Schedule:
 
     def _watch(self) -> None:
         assert self._watched is not None
+        has_failed = False
         while not self._stopping.is_set():
             try:
                 self._watch_folder(self._watched, _identity(self._watched))
+                has_failed = False
             except Exception as error:  # no folder, a name that isn't UTF-8, no more inotify watches
                 log.warning("watch_failed", path=str(self._watched), error=str(error))
+                if not has_failed:  # if the folder is gone, that is noted where operators see it
+                    self._run("unwatched", self._look_for_folder)
+                has_failed = True
                 self._stopping.wait(_AGAIN)
 
     def _watch_folder(self, folder: Path, identity: tuple[int, int]) -> None:
@@ -254,6 +259,9 @@ class Schedule:
             if not caught_up:  # only now is it sure that nothing happens unseen
                 self._run("catch_up", self._scan)
                 caught_up = True
+
+    def _look_for_folder(self) -> None:
+        self._refresher.scan_changed(set())
 
     def _load(self, paths: set[Path]) -> None:
         with self._lock:

@@ -17,15 +17,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from feedsvc import config_reference, config_values
-from feedsvc.cli import explaining, partners
+from feedsvc.cli import explaining, partners, removals
 from feedsvc.cli.common import refresher_of, with_config
 from feedsvc.config import Config
-from feedsvc.errors import ConfigError, FeedsvcError, PageRefused
+from feedsvc.errors import FeedsvcError, PageRefused
 from feedsvc.loading import content, generators
 from feedsvc.loading.story_text import read_page, to_story
 from feedsvc.logs import set_up_logging
 from feedsvc.refresh import Refresher
 from feedsvc.store import articles, conditions, dirty, outbox, representations, sources
+from feedsvc.store import removals as removed_files
 from feedsvc.store.schema import Store, read_meta
 
 _USAGE = 2
@@ -97,16 +98,26 @@ def worker(config: Config) -> None:
 @with_config
 @click.option("--json", "as_json", is_flag=True, help="Write the figures as one JSON object.")
 @click.option("--force", is_flag=True, help="Have files take the places of pushed stories of the same id.")
-def refresh(config: Config, as_json: bool, force: bool) -> None:
-    """Load what changed, publish every dirty feed, and exit: 1 if a story waits or a feed is still dirty."""
-    if not config.content_root.is_dir():
-        raise ConfigError(f"store.content: {config.content_root} is no folder; name the folder of stories")
+@click.option("--allow-removals", is_flag=True, help="Remove stories whose files are gone, however many.")
+@click.argument("paths", nargs=-1, metavar="[PATH]...")
+def refresh(config: Config, as_json: bool, force: bool, allow_removals: bool, paths: tuple[str, ...]) -> None:
+    """Load what changed, publish every dirty feed, and exit: 1 if a story waits or a feed is still dirty.
+
+    With --allow-removals, stories that are held because too many files were gone at once are removed: all of
+    them, or those of a file or folder PATH, named from the content folder or from here. A service that runs
+    meanwhile need not be stopped.
+    """
+    if paths and not allow_removals:
+        raise click.UsageError(f"{paths[0]!r} is too much; a path goes with --allow-removals")
+    removals.require_folder(config)
     with refresher_of(config) as refresher:
+        allowed = removals.allowed(config.content_root, refresher, paths) if allow_removals else ()
         with _progress("reading stories", lambda: _to_read(config, refresher)) as on_read:
-            report = refresher.scan(on_read=on_read, force=force)
+            report = refresher.scan(on_read=on_read, force=force, allowed=allowed)
         with _progress("publishing feeds", lambda: refresher.left_over()[1]) as on_published:
             published = refresher.refresh(on_published)
         quarantined, dirty_feeds = refresher.left_over()
+        held, why_held = refresher.held()
     figures = {
         "read": report.read,
         "changed": report.changed,
@@ -114,11 +125,14 @@ def refresh(config: Config, as_json: bool, force: bool) -> None:
         "quarantined": len(quarantined),
         "published": published,
         "dirty": dirty_feeds,
+        "held": held,
     }
     for one in quarantined:
         click.echo(f"{one.path}:{one.line}: {one.reason}", err=True)
+    if why_held:
+        click.echo(why_held, err=True)
     click.echo(json.dumps(figures) if as_json else _sentence(figures))
-    sys.exit(1 if quarantined or dirty_feeds else 0)
+    sys.exit(1 if quarantined or dirty_feeds or held else 0)
 
 
 @main.command()
@@ -151,6 +165,7 @@ def status(config: Config, as_json: bool) -> None:
         waiting, since = dirty.backlog(connection)
         quarantined = sources.quarantined(connection)
         degraded = conditions.current(connection)
+        held = removed_files.held(connection)
         figures = {
             "articles": articles.count(connection),
             "representations": number,
@@ -160,6 +175,7 @@ def status(config: Config, as_json: bool) -> None:
             "refreshed_at": read_meta(connection, "refreshed_at"),
             "notices_waiting": notices,
             "degraded": {one.name: one.detail for one in degraded},
+            "held": [one.path for one in held],
             "quarantined": [f"{one.path}:{one.line}: {one.reason}" for one in quarantined],
         }
     store.close()
@@ -167,11 +183,12 @@ def status(config: Config, as_json: bool) -> None:
         click.echo(json.dumps(figures, ensure_ascii=False))
         return
     for name, value in figures.items():
-        if name not in {"degraded", "quarantined"}:
+        if name not in {"degraded", "held", "quarantined"}:
             click.echo(f"{name.replace('_', ' '):16} {'–' if value is None else value}")
     for condition in degraded:
         since_then = condition.since.isoformat(timespec="seconds")
         click.echo(f"{'degraded':16} {condition.name} since {since_then}: {condition.detail}")
+    removals.show(held)
     click.echo(f"{'quarantined':16} {len(quarantined)}")
     for one in quarantined:
         click.echo(f"  {one.path}:{one.line}: {one.reason}")

@@ -94,6 +94,7 @@ def refresher_of(config: Config) -> Iterator[Refresher]:
         config.content_root,
         config_values.load_rules(config),
         config_values.rules(config),
+        removal_limit=config_values.removal_limit(config),
         cache_bytes=config.feeds.cache,
     )
     refresher.prepare()

@@ -23,7 +23,7 @@ from feedsvc.loading import content, generators
 from feedsvc.model import Article
 from feedsvc.rights import Audience, Level
 from feedsvc.selection import Rules
-from feedsvc.store import articles, sources
+from feedsvc.store import articles, removals, sources
 from feedsvc.store.schema import Store
 
 
@@ -57,11 +57,14 @@ def explain(
     store = Store(config.store_url)
     with store.read() as connection:
         story = _found(connection, config, article)
+        missing = removals.held_at(connection, story.id)
         told = [_explained(connection, story, key, rules, audience, now) for key in _keys(story, rules)]
     store.close()
     if not as_json:
         whom = f"partner {partner}" if partner else "everybody"
         click.echo(f"{story.id} “{story.title}” for {whom} at {now.isoformat(timespec='seconds')}:")
+        if missing:
+            click.echo(f"  its file {missing} is gone; it stays until `{removals.CONFIRM} {missing}`")
     for one in told:
         if as_json:
             click.echo(json.dumps(one._asdict(), ensure_ascii=False))

@@ -4,6 +4,7 @@ Knows the file system and what a story file is called; must not know the store, 
 """
 
 import errno
+import hashlib
 import os
 import re
 import stat
@@ -367,7 +368,8 @@ def _parsed(path: str, raw: bytes, zone: ZoneInfo, rules: LoadRules, inherited: 
     notes.extend(_cdata_ends(path, article, found))
     for key, told in unknown_keys.findings(found.fields, rules.unknown_keys):
         notes.append(Note(found.line_of(key), told, "key-unknown"))
-    return Loaded(path, article, tuple(sorted(notes, key=lambda note: note.line)), json)
+    ordered = tuple(sorted(notes, key=lambda note: note.line))
+    return Loaded(path, article, ordered, json, hashlib.blake2b(raw, digest_size=8).hexdigest())
 
 
 def _cdata_ends(path: str, article: Article, found: FrontMatter) -> Iterator[Note]:

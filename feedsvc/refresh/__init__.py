@@ -19,8 +19,9 @@ from feedsvc.model import Format, Quarantined
 from feedsvc.processes import collect_now
 from feedsvc.refresh.intake import Intake, LoadReport
 from feedsvc.refresh.publishing import Publisher
+from feedsvc.removals import DEFAULT, RemovalLimit
 from feedsvc.selection import Rules
-from feedsvc.store import articles, dirty, representations, sources
+from feedsvc.store import articles, conditions, dirty, removals, representations, sources
 from feedsvc.store.schema import Store, read_meta, write_meta
 
 log = structlog.get_logger(__name__)
@@ -33,7 +34,8 @@ def _now() -> datetime:
 class Refresher:
     """Brings files into the store, and dirty feeds out of it as representations.
 
-    `root` is the folder of stories, `clock` returns aware UTC, `cache_bytes` bounds the stories in memory.
+    `root` is the folder of stories, `clock` returns aware UTC, `cache_bytes` bounds the stories in memory. If
+    more stories than `removal_limit` lose their files within a minute, they stay until it is confirmed.
     Whatever dies on the way, a change that was loaded stays marked until every feed it touches is published.
     """
 
@@ -44,6 +46,7 @@ class Refresher:
         load_rules: LoadRules,
         rules: Rules,
         *,
+        removal_limit: RemovalLimit = DEFAULT,
         clock: Callable[[], datetime] = _now,
         cache_bytes: int = 96_000_000,
     ) -> None:
@@ -54,7 +57,7 @@ class Refresher:
         self._stopped = threading.Event()
         self.rights_changed = False
         """Whether `prepare` found that who may have what was another when the feeds were published."""
-        self._intake = Intake(store, root, load_rules, rules, clock, self._stopped)
+        self._intake = Intake(store, root, load_rules, rules, clock, self._stopped, removal_limit)
         self._publisher = Publisher(store, rules, clock, self._stopped, cache_bytes)
 
     def stop(self) -> None:
@@ -128,9 +131,15 @@ class Refresher:
         with self._store.read() as connection:
             return representations.is_empty(connection)
 
-    def scan(self, on_read: Callable[[int], None] | None = None, *, force: bool = False) -> LoadReport:
+    def scan(
+        self,
+        on_read: Callable[[int], None] | None = None,
+        *,
+        force: bool = False,
+        allowed: tuple[str, ...] = (),
+    ) -> LoadReport:
         """Look through the folder of stories and load what changed; see `Intake.scan`."""
-        return self._intake.scan(on_read, force=force)
+        return self._intake.scan(on_read, force=force, allowed=allowed)
 
     def scan_changed(self, paths: Collection[Path]) -> LoadReport:
         """Load what something happened to; see `Intake.scan_changed`."""
@@ -170,6 +179,18 @@ class Refresher:
         """
         collect_now(everything=everything)
         self._store.checkpoint()
+
+    def has_read(self, path: str) -> bool:
+        """Whether a story file was ever read at or below a path, relative to the folder of stories."""
+        with self._store.read() as connection:
+            return bool(sources.seen(connection, path, limit=1))
+
+    def held(self) -> tuple[int, str]:
+        """How many stories stay published although their files are gone, and what to do about it."""
+        with self._store.read() as connection:
+            number = removals.count_held(connection)
+            told = [one.detail for one in conditions.current(connection) if one.name == removals.HELD]
+        return number, told[0] if told else ""
 
     def left_over(self) -> tuple[list[Quarantined], int]:
         """The stories in quarantine, and how many feeds are still dirty, as one that can't be built is."""

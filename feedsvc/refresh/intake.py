@@ -20,9 +20,11 @@ from feedsvc.applying import Arrival
 from feedsvc.loading import content
 from feedsvc.loading.content import FoundFile
 from feedsvc.loading.rules import LoadRules
-from feedsvc.model import Article, Change, Note, Rejected, versioned
+from feedsvc.model import Article, Change, Note, Rejected, to_micros, versioned
 from feedsvc.reading import FILES_A_BATCH, Outcome, ReadRules, Ready
 from feedsvc.refresh.looking import Look
+from feedsvc.refresh.removing import Remover, found_again, remove_unowned
+from feedsvc.removals import RemovalLimit
 from feedsvc.selection import Rules
 from feedsvc.store import articles, representations, sources
 from feedsvc.store.articles import Application
@@ -41,11 +43,15 @@ _UNREADABLE = "its file is in quarantine, and may be meant to hold it back"
 
 @dataclass(slots=True)
 class LoadReport:
-    """What a look at story files found. Files that had not changed were not read."""
+    """What a look at story files found. Files that had not changed were not read.
+
+    `held` are the stories whose files are gone and that stay until somebody confirms their removal.
+    """
 
     read: int = 0
     changed: int = 0
     removed: int = 0
+    held: int = 0
     rejected: list[Rejected] = field(default_factory=list)
     notes: list[tuple[str, Note]] = field(default_factory=list)
 
@@ -62,6 +68,10 @@ class _Looks:
     @property
     def gone(self) -> list[str]:
         return [path for look in self._looks for path in look.gone]
+
+    @property
+    def returned(self) -> list[str]:
+        return [path for look in self._looks for path in look.returned]
 
     @property
     def linked(self) -> set[str]:
@@ -82,6 +92,7 @@ class Intake:
         rules: Rules,
         clock: Callable[[], datetime],
         stopped: threading.Event,
+        limit: RemovalLimit,
     ) -> None:
         self._store = store
         self._root = root
@@ -93,6 +104,8 @@ class Intake:
         self._filling = False
         self._forced = False
         self._linked: set[str] = set()  # the files that were met by way of a link
+        self._remover = Remover(store, root, load_rules.site, rules, limit, clock)
+        self._allowed: tuple[str, ...] = ()
 
     @property
     def is_filling(self) -> bool:
@@ -110,20 +123,25 @@ class Intake:
             changes = [applying.application(Change(one, one), self._rules) for one in some]
             articles.apply(tx, changes, self._clock())
 
-    def scan(self, on_read: Callable[[int], None] | None = None, *, force: bool = False) -> LoadReport:
+    def scan(
+        self,
+        on_read: Callable[[int], None] | None = None,
+        *,
+        force: bool = False,
+        allowed: tuple[str, ...] = (),
+    ) -> LoadReport:
         """Look through the whole folder of stories and load what changed.
 
         A file whose size and time are as they were is not read. `on_read` is told how many files were read.
         With `force`, files take over the ids of stories that were pushed, those that waited for them, too.
+        Below the `allowed` paths (`""` is the folder itself) files may be gone however many they are.
         """
         report = LoadReport()
-        if not self._root.is_dir():
-            # Not the same as an empty folder: a disk that isn't mounted must not empty the feeds.
-            log.error("content_folder_missing", path=str(self._root))
+        if not self._remover.is_folder_there(surely=True):
             return report
         with self._store.read() as connection:
             self._filling = representations.is_empty(connection)
-        self._forced = force
+        self._forced, self._allowed = force, allowed
         try:
             self._bring_in(self._look(), report, on_read)
             if force:
@@ -132,14 +150,15 @@ class Intake:
                 self._load_again(waiting, report)
         finally:
             self._filling = self._forced = False
+            self._allowed = ()
+        self._remover.tell(surely=True)
         _tell_of(report)
         return report
 
     def scan_changed(self, paths: Collection[Path]) -> LoadReport:
         """Load what something happened to. A file that is named is read whatever its time says."""
         report = LoadReport()
-        if not self._root.is_dir():
-            log.error("content_folder_missing", path=str(self._root))
+        if not self._remover.is_folder_there():
             return report
         stories = {
             story for path in paths if (story := content.story_path(self._root, path, self._site)) is not None
@@ -147,6 +166,7 @@ class Intake:
         stories |= self._aliases(paths)
         looks = [self._look(path, every=not (self._root / path).is_dir()) for path in sorted(stories)]
         self._bring_in(_Looks(looks), report)
+        self._remover.tell()
         _tell_of(report)
         return report
 
@@ -185,8 +205,13 @@ class Intake:
                 told = time.monotonic()
                 log.info("stories_loading", read=report.read)
         self._linked |= look.linked
-        if not self._stopped.is_set():
-            self._remove(look.gone, report)
+        self._remover.take_back(look.returned)
+        if look.gone and not self._stopped.is_set():
+            removed, held = self._remover.remove(
+                look.gone, self._allowed, lambda paths: self._load_again(paths, report)
+            )
+            report.removed += removed
+            report.held += held
 
     def _load(self, outcomes: Sequence[Outcome], report: LoadReport) -> None:
         report.read += len(outcomes)
@@ -196,28 +221,45 @@ class Intake:
 
     def _accept(self, tx: Connection, outcomes: Mapping[str, Outcome], report: LoadReport) -> list[str]:
         """Write what a batch of files came to; returns the paths that wait for an id that was given up."""
-        owned_before = {
-            path: source.article_id
-            for path, source in sources.at(tx, list(outcomes)).items()
-            if source.article_id
-        }
+        before = sources.at(tx, list(outcomes))
+        owned_before = {path: source.article_id for path, source in before.items() if source.article_id}
         articles.lock(tx, [one.placed.id for _, one in outcomes.values() if isinstance(one, Ready)])
         accepted, rejected = self._told_apart(tx, [outcome for _, outcome in outcomes.values()])
         rejected = [_with_what_stays(one) if one.path in owned_before else one for one in rejected]
         suspected = [owned_before[one.path] for one in rejected if one.may_hold and one.path in owned_before]
         report.changed += self._hold_back(tx, suspected)
         owned = owned_before | {one.path: one.placed.id for one in accepted}
-        sources.remember(
-            tx,
-            [Source(path, file.size, file.mtime_ns, owned.get(path)) for path, (file, _) in outcomes.items()],
-        )
+        now = self._clock()
+        read = {
+            path: self._source(file, outcome, owned.get(path), before.get(path), now)
+            for path, (file, outcome) in outcomes.items()
+        }
+        sources.remember(tx, read.values())
         sources.release(tx, [one.path for one in accepted])
-        sources.put_in_quarantine(tx, rejected, self._clock())
-        given_up = [before for path, before in owned_before.items() if owned[path] != before]
+        sources.put_in_quarantine(tx, rejected, now)
+        given_up = [article_id for path, article_id in owned_before.items() if owned[path] != article_id]
         report.changed += self._apply(tx, [(outcomes[one.path][0], one) for one in accepted])
-        report.removed += self._remove_unowned(tx, given_up)
+        again = found_again(tx, [read[one.path] for one in accepted], now)
+        given_up += again
+        if again or any(source.missing_since for source in before.values()):
+            self._remover.is_untold = True
+        report.removed += remove_unowned(tx, given_up, self._rules, now)
         _tell(report, accepted, rejected)
         return sources.waiting_for(tx, given_up)
+
+    def _source(
+        self,
+        file: FoundFile,
+        outcome: Ready | Rejected,
+        owns: str | None,
+        before: Source | None,
+        now: datetime,
+    ) -> Source:
+        """A file as it was read: new, if these bytes were never at this path, but for a first load."""
+        fingerprint = outcome.fingerprint if isinstance(outcome, Ready) else ""
+        is_known = self._filling if before is None else before.fingerprint in {None, fingerprint}
+        found_at = (before.found_at if before else 0) if is_known else to_micros(now)
+        return Source(file.path, file.size, file.mtime_ns, owns, fingerprint, found_at)
 
     def _load_again(self, paths: Sequence[str], report: LoadReport) -> None:
         files = [file for path in paths for file in content.walk(self._root, path, self._site)]
@@ -320,29 +362,6 @@ class Intake:
             if before is None or before.digest != dated.digest:
                 arrivals.append(Arrival(Change(before, dated), _modified(file)))
         return applying.prepared(tx, arrivals, self._rules, self._clock())
-
-    def _remove(self, paths: Sequence[str], report: LoadReport) -> None:
-        for start in range(0, len(paths), FILES_A_BATCH):
-            # Another process may have loaded a file after this one listed its folder: that isn't gone.
-            some = [
-                path
-                for path in paths[start : start + FILES_A_BATCH]
-                if next(content.walk(self._root, path, self._site), None) is None
-            ]
-            with self._store.write() as tx:
-                owned = [source.article_id for source in sources.at(tx, some).values() if source.article_id]
-                sources.forget(tx, some)
-                report.removed += self._remove_unowned(tx, owned)
-                waiting = sources.waiting_for(tx, owned)
-            self._load_again(waiting, report)
-
-    def _remove_unowned(self, tx: Connection, ids: Sequence[str]) -> int:
-        """Remove the stories that no file owns any more."""
-        owned = sources.owners(tx, ids).keys() | sources.ingested(tx, ids)
-        gone = articles.get_many(tx, [article_id for article_id in ids if article_id not in owned])
-        now = self._clock()
-        applying.apply(tx, [Arrival(Change(one, None), now) for one in gone.values()], self._rules, now)
-        return len(gone)
 
 
 def _with_parents(path: Path) -> set[str]:

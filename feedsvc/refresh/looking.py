@@ -12,8 +12,9 @@ from feedsvc.store.sources import Seen
 class Look:
     """One look: `found` is what the folder holds, `seen` what was read of it, both in order of path.
 
-    With `every`, each file found is to be read, whatever its size and time. Two lists of paths are complete
-    when `changed` has ended: what is `gone`, and what is `linked`, met by way of a link.
+    With `every`, each file found is to be read, whatever its size and time. Three lists of paths are complete
+    when `changed` has ended: what is `gone`, what is `linked`, met by way of a link, and what has `returned`,
+    there again unchanged after it was noted as missing.
     """
 
     def __init__(self, found: Iterable[FoundFile], seen: Iterable[Seen], *, every: bool = False) -> None:
@@ -22,6 +23,7 @@ class Look:
         self._every = every
         self.gone: list[str] = []
         self.linked: set[str] = set()
+        self.returned: list[str] = []
 
     def changed(self) -> Iterator[FoundFile]:
         """The files to read: new ones, and those whose size or time is another."""
@@ -40,8 +42,11 @@ class Look:
                 known = next(seen, None)
             if known is not None and known[0] == path:
                 is_same = known[1] == file.size and known[2] == file.mtime_ns
+                was_missing = known[3] is not None
                 known = next(seen, None)
                 if is_same and not self._every:
+                    if was_missing:
+                        self.returned.append(path)
                     continue
             yield file
         while known is not None:

@@ -25,21 +25,27 @@ from feedsvc.store.tables import (
 class Source(NamedTuple):
     """A story file as it was when it was last read. `article_id` is the story it owns, if it ever loaded.
 
-    In the order of the table's columns.
+    `fingerprint` is that of its bytes: "" if no story could be made of them, None if it was read by a version
+    that made none. `found_at` is when it was first found with these bytes, `missing_since` when it was found
+    gone and its story was kept; both in microseconds since 1970. In the order of the table's columns.
     """
 
     path: str
     size: int
     mtime_ns: int
     article_id: str | None
+    fingerprint: str | None = ""
+    found_at: int = 0
+    missing_since: int | None = None
 
 
 class Seen(NamedTuple):
-    """A story file as it was when it was last read."""
+    """A story file as it was when it was last read. `missing_since` says that it was gone, as in `Source`."""
 
     path: str
     size: int
     mtime_ns: int
+    missing_since: int | None = None
 
 
 def seen(connection: Connection, under: str = "", after: str = "", limit: int = 5_000) -> list[Seen]:
@@ -48,7 +54,7 @@ def seen(connection: Connection, under: str = "", after: str = "", limit: int = 
     With `under`, that file and what is below that folder.
     """
     path = sources_seen.c.path
-    query = select(path, sources_seen.c.size, sources_seen.c.mtime_ns)
+    query = select(path, sources_seen.c.size, sources_seen.c.mtime_ns, sources_seen.c.missing_since)
     if not under:
         page = query.where(path > after)
         itself = None

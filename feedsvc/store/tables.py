@@ -72,6 +72,19 @@ sources_seen = Table(
     Column("size", BigInteger, nullable=False),
     Column("mtime_ns", BigInteger, nullable=False),
     Column("article_id", Text),  # the story this file owns; none while it never loaded
+    Column("fingerprint", Text),  # of its bytes; "" if no story could be made of them, none if not known yet
+    Column("found_at", BigInteger, nullable=False),  # when it was first found with these bytes; 0 is long ago
+    Column("missing_since", BigInteger),  # the file is gone, and its story stays until that is confirmed
+)
+
+# The stories that were removed within the last minute because their files were gone.
+removals = Table(
+    "removals",
+    TABLES,
+    Column("path", Text, primary_key=True),
+    Column("article_id", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
 )
 
 # Which feeds say that a story was withdrawn, at which instant, and until when.
@@ -235,5 +248,19 @@ MIGRATIONS: Sequence[Sequence[str]] = (
     (
         "CREATE TABLE conditions (name {text} NOT NULL PRIMARY KEY, detail TEXT NOT NULL,"
         " since BIGINT NOT NULL)",
+    ),
+    (
+        "CREATE TABLE removals (path {text} NOT NULL PRIMARY KEY, article_id {text} NOT NULL,"
+        " fingerprint TEXT NOT NULL, at BIGINT NOT NULL)",
+        "ALTER TABLE sources_seen ADD COLUMN fingerprint TEXT",
+        "ALTER TABLE sources_seen ADD COLUMN found_at BIGINT NOT NULL DEFAULT 0",
+        "ALTER TABLE sources_seen ADD COLUMN missing_since BIGINT",
+        "CREATE INDEX sources_seen_missing ON sources_seen (fingerprint) WHERE missing_since IS NOT NULL",
+        # Most files were found by the first load, long ago.
+        "CREATE INDEX sources_seen_found ON sources_seen (found_at) WHERE found_at > 0",
+        # Nearly every story is published: how many are is known from how few are not.
+        "CREATE INDEX articles_unpublished ON articles (id) WHERE status <> 'published'",
+        # The files are read once more, for the fingerprints of their bytes.
+        "UPDATE sources_seen SET mtime_ns = -1",
     ),
 )

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from feedsvc import __version__
 from feedsvc.model import FORMATS
-from feedsvc.store import articles, conditions, dirty, outbox, representations, sources
+from feedsvc.store import articles, conditions, dirty, outbox, removals, representations, sources
 from feedsvc.store.schema import Store, read_meta
 
 log = structlog.get_logger(__name__)
@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 Counters = Callable[[], Mapping[tuple[str, int], int]]
 
 _REFRESHED_AT = "refreshed_at"
+_REMEDIES = {removals.HELD: removals.CONFIRM}
+"""Condition → the command that ends it, where there is one; it names no path."""
 
 
 def blueprint(
@@ -69,11 +71,11 @@ def _readiness(store: Store, fresh_within: timedelta, now: datetime) -> Response
         log.warning("readiness_check_failed", error=repr(error))
         # The message may name hosts and paths, which are not for everybody who can ask.
         failed = {"store": f"the store does not answer ({type(error).__name__})"}
-    if failed:
-        answer = jsonify(status="not ready", failed=failed, degraded=degraded, refreshed_at=refreshed_at)
-        answer.status_code = 503
-        return answer
-    return jsonify(status="ready", degraded=degraded, refreshed_at=refreshed_at)
+    told = {"status": "not ready", "failed": failed} if failed else {"status": "ready"}
+    remedies = {name: _REMEDIES[name] for name in degraded if name in _REMEDIES}
+    answer = jsonify(**told, degraded=degraded, remedies=remedies, refreshed_at=refreshed_at)
+    answer.status_code = 503 if failed else 200
+    return answer
 
 
 def _failed_checks(
@@ -170,6 +172,11 @@ def _gauges(connection: Connection, now: datetime) -> list[Metric]:
                 "notices_waiting",
                 "Notices to partners' webhooks that wait to be sent.",
                 outbox.waiting(connection),
+            ),
+            (
+                "held_stories",
+                f"Stories that stay although their files are gone, until `{removals.CONFIRM}`.",
+                removals.count_held(connection),
             ),
             ("quarantined_stories", "Story files set aside because they could not be loaded.", quarantined),
             (

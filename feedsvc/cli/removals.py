@@ -1,0 +1,85 @@
+"""What `feedsvc refresh --allow-removals` and `feedsvc status` say of stories whose files are gone.
+
+Knows nothing of what holds them: it names paths, and shows those the store has.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from feedsvc.config import Config
+from feedsvc.errors import ConfigError, StoreError
+from feedsvc.refresh import Refresher
+from feedsvc.refresh.removing import tell_folder, why_missing
+from feedsvc.store.removals import Held
+from feedsvc.store.schema import Store
+
+_SHOWN = 20  # of the stories that are held; `--json` has all of them
+
+
+def allowed(root: Path, refresher: Refresher, written: Sequence[str]) -> tuple[str, ...]:
+    """The paths below the content folder that are meant: as named from it, or from the current directory.
+
+    None written is the whole folder. The files need not be there: it is enough that they were read once.
+    Raises ConfigError for a path that is none of them, or could be two.
+    """
+    return tuple(_meant(root, refresher, one) for one in written) or ("",)
+
+
+def _meant(root: Path, refresher: Refresher, written: str) -> str:
+    candidates = dict.fromkeys([*_from_content(written), *_from_here(root, written)])
+    found = [path for path in candidates if refresher.has_read(path)]
+    if not found:
+        raise ConfigError(
+            f"--allow-removals: no story was ever read from {written!r}; name a file or folder as"
+            " `feedsvc status` does, or from here"
+        )
+    if len(found) > 1:
+        either = " or ".join(str(root / path) for path in found)
+        raise ConfigError(f"--allow-removals: {written!r} could be two places; write {either}")
+    return found[0]
+
+
+def _from_content(written: str) -> Iterator[str]:
+    """The path as named from the content folder; none if it can only be meant from here."""
+    path = os.path.normpath(written)
+    if not os.path.isabs(written) and written.split("/")[0] not in {"", ".", ".."} and path[:2] != "..":
+        yield path
+
+
+def _from_here(root: Path, written: str) -> Iterator[str]:
+    for place in (os.path.abspath(written), os.path.realpath(written)):
+        for base in (os.path.abspath(root), os.path.realpath(root)):
+            if place == base:
+                yield ""
+            elif place.startswith(f"{base}/"):
+                yield place[len(base) + 1 :]
+
+
+def require_folder(config: Config) -> None:
+    """Raise ConfigError if the content folder is not there, and note that for whoever asks the service."""
+    root = config.content_root
+    why = why_missing(root)
+    if not why:
+        return
+    try:
+        store = Store(config.store_url, create=False)
+    except StoreError:
+        pass  # nothing was ever published: there is no service to say it
+    else:
+        with store.write() as tx:
+            tell_folder(tx, root, why, datetime.now(UTC))
+        store.close()
+    raise ConfigError(f"store.content: {root} is no folder; name the folder of stories")
+
+
+def show(held: Sequence[Held]) -> None:
+    """Print the stories that are held, or the first of them."""
+    click.echo(f"{'held':16} {len(held)}")
+    for one in held[:_SHOWN]:
+        click.echo(f"  {one.path}: gone since {one.since.isoformat(timespec='seconds')}")
+    if len(held) > _SHOWN:
+        click.echo(f"  and {len(held) - _SHOWN} more, which --json lists")

@@ -1,0 +1,266 @@
+"""Files that are gone → stories that are removed, or held until somebody confirms it.
+
+Knows nothing of how files are read. How many are too many is decided in `feedsvc.removals`, by what the store
+knows of the last minute, so that every refresher of a store counts with the others.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+import structlog
+from sqlalchemy import Connection
+
+from feedsvc import applying
+from feedsvc.applying import Arrival
+from feedsvc.loading import content
+from feedsvc.loading.generators import Site
+from feedsvc.model import Change, to_micros
+from feedsvc.reading import FILES_A_BATCH
+from feedsvc.removals import RemovalLimit, is_allowed, moves
+from feedsvc.selection import Rules
+from feedsvc.store import articles, conditions, removals, sources
+from feedsvc.store.schema import Store
+from feedsvc.store.sources import Source
+
+log = structlog.get_logger(__name__)
+
+MISSING = "content-missing"
+
+
+class _Decision(NamedTuple):
+    """The paths whose files are forgotten, with their stories, and how many stories are held instead."""
+
+    going: list[str]
+    held: int
+
+
+class Remover:
+    """Removes the stories of files that are gone below `root`, up to `limit`. `clock` returns aware UTC."""
+
+    def __init__(
+        self,
+        store: Store,
+        root: Path,
+        site: Site,
+        rules: Rules,
+        limit: RemovalLimit,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._root = root
+        self._site = site
+        self._rules = rules
+        self._limit = limit
+        self._clock = clock
+        self._missing: bool | None = None
+        self.is_untold = False
+        """Whether stories were found again that were held, and the condition does not say so yet."""
+
+    # -- the content folder -------------------------------------------------------------------------------
+
+    def is_folder_there(self, *, surely: bool = False) -> bool:
+        """Whether the content folder is there; if not, a condition says so, and nothing is to be removed.
+
+        Not the same as an empty folder: a disk that isn't mounted must not empty the feeds. With `surely`,
+        the condition is looked at again, as another process may have set it.
+        """
+        why = why_missing(self._root)
+        if why:
+            log.error("content_folder_missing", path=str(self._root), reason=why)
+        if surely or bool(why) != self._missing:
+            if bool(why) != self._is_told(MISSING):
+                with self._store.write() as tx:
+                    tell_folder(tx, self._root, why, self._clock())
+            self._missing = bool(why)
+        return not why
+
+    def _is_told(self, condition: str) -> bool:
+        with self._store.read() as connection:
+            return any(one.name == condition for one in conditions.current(connection))
+
+    # -- what is gone -------------------------------------------------------------------------------------
+
+    def remove(
+        self, gone: Sequence[str], allowed: tuple[str, ...], load_again: Callable[[Sequence[str]], None]
+    ) -> tuple[int, int]:
+        """Remove or hold the stories of files that a look found gone; returns how many of each.
+
+        What is at or below one of the `allowed` paths goes however much it is. `load_again` is called with
+        the paths that waited in quarantine for an id that was given up.
+        """
+        with self._store.read() as connection:
+            known = sources.at(connection, gone)
+        # Another process may have loaded a file after this one listed its folder: that isn't gone.
+        absent = self._absent([path for path, row in known.items() if not self._stays(row, allowed)])
+        if not absent or why_missing(self._root):
+            return 0, 0
+        ids = [row.article_id for path in absent if (row := known[path]).article_id]
+        with self._store.read() as connection:
+            waiting = sources.waiting_for(connection, ids)
+        load_again(waiting)  # files with the same id: where one of them loads, the story isn't gone
+        with self._store.write() as tx:
+            articles.lock(tx, ids)
+            removals.lock(tx)
+            decision = self._decide(tx, absent, allowed)
+            self.is_untold = self.is_untold or any(known[path].missing_since for path in decision.going)
+            first, rest = decision.going[:FILES_A_BATCH], decision.going[FILES_A_BATCH:]
+            removed, waiting = self._forget(tx, first)
+        load_again(waiting)
+        for start in range(0, len(rest), FILES_A_BATCH):
+            some = self._absent(rest[start : start + FILES_A_BATCH])
+            with self._store.write() as tx:
+                more, waiting = self._forget(tx, some)
+            removed += more
+            load_again(waiting)
+        return removed, decision.held
+
+    def _stays(self, row: Source, allowed: tuple[str, ...]) -> bool:
+        """Whether it was decided before that a file's story stays."""
+        is_held = row.missing_since is not None and row.article_id is not None
+        return is_held and not self._limit.is_off and not is_allowed(row.path, allowed)
+
+    def _absent(self, paths: Sequence[str]) -> list[str]:
+        return [path for path in paths if next(content.walk(self._root, path, self._site), None) is None]
+
+    def _decide(self, tx: Connection, absent: Sequence[str], allowed: tuple[str, ...]) -> _Decision:
+        now = self._clock()
+        known = sources.at(tx, absent)
+        in_doubt = {
+            path: row
+            for path, row in _losing(tx, known).items()
+            if row.missing_since is None and not is_allowed(path, allowed)
+        }
+        held = set() if self._limit.is_off else self._to_hold(tx, in_doubt, now)
+        going = [path for path, row in known.items() if path not in held and not self._stays(row, allowed)]
+        if held:
+            removals.hold(tx, held, now)
+            number = removals.tell(tx, now)
+            log.error("removals_held", gone=len(held), held=number, confirm=removals.CONFIRM)
+        return _Decision(going, len(held))
+
+    def _to_hold(self, tx: Connection, gone: Mapping[str, Source], now: datetime) -> set[str]:
+        """The paths whose stories stay for now; the others are noted, and count for a minute."""
+        if not gone:
+            return set()
+        moved = _moved(tx, gone, now)
+        live = removals.live(tx, [str(row.article_id) for row in gone.values()], now)
+        its_ids = {str(gone[path].article_id) for path in moved}
+        of_moved, live = len(live & its_ids), live - its_ids
+        lately = {one.article_id for one in removals.lately(tx, now)}
+        before = lately | removals.held_lately(tx, now)
+        if len(live) > 1 or self._limit.may_be_exceeded(len(before | live)):
+            totals = removals.totals(tx, now)
+            published = (
+                totals.published - of_moved + len(lately)
+            )  # as it was: who moved is one story, not two
+            left = totals.left - of_moved - len(live)
+            if self._limit.holds(len(live - before), before=len(before), published=published, left=left):
+                return set(gone) - moved
+        counted = [row for path, row in gone.items() if path not in moved and row.article_id in live]
+        removals.note(tx, counted, now)
+        return set()
+
+    def _forget(self, tx: Connection, paths: Sequence[str]) -> tuple[int, list[str]]:
+        """Forget files and remove their stories; returns how many, and who waited for their ids."""
+        owned = [row.article_id for row in sources.at(tx, paths).values() if row.article_id]
+        sources.forget(tx, paths)
+        return remove_unowned(tx, owned, self._rules, self._clock()), sources.waiting_for(tx, owned)
+
+    # -- what is there again ------------------------------------------------------------------------------
+
+    def take_back(self, paths: Sequence[str]) -> None:
+        """Note files as there again that were held, unchanged."""
+        if paths:
+            with self._store.write() as tx:
+                removals.returned(tx, paths)
+            self.is_untold = True
+
+    def tell(self, *, surely: bool = False) -> None:
+        """Bring the condition that stories are held in line with what is held, if that changed.
+
+        With `surely`, it is looked at again, as another process may have changed it.
+        """
+        if surely:
+            with self._store.read() as connection:
+                is_any_held = removals.is_any_held(connection)
+            self.is_untold = is_any_held or self._is_told(removals.HELD)
+        if self.is_untold:
+            with self._store.write() as tx:
+                removals.tell(tx, self._clock())
+            self.is_untold = False
+
+
+def found_again(tx: Connection, arrived: Collection[Source], now: datetime) -> list[str]:
+    """Forget the held files whose stories were just found elsewhere: by their id, or by the same bytes.
+
+    Returns the ids of the stories that are given up with them. `arrived` are the files that have just been
+    loaded, of which those first found with their bytes at `now` may stand for one that is gone. What was
+    removed in the last minute and is found so counts as removed no more.
+    """
+    if not removals.is_any_gone(tx):
+        return []
+    removals.lock(tx)
+    ids = {one.article_id for one in arrived if one.article_id}
+    new = {one.path: one.fingerprint or "" for one in arrived if one.found_at == to_micros(now)}
+    held = removals.held_like(tx, list(ids), list(set(new.values()) - {""}))
+    lately = {one.path: one for one in removals.lately(tx, now)}
+    owned = {path: row.article_id for gone in (lately, held) for path, row in gone.items()}
+    same_id = {path for path, article_id in owned.items() if article_id in ids}
+    known = {owned[path] for path in same_id}
+    accounted = {one.path for one in arrived if one.article_id in known}
+    again = set(same_id)
+    for gone in (held, lately):  # those first that would stay beside their new place
+        old = {path: row.fingerprint or "" for path, row in gone.items() if path not in same_id}
+        pairs = moves(old, {path: new[path] for path in new.keys() - accounted})
+        accounted |= set(pairs.values())
+        again |= pairs.keys()
+    removals.account_for(tx, list(accounted))
+    removals.discount(tx, list(again & lately.keys()))
+    forgotten = sorted(again & held.keys())
+    sources.forget(tx, forgotten)
+    return [row.article_id for path in forgotten if (row := held[path]).article_id]
+
+
+def remove_unowned(tx: Connection, ids: Sequence[str], rules: Rules, now: datetime) -> int:
+    """Remove those of the stories that no file owns any more, and nobody pushed; returns how many."""
+    owned = sources.owners(tx, ids).keys() | sources.ingested(tx, ids)
+    gone = articles.get_many(tx, [article_id for article_id in ids if article_id not in owned])
+    applying.apply(tx, [Arrival(Change(one, None), now) for one in gone.values()], rules, now)
+    return len(gone)
+
+
+def tell_folder(tx: Connection, root: Path, why: str, now: datetime) -> None:
+    """Set the condition that the content folder is missing, or with no reason why, clear it."""
+    if why:
+        told = f"{root}: {why}; its stories stay published, and no file is read until it is back"
+        conditions.put(tx, MISSING, told, now)
+    else:
+        conditions.clear(tx, MISSING)
+
+
+def why_missing(root: Path) -> str:
+    """Why there is no content folder to look through; empty if there is."""
+    try:
+        return "" if root.is_dir() else "there is no such folder"
+    except OSError as error:  # a network disk that has gone
+        return error.strerror or str(error)
+
+
+def _moved(tx: Connection, gone: Mapping[str, Source], now: datetime) -> set[str]:
+    """The paths among those gone that were found elsewhere in the minute before, by the same bytes.
+
+    A new file stands for one old file only, and is accounted for with it.
+    """
+    pairs = moves({path: row.fingerprint or "" for path, row in gone.items()}, removals.found_lately(tx, now))
+    removals.account_for(tx, list(pairs.values()))
+    return set(pairs)
+
+
+def _losing(tx: Connection, gone: Mapping[str, Source]) -> dict[str, Source]:
+    """Those of the files that are gone whose story no other file has, and nobody pushed."""
+    ids = [row.article_id for row in gone.values() if row.article_id]
+    elsewhere = {one for one, paths in sources.owners(tx, ids).items() if paths - gone.keys()}
+    kept = elsewhere | sources.ingested(tx, ids)
+    return {path: row for path, row in gone.items() if row.article_id and row.article_id not in kept}

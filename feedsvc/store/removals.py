@@ -1,0 +1,235 @@
+"""Which stories lost their files lately, and which stay published until somebody confirms their removal.
+
+Every function takes an open transaction; how many are too many is said by the caller. A story that is held is
+one whose file in `sources_seen` has `missing_since`.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    and_,
+    delete,
+    func,
+    literal_column,
+    not_,
+    or_,
+    select,
+    text,
+    union,
+    update,
+)
+
+from feedsvc.model import from_micros, to_micros
+from feedsvc.removals import WINDOW
+from feedsvc.store import conditions
+from feedsvc.store.schema import among, upsert_tuples
+from feedsvc.store.sources import Source
+from feedsvc.store.tables import articles, removals, sources_seen
+
+_LOCK = 0x66656565  # any number of our own: PostgreSQL's advisory locks are named by numbers
+HELD = "removals-held"
+CONFIRM = "feedsvc refresh --allow-removals"
+
+
+class Removed(NamedTuple):
+    """A story that was removed: the file it came from, and the fingerprint of the file's bytes."""
+
+    path: str
+    article_id: str
+    fingerprint: str
+
+
+class Held(NamedTuple):
+    """A story file that is gone and whose story stays published; since when (aware UTC)."""
+
+    path: str
+    article_id: str
+    since: datetime
+
+
+class Totals(NamedTuple):
+    """How many stories files publish, or will once their hour comes; `left` are those whose file is there."""
+
+    published: int
+    left: int
+
+
+def lock(tx: Connection) -> None:
+    """Have nobody else decide about removals before the transaction ends; SQLite has one writer anyway."""
+    if tx.dialect.name == "postgresql":
+        tx.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+
+
+def lately(connection: Connection, now: datetime) -> list[Removed]:
+    """The stories that were removed in the minute before `now` (aware UTC)."""
+    columns = removals.c
+    query = select(columns.path, columns.article_id, columns.fingerprint).where(_within(columns.at, now))
+    return [Removed(*row) for row in connection.execute(query)]
+
+
+def held_lately(connection: Connection, now: datetime) -> set[str]:
+    """The ids of the stories that were held in the minute before `now` (aware UTC)."""
+    columns = sources_seen.c
+    query = select(columns.article_id).where(_is_held(), _within(columns.missing_since, now))
+    return set(connection.execute(query).scalars())
+
+
+def found_lately(connection: Connection, now: datetime) -> dict[str, str]:
+    """The files that were first found with their bytes in the minute before `now`: path → fingerprint."""
+    columns = sources_seen.c
+    query = select(columns.path, columns.fingerprint).where(
+        columns.found_at > literal_column("0"),  # as the index has it
+        _within(columns.found_at, now),
+        columns.fingerprint.is_not(None),
+        columns.missing_since.is_(None),
+    )
+    return {row.path: row.fingerprint for row in connection.execute(query)}
+
+
+def note(tx: Connection, removed: Iterable[Source], now: datetime) -> None:
+    """Note stories as removed; what was a minute ago is forgotten."""
+    tx.execute(delete(removals).where(not_(_within(removals.c.at, now))))
+    rows = [(one.path, one.article_id, one.fingerprint or "", to_micros(now)) for one in removed]
+    upsert_tuples(tx, removals, rows)
+
+
+def discount(tx: Connection, paths: Sequence[str]) -> None:
+    """Count stories as removed no more: they were found again."""
+    if paths:
+        tx.execute(delete(removals).where(among(tx, removals.c.path, paths)))
+
+
+def account_for(tx: Connection, paths: Sequence[str]) -> None:
+    """Note files as no longer new: each stands for one that is gone, and for no other."""
+    if paths:
+        tx.execute(update(sources_seen).where(among(tx, sources_seen.c.path, paths)).values(found_at=0))
+
+
+def hold(tx: Connection, paths: Collection[str], now: datetime) -> None:
+    """Note files as gone whose stories stay."""
+    tx.execute(
+        update(sources_seen)
+        .where(among(tx, sources_seen.c.path, paths), sources_seen.c.missing_since.is_(None))
+        .values(missing_since=to_micros(now))
+    )
+
+
+def returned(tx: Connection, paths: Sequence[str]) -> None:
+    """Note files as there again."""
+    tx.execute(update(sources_seen).where(among(tx, sources_seen.c.path, paths)).values(missing_since=None))
+
+
+def held(connection: Connection) -> list[Held]:
+    """Every story that is held, by the path its file had."""
+    columns = sources_seen.c
+    query = select(columns.path, columns.article_id, columns.missing_since).where(_is_held())
+    rows = connection.execute(query.order_by(columns.path))
+    return [Held(path, article_id, from_micros(since)) for path, article_id, since in rows]
+
+
+def held_at(connection: Connection, article_id: str) -> str | None:
+    """The path that the file of a story had, if the story is held."""
+    query = select(sources_seen.c.path).where(_is_held(), sources_seen.c.article_id == article_id)
+    return connection.execute(query.order_by(sources_seen.c.path).limit(1)).scalar()
+
+
+def count_held(connection: Connection) -> int:
+    """How many stories are held."""
+    return connection.execute(select(func.count()).select_from(sources_seen).where(_is_held())).scalar_one()
+
+
+def is_any_gone(connection: Connection) -> bool:
+    """Whether any file is noted as missing, or any story as removed lately."""
+    held = select(literal_column("1")).where(sources_seen.c.missing_since.is_not(None)).exists()
+    removed = select(literal_column("1")).select_from(removals).exists()
+    return bool(connection.execute(select(or_(held, removed))).scalar())
+
+
+def is_any_held(connection: Connection) -> bool:
+    """Whether any file is noted as missing."""
+    query = select(sources_seen.c.path).where(sources_seen.c.missing_since.is_not(None)).limit(1)
+    return connection.execute(query).first() is not None
+
+
+def held_like(
+    connection: Connection, ids: Sequence[str], fingerprints: Sequence[str]
+) -> Mapping[str, Source]:
+    """The held files that own one of these stories, or had bytes with one of these fingerprints, by path."""
+    columns = sources_seen.c
+    missing = columns.missing_since.is_not(None)
+    by_id = select(sources_seen).where(missing, among(connection, columns.article_id, ids))
+    by_bytes = select(sources_seen).where(missing, among(connection, columns.fingerprint, fingerprints))
+    return {row.path: Source(*row) for query in (by_id, by_bytes) for row in connection.execute(query)}
+
+
+def live(connection: Connection, ids: Sequence[str], now: datetime) -> set[str]:
+    """Those of the stories that somebody may have, or will once their hour comes."""
+    columns = articles.c
+    query = select(columns.id).where(
+        among(connection, columns.id, ids),
+        columns.status == "published",
+        or_(columns.visible_until.is_(None), columns.visible_until > to_micros(now)),
+    )
+    return set(connection.execute(query).scalars())
+
+
+def totals(connection: Connection, now: datetime) -> Totals:
+    """How many stories that are `live` have a file, or are held."""
+    columns = articles.c
+    over = union(
+        # As the index has it, which a value that is bound could not be seen to match.
+        select(columns.id).where(columns.status != literal_column("'published'")),
+        select(columns.id).where(columns.visible_until <= to_micros(now)),
+    )
+    seen = sources_seen.c
+    one = func.count(seen.article_id.distinct())  # a story that moves has two files for a moment
+    query = select(one, one.filter(seen.missing_since.is_(None))).where(
+        seen.article_id.is_not(None), seen.article_id.not_in(over)
+    )
+    return Totals(*connection.execute(query).one())
+
+
+def tell(tx: Connection, now: datetime) -> int:
+    """Bring the condition `removals-held` in line with what is held; returns how many stories that are."""
+    columns = sources_seen.c
+    query = select(func.count(), func.min(columns.path), func.max(columns.path)).where(_is_held())
+    number, first, last = tx.execute(query).one()
+    if number:
+        conditions.put(tx, HELD, _detail(number, _common_folder(first, last)), now)
+    else:
+        conditions.clear(tx, HELD)
+    return int(number)
+
+
+def _detail(number: int, folder: str) -> str:
+    stories = "1 story stays as it is" if number == 1 else f"{number:,} stories stay as they are"
+    files = "its file is gone" if number == 1 else "their files are gone"
+    where = f" from {folder}/" if folder else ""
+    return (
+        f"{stories} although {files}{where}; bring the files back, or confirm the removal: "
+        f"`{CONFIRM}` removes all of them, `{CONFIRM} PATH` those of a file or folder"
+    )
+
+
+def _common_folder(first: str, last: str) -> str:
+    """The deepest folder that holds everything between two paths, and so every path in their order."""
+    shared = []
+    for one, other in zip(first.split("/")[:-1], last.split("/")[:-1], strict=False):
+        if one != other:
+            break
+        shared.append(one)
+    return "/".join(shared)
+
+
+def _is_held() -> ColumnElement[bool]:
+    return and_(sources_seen.c.missing_since.is_not(None), sources_seen.c.article_id.is_not(None))
+
+
+def _within(column: Column[int], now: datetime) -> ColumnElement[bool]:
+    """Whether an instant is less than a minute from `now`: one that is far ahead is of a clock gone wrong."""
+    return column.between(to_micros(now - WINDOW) + 1, to_micros(now + WINDOW) - 1)
