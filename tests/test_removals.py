@@ -458,10 +458,10 @@ def test_folder_that_vanishes_during_a_look_removes_nothing(
     fill(newsroom, 1)
     walk = content.walk
 
-    def vanishing(root: Path, under: str = "") -> Iterator[content.FoundFile]:
+    def vanishing(root: Path, under: str = "", site: Site = NO_SITE) -> Iterator[content.FoundFile]:
         if not under:
             shutil.rmtree(root)
-        yield from walk(root, under)
+        yield from walk(root, under, site)
 
     monkeypatch.setattr(content, "walk", vanishing)
     newsroom.run()
