@@ -13,6 +13,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from feedsvc.loading.generators import NO_SITE, Site
 from feedsvc.loading.rules import LoadRules
 from feedsvc.model import Site
 from feedsvc.refresh import Refresher
