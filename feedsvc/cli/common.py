@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from feedsvc import config_file, config_values, urls
+from feedsvc import config_file, config_names, config_values, urls
 from feedsvc.config import Config
 from feedsvc.logs import set_up_logging
 from feedsvc.processes import collect_seldom
@@ -95,6 +95,7 @@ def refresher_of(config: Config) -> Iterator[Refresher]:
         config_values.load_rules(config),
         config_values.rules(config),
         cache_bytes=config.feeds.cache,
+        names=config_names.names(config),
     )
     refresher.prepare()
     try:

@@ -16,8 +16,10 @@ from sqlalchemy import Connection
 from feedsvc import __version__
 from feedsvc.loading.rules import LoadRules
 from feedsvc.model import Format, Quarantined
+from feedsvc.names import Names
 from feedsvc.processes import collect_now
 from feedsvc.refresh.intake import Intake, LoadReport
+from feedsvc.refresh.naming import NameCheck
 from feedsvc.refresh.publishing import Publisher
 from feedsvc.selection import Rules
 from feedsvc.store import articles, dirty, representations, sources
@@ -33,7 +35,8 @@ def _now() -> datetime:
 class Refresher:
     """Brings files into the store, and dirty feeds out of it as representations.
 
-    `root` is the folder of stories, `clock` returns aware UTC, `cache_bytes` bounds the stories in memory.
+    `root` is the folder of stories, `clock` returns aware UTC, `cache_bytes` bounds the stories in memory,
+    `names` are those that the configuration gives to what stories are filed under.
     Whatever dies on the way, a change that was loaded stays marked until every feed it touches is published.
     """
 
@@ -46,6 +49,7 @@ class Refresher:
         *,
         clock: Callable[[], datetime] = _now,
         cache_bytes: int = 96_000_000,
+        names: Names = Names(),  # noqa: B008 - a frozen value
     ) -> None:
         self._store = store
         self._load_rules = load_rules
@@ -54,6 +58,8 @@ class Refresher:
         self._stopped = threading.Event()
         self.rights_changed = False
         """Whether `prepare` found that who may have what was another when the feeds were published."""
+        self._names = NameCheck(names)
+        self._has_looked = False
         self._intake = Intake(store, root, load_rules, rules, clock, self._stopped)
         self._publisher = Publisher(store, rules, clock, self._stopped, cache_bytes)
 
@@ -130,7 +136,9 @@ class Refresher:
 
     def scan(self, on_read: Callable[[int], None] | None = None, *, force: bool = False) -> LoadReport:
         """Look through the folder of stories and load what changed; see `Intake.scan`."""
-        return self._intake.scan(on_read, force=force)
+        report = self._intake.scan(on_read, force=force)
+        self._has_looked = True
+        return report
 
     def scan_changed(self, paths: Collection[Path]) -> LoadReport:
         """Load what something happened to; see `Intake.scan_changed`."""
@@ -157,6 +165,8 @@ class Refresher:
             write_meta(tx, "refreshed_at", self._clock().isoformat())
             if dirty.newest(tx) is None:
                 write_meta(tx, "rights_by", _digest(self._rules.audiences))
+        if self._has_looked:  # before that, a name may be of stories that have come since the last run
+            self._names.look(self._store, self._clock())
         return changed
 
     def warm(self) -> None:

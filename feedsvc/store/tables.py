@@ -161,6 +161,9 @@ conditions = Table(
     Column("since", BigInteger, nullable=False),
 )
 
+# Sections, tags, authors and agencies that stories have or had: `tags/syria`, `sources/reuters`.
+names = Table("names", TABLES, Column("key", Text, primary_key=True))
+
 meta = Table("meta", TABLES, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))
 
 # Only ever appended: what has run somewhere is never edited. In braces stands what engines differ in; {text}
@@ -235,5 +238,11 @@ MIGRATIONS: Sequence[Sequence[str]] = (
     (
         "CREATE TABLE conditions (name {text} NOT NULL PRIMARY KEY, detail TEXT NOT NULL,"
         " since BIGINT NOT NULL)",
+    ),
+    (
+        "CREATE TABLE names (key {text} NOT NULL PRIMARY KEY){clustered}",
+        "INSERT INTO names SELECT feed_key FROM memberships WHERE feed_key LIKE '%/%' AND feed_key NOT LIKE"
+        " 'custom/%' UNION SELECT feed_key FROM tombstones WHERE feed_key LIKE '%/%' AND feed_key NOT LIKE"
+        " 'custom/%' UNION SELECT 'sources/' || {source_slug} FROM articles WHERE {source_slug} IS NOT NULL",
     ),
 )
