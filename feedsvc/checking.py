@@ -6,7 +6,7 @@ Knows nothing of the real store, which it leaves alone.
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -20,9 +20,11 @@ from feedsvc.linting import Remark, lint_article, lint_links, lint_profile, lint
 from feedsvc.loading.held_places import passed_over
 from feedsvc.loading.rules import LoadRules
 from feedsvc.model import Article, Feed, Format
+from feedsvc.names import Names, unknown
 from feedsvc.refresh import Refresher
 from feedsvc.selection import Rules
 from feedsvc.store import articles, dirty, representations, sources
+from feedsvc.store import names as known_names
 from feedsvc.store.schema import Store
 from feedsvc.urls import feed_url
 
@@ -51,9 +53,19 @@ class Finding(NamedTuple):
 
 
 def check(
-    root: Path, load_rules: LoadRules, rules: Rules, on_read: Callable[[int], None] | None = None
+    root: Path,
+    load_rules: LoadRules,
+    rules: Rules,
+    on_read: Callable[[int], None] | None = None,
+    *,
+    names: Names = Names(),  # noqa: B008 - a frozen value
+    known: Set[str] = frozenset(),
 ) -> list[Finding]:
-    """Load every story and build every feed, as a refresh would; returns what is wrong, by place and line."""
+    """Load every story and build every feed, as a refresh would; returns what is wrong, by place and line.
+
+    `names` are those that the configuration uses. `known` are names of stories that are in no file: they were
+    pushed, or are gone.
+    """
     if not root.is_dir():
         wanted = "make it, or have store.content name the folder of stories"
         return [Finding(str(root), 1, "folder-missing", f"there is no such folder; {wanted}")]
@@ -76,6 +88,7 @@ def check(
                 findings.add(places.finding(connection, article, remark))
             findings |= set(_by_place(connection, root, places, load_rules))
             findings |= set(_wrong_feeds(connection, rules))
+            findings |= set(_wrong_names(connection, names, known))
             findings |= {
                 Finding(
                     f"/feeds/{key}",
@@ -164,6 +177,12 @@ def _by_place(
 
 def _feed(connection: Connection, key: str, rules: Rules) -> Feed:
     return selection.build(key, articles.window(connection, key), rules, rules.public, datetime.now(UTC))
+
+
+def _wrong_names(connection: Connection, names: Names, known: Set[str]) -> Iterator[Finding]:
+    if known or not articles.is_empty(connection):
+        for one in unknown(names.used, known_names.beginning(connection, "") | known, names):
+            yield Finding(one.named.file, one.named.line, "name-unknown", one.reason)
 
 
 def _wrong_feeds(connection: Connection, rules: Rules) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 Knows no stage and no file: `config_file` reads one, and `config_values` makes of it what the stages take.
 """
 
+import difflib
 from pathlib import Path
 from typing import Annotated, Literal, get_args
 
@@ -317,7 +318,9 @@ class Config(Table):
             for key in table.feeds:
                 custom = key.removeprefix("custom/")
                 if custom != key and "*" not in key and custom not in self.custom:
-                    raise ValueError(f"partners.{name}.feeds: there is no [custom.{custom}]")
+                    near = difflib.get_close_matches(custom, self.custom, 1)
+                    told = f"; did you mean {near[0]}?" if near else ""
+                    raise ValueError(f"partners.{name}.feeds: there is no [custom.{custom}]{told}")
         known = BUILT_IN.keys() | self.profiles.keys()
         used = {f"custom.{name}.profile": table.profile for name, table in self.custom.items()}
         used |= {

@@ -4,11 +4,12 @@ Knows no setting by name: what there is, and what is accepted, `config` declares
 """
 
 import difflib
+import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -82,7 +83,7 @@ def _settable() -> Iterator[tuple[str, str, str]]:
 def _finding(path: Path, text: str, variables: Mapping[tuple[str, ...], str], details: ErrorDetails) -> str:
     """One error as a line that names the place, the key, what was seen and what is wanted."""
     keys = tuple(str(part) for part in details["loc"] if not str(part).startswith(("literal[", "function-")))
-    place = variables.get(keys) or f"{path}:{_line_of(text, keys)}"
+    place = variables.get(keys) or f"{path}:{line_of(text, keys)}"
     dotted = ".".join(keys)
     if details["type"] == "extra_forbidden":
         near = difflib.get_close_matches(keys[-1], _known_keys(keys[:-1]), 1, cutoff=0.3)
@@ -111,16 +112,43 @@ def _known_keys(table: tuple[str, ...]) -> list[str]:
     return list(model.model_fields)
 
 
-def _line_of(text: str, keys: tuple[str, ...]) -> int:
-    """The line a key stands in, else its table's, else 1. tomllib keeps no positions."""
-    best, table = 1, tuple[str, ...]()
-    for number, line in enumerate(text.splitlines(), 1):
-        if header := re.match(r"\s*\[\[?([^\]]+)\]", line):
-            table = tuple(part.strip().strip("\"'") for part in header[1].split("."))
-            if table == keys[: len(table)]:
-                best = number
-        elif (key := re.match(r"\s*[\"']?([^\"'=]+?)[\"']?\s*=", line)) and (
-            (*table, key[1]) == keys[: len(table) + 1]
-        ):
-            return number
+def line_of(text: str, keys: tuple[str, ...], value: str = "") -> int:
+    """The line a key stands in, else its table's, else 1. tomllib keeps no positions.
+
+    With a `value`, the first line from there on that has it in quotes: a list may go over several.
+    """
+    lines = text.splitlines()
+    best, table, most = 1, tuple[str, ...](), 0
+    for number, line in enumerate(lines, 1):
+        if header := _HEADER.match(line):
+            whole = table = _parts(header[1])
+        elif key := _KEY.match(line):
+            whole = (*table, *_parts(key[1]))
+        else:
+            continue
+        shared = min(len(whole), len(keys))
+        if shared > most and whole[:shared] == keys[:shared]:
+            best, most = number, shared
+    if value:
+        quoted = {f'"{value}"', f"'{value}'", json.dumps(value)}
+        below = enumerate(lines[best - 1 :], best)
+        return next((number for number, line in below if any(one in line for one in quoted)), best)
     return best
+
+
+_PART: Final = r"""(?:"(?:[^"\\]|\\.)*"|'[^']*'|[A-Za-z0-9_-]+)"""
+_HEADER: Final = re.compile(rf"\s*\[\[?\s*({_PART}(?:\s*\.\s*{_PART})*)\s*\]")
+_KEY: Final = re.compile(rf"\s*({_PART}(?:\s*\.\s*{_PART})*)\s*=")
+
+
+def _parts(dotted: str) -> tuple[str, ...]:
+    """A dotted key of TOML, `sources."Agence X".public`, taken apart; () if it is none."""
+    parts: list[str] = []
+    try:
+        found: Any = tomllib.loads(f"{dotted} = 0")
+    except tomllib.TOMLDecodeError:
+        return ()
+    while isinstance(found, dict):
+        ((part, found),) = found.items()
+        parts.append(part)
+    return tuple(parts)

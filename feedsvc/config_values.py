@@ -3,6 +3,7 @@
 Only the commands and the two factories call it. Pure, but for a look at whose generator's the stories are.
 """
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -66,7 +67,7 @@ def partner(config: Config, name: str) -> Partner:
     dialect = profile(config, table.profile) if table.profile else None
     audience = Audience(
         name=name,
-        feeds=tuple(map(_as_key, table.feeds)),
+        feeds=tuple(map(feed_key, table.feeds)),
         level=table.content or "full",
         by_source=_levels({name: one.partners for name, one in config.sources.items()}),
         exclude_sources=tuple(map(slug, table.exclude.sources)),
@@ -97,12 +98,22 @@ def webhooks(config: Config) -> dict[str, Webhook]:
     }
 
 
-def _as_key(written: str) -> str:
-    """A feed key as stories make it: `sections/World News` → `sections/world-news`; a pattern stays."""
-    kind, _, name = written.partition("/")
-    if "*" in written or kind in {"all", "custom"}:
+def feed_key(written: str) -> str:
+    """A feed key as stories make it: `sections/World News` → `sections/world-news`, also around each `*`."""
+    kind, slash, name = written.partition("/")
+    if kind in {"*", "all", "custom"}:
         return written
-    return f"{kind}/{section_path(name)[0] if kind == 'sections' else slug(name)}"
+    if "*" not in name:
+        return f"{kind}/{section_path(name)[0] if kind == 'sections' else slug(name)}"
+    return kind + slash + "".join(map(_pattern_part, re.split("([*/])", name)))
+
+
+def _pattern_part(written: str) -> str:
+    if written in {"*", "/"} or not written.strip():
+        return written.strip()
+    # What stands between a word and a `*` parts them: `Middle *` is no `middleton`.
+    before, after = ("-" if not end.isalnum() else "" for end in (written[0], written[-1]))
+    return before + slug(written) + after
 
 
 def _levels(by_name: dict[str, Level]) -> dict[str, Level]:

@@ -166,7 +166,8 @@ class Placed(NamedTuple):
 
     `places` are those of a published story, as JSON: {feed key: minus the microseconds since 1970 that it
     ranks by there, …}; `keys` are its feeds whatever its status. `visible_from` and `visible_until` are in
-    microseconds, and so is `published`, which is None where it is the same as `visible_from`.
+    microseconds, and so is `published`, which is None where it is the same as `visible_from`. `source` is the
+    slug of its agency, or "".
     """
 
     id: str
@@ -178,6 +179,7 @@ class Placed(NamedTuple):
     places: str
     keys: tuple[str, ...]
     json: str
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

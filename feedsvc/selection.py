@@ -92,6 +92,7 @@ def placed(article: Article, customs: Sequence[CustomFeed] = (), json: str = "")
         places=to_json(positions).decode(),  # json's takes four times as long
         keys=tuple(keys),
         json=json or ARTICLE.dump_json(article).decode(),
+        source=article.source.slug if article.source else "",
     )
 
 

@@ -13,7 +13,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from feedsvc.loading.generators import NO_SITE, Site
+from feedsvc.loading import generators
 from feedsvc.loading.rules import LoadRules
 from feedsvc.model import Site
 from feedsvc.refresh import Refresher
@@ -459,7 +459,9 @@ def test_folder_that_vanishes_during_a_look_removes_nothing(
     fill(newsroom, 1)
     walk = content.walk
 
-    def vanishing(root: Path, under: str = "", site: Site = NO_SITE) -> Iterator[content.FoundFile]:
+    def vanishing(
+        root: Path, under: str = "", site: generators.Site = generators.NO_SITE
+    ) -> Iterator[content.FoundFile]:
         if not under:
             shutil.rmtree(root)
         yield from walk(root, under, site)

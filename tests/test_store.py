@@ -4,6 +4,7 @@ import json
 import shutil
 import time
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from threading import Thread
@@ -13,8 +14,8 @@ from sqlalchemy import Connection, inspect, text
 
 from feedsvc import selection
 from feedsvc.errors import StoreError
-from feedsvc.model import Article, Change, Rejected
-from feedsvc.store import articles, dirty, representations, schema, sources
+from feedsvc.model import Article, Change, Rejected, Term, versioned
+from feedsvc.store import articles, dirty, names, representations, schema, sources
 from feedsvc.store.articles import Application, ArticleCache
 from feedsvc.store.representations import Unpublished
 from feedsvc.store.schema import (
@@ -259,8 +260,10 @@ def test_places_of_an_older_store_are_those_of_a_new_one(
     store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(schema, "MIGRATIONS", MIGRATIONS[:3])
+    monkeypatch.setattr(names, "note", lambda _tx, _stories: None)  # there was no table for them
     older = Store(store_url)
     story, draft = article("a", section="World/Middle East"), article("draft", status="draft")
+    story = versioned(replace(story, source=Term("Reuters", "reuters")))
     with older.write() as tx:
         put(tx, Change(None, story), Change(None, draft))
         select = text("SELECT id, places FROM articles")
@@ -273,6 +276,11 @@ def test_places_of_an_older_store_are_those_of_a_new_one(
     store = Store(store_url)
     with store.read() as connection:
         assert {one: json.loads(places) for one, places in connection.execute(select)} == written
+        assert names.beginning(connection, "") == {
+            "sections/world",
+            "sections/world/middle-east",
+            "sources/reuters",
+        }
     store.close()
 
 

@@ -16,16 +16,16 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from feedsvc import config_reference, config_values
+from feedsvc import config_names, config_reference, config_values
 from feedsvc.cli import explaining, partners, removals
 from feedsvc.cli.common import refresher_of, with_config
 from feedsvc.config import Config
-from feedsvc.errors import FeedsvcError, PageRefused
+from feedsvc.errors import FeedsvcError, PageRefused, StoreError
 from feedsvc.loading import content, generators
 from feedsvc.loading.story_text import read_page, to_story
 from feedsvc.logs import set_up_logging
 from feedsvc.refresh import Refresher
-from feedsvc.store import articles, conditions, dirty, outbox, representations, sources
+from feedsvc.store import articles, conditions, dirty, names, outbox, representations, sources
 from feedsvc.store import removals as removed_files
 from feedsvc.store.schema import Store, read_meta
 
@@ -147,10 +147,29 @@ def check(config: Config, as_json: bool) -> None:
     with _progress(
         "checking stories", lambda: content.count(config.content_root, load_rules.site)
     ) as on_read:
-        findings = checking.check(config.content_root, load_rules, config_values.rules(config), on_read)
+        findings = checking.check(
+            config.content_root,
+            load_rules,
+            config_values.rules(config),
+            on_read,
+            names=config_names.names(config),
+            known=_known_names(config),
+        )
     for finding in findings:
         click.echo(json.dumps(finding._asdict(), ensure_ascii=False) if as_json else str(finding))
     sys.exit(1 if findings else 0)
+
+
+def _known_names(config: Config) -> set[str]:
+    """The names of the stories in the store, if there is one: of those that were pushed there is no file."""
+    try:
+        store = Store(config.store_url, create=False)
+    except StoreError:
+        return set()
+    with store.read() as connection:
+        known = names.beginning(connection, "")
+    store.close()
+    return known
 
 
 @main.command()

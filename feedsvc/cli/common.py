@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from feedsvc import config_file, config_values, urls
+from feedsvc import config_file, config_names, config_values, urls
 from feedsvc.config import Config
 from feedsvc.logs import set_up_logging
 from feedsvc.processes import collect_seldom
@@ -96,6 +96,7 @@ def refresher_of(config: Config) -> Iterator[Refresher]:
         config_values.rules(config),
         removal_limit=config_values.removal_limit(config),
         cache_bytes=config.feeds.cache,
+        names=config_names.names(config),
     )
     refresher.prepare()
     try:

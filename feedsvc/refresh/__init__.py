@@ -16,8 +16,10 @@ from sqlalchemy import Connection
 from feedsvc import __version__
 from feedsvc.loading.rules import LoadRules
 from feedsvc.model import Format, Quarantined
+from feedsvc.names import Names
 from feedsvc.processes import collect_now
 from feedsvc.refresh.intake import Intake, LoadReport
+from feedsvc.refresh.naming import NameCheck
 from feedsvc.refresh.publishing import Publisher
 from feedsvc.removals import DEFAULT, RemovalLimit
 from feedsvc.selection import Rules
@@ -34,8 +36,9 @@ def _now() -> datetime:
 class Refresher:
     """Brings files into the store, and dirty feeds out of it as representations.
 
-    `root` is the folder of stories, `clock` returns aware UTC, `cache_bytes` bounds the stories in memory. If
-    more stories than `removal_limit` lose their files within a minute, they stay until it is confirmed.
+    `root` is the folder of stories, `clock` returns aware UTC, `cache_bytes` bounds the stories in memory,
+    `names` are those that the configuration gives to what stories are filed under. If more stories than
+    `removal_limit` lose their files within a minute, they stay until it is confirmed.
     Whatever dies on the way, a change that was loaded stays marked until every feed it touches is published.
     """
 
@@ -49,6 +52,7 @@ class Refresher:
         removal_limit: RemovalLimit = DEFAULT,
         clock: Callable[[], datetime] = _now,
         cache_bytes: int = 96_000_000,
+        names: Names = Names(),  # noqa: B008 - a frozen value
     ) -> None:
         self._store = store
         self._load_rules = load_rules
@@ -57,6 +61,8 @@ class Refresher:
         self._stopped = threading.Event()
         self.rights_changed = False
         """Whether `prepare` found that who may have what was another when the feeds were published."""
+        self._names = NameCheck(names)
+        self._has_looked = False
         self._intake = Intake(store, root, load_rules, rules, clock, self._stopped, removal_limit)
         self._publisher = Publisher(store, rules, clock, self._stopped, cache_bytes)
 
@@ -139,7 +145,9 @@ class Refresher:
         allowed: tuple[str, ...] = (),
     ) -> LoadReport:
         """Look through the folder of stories and load what changed; see `Intake.scan`."""
-        return self._intake.scan(on_read, force=force, allowed=allowed)
+        report = self._intake.scan(on_read, force=force, allowed=allowed)
+        self._has_looked = True
+        return report
 
     def scan_changed(self, paths: Collection[Path]) -> LoadReport:
         """Load what something happened to; see `Intake.scan_changed`."""
@@ -166,6 +174,8 @@ class Refresher:
             write_meta(tx, "refreshed_at", self._clock().isoformat())
             if dirty.newest(tx) is None:
                 write_meta(tx, "rights_by", _digest(self._rules.audiences))
+        if self._has_looked:  # before that, a name may be of stories that have come since the last run
+            self._names.look(self._store, self._clock())
         return changed
 
     def warm(self) -> None:

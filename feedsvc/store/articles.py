@@ -26,6 +26,7 @@ from sqlalchemy import (
 
 from feedsvc.lru import ByteLRU
 from feedsvc.model import ARTICLE, Article, Placed, from_micros, to_micros
+from feedsvc.store import names
 from feedsvc.store.dirty import mark
 from feedsvc.store.schema import (
     PLACES_BY_KEY,
@@ -67,6 +68,7 @@ def apply(tx: Connection, changes: Sequence[Application], now: datetime, *, fill
         _forget_memberships(tx, before - after)
         upsert_tuples(tx, memberships, sorted(after - before))
     upsert_tuples(tx, articles, list(map(_row, new)))
+    names.note(tx, new)
     if removed := [change.article_id for change in changes if change.new is None]:
         tx.execute(delete(articles).where(among(tx, articles.c.id, removed)))
     mark(tx, {key for change in changes for key in change.dirty}, now)
@@ -74,7 +76,7 @@ def apply(tx: Connection, changes: Sequence[Application], now: datetime, *, fill
 
 def _may_owe(tx: Connection) -> bool:
     """Whether memberships may be left to `place_all`; if so, that they are owed is noted with them."""
-    may = are_places_owed(tx) or tx.execute(select(articles.c.id).limit(1)).first() is None
+    may = are_places_owed(tx) or is_empty(tx)
     if may:
         # Written each time: whoever pays what is owed waits for this transaction, or this note outlives it.
         write_meta(tx, _UNPLACED, "1")
@@ -311,6 +313,11 @@ def keys(connection: Connection) -> set[str]:
     """Every feed key that a published story belongs to, or a feed of it is published."""
     held = connection.execute(select(memberships.c.feed_key).distinct()).scalars()
     return {*held, *connection.execute(select(representations.c.feed_key).distinct()).scalars()}
+
+
+def is_empty(connection: Connection) -> bool:
+    """Whether there is no article, of whatever status."""
+    return connection.execute(select(articles.c.id).limit(1)).first() is None
 
 
 def count(connection: Connection) -> int:

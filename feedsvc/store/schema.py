@@ -55,12 +55,14 @@ _DIALECTS = {
         "bytes": "BLOB",
         "clustered": " WITHOUT ROWID",
         "places_by_key": PLACES_BY_KEY["sqlite"],
+        "source_slug": "json_extract(article, '$.source.slug')",
     },
     "postgresql": {
         "text": 'TEXT COLLATE "C"',
         "bytes": "BYTEA",
         "clustered": "",
         "places_by_key": PLACES_BY_KEY["postgresql"],
+        "source_slug": "(CAST(article AS JSON) #>> '{source,slug}')",
     },
 }
 _MIGRATION_LOCK = 0x66656564  # any number of our own; PostgreSQL's advisory locks are named by numbers

@@ -174,6 +174,9 @@ conditions = Table(
     Column("since", BigInteger, nullable=False),
 )
 
+# Sections, tags, authors and agencies that stories have or had: `tags/syria`, `sources/reuters`.
+names = Table("names", TABLES, Column("key", Text, primary_key=True))
+
 meta = Table("meta", TABLES, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))
 
 # Only ever appended: what has run somewhere is never edited. In braces stands what engines differ in; {text}
@@ -262,5 +265,11 @@ MIGRATIONS: Sequence[Sequence[str]] = (
         "CREATE INDEX articles_unpublished ON articles (id) WHERE status <> 'published'",
         # The files are read once more, for the fingerprints of their bytes.
         "UPDATE sources_seen SET mtime_ns = -1",
+    ),
+    (
+        "CREATE TABLE names (key {text} NOT NULL PRIMARY KEY){clustered}",
+        "INSERT INTO names SELECT feed_key FROM memberships WHERE feed_key LIKE '%/%' AND feed_key NOT LIKE"
+        " 'custom/%' UNION SELECT feed_key FROM tombstones WHERE feed_key LIKE '%/%' AND feed_key NOT LIKE"
+        " 'custom/%' UNION SELECT 'sources/' || {source_slug} FROM articles WHERE {source_slug} IS NOT NULL",
     ),
 )

@@ -203,3 +203,26 @@ def test_imported_story_that_was_edited_is_kept(service: Service) -> None:
     assert "Wednesday" in story.read_text()
     assert "written" in service.run("import", "page", str(page), "--force").stdout
     assert "Wednesday" not in story.read_text()
+
+
+def test_name_that_nobody_has_is_told_by_every_command(service: Service) -> None:
+    service.config.write_text(
+        service.config.read_text().replace('"sport"', '"Sport"') + '[sources.retuers]\npublic = "none"\n'
+    )
+    write_story(service.content, "a.md", section="Sport", source="Reuters")
+    told = "sources.retuers: no story has the source 'retuers', so that it has no effect; "
+    told += "did you mean 'reuters'?"
+    line = service.config.read_text().splitlines().index("[sources.retuers]") + 1
+    checked = service.run("check")
+    assert checked.returncode == 1
+    assert f"{service.config}:{line}: name-unknown: {told}" in checked.stdout
+    service.start()
+    service.wait_until(lambda: service.get("/readyz").json()["degraded"] == ["names-unknown"])
+    assert 'feedsvc_degraded{condition="names-unknown"} 1.0' in service.get("/metrics").text
+    assert f"{service.config}:{line}: {told}" in service.run("status").stdout
+    assert service.log.read_text().count('"name_unknown"') == 1
+    service.stop()
+    service.config.write_text(service.config.read_text().replace("retuers", "Reuters"))
+    service.start()
+    service.wait_until(lambda: service.get("/readyz").json()["degraded"] == [])
+    assert "name-unknown" not in service.run("check").stdout

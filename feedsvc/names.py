@@ -1,0 +1,104 @@
+"""Names of sections, tags, authors and agencies in the configuration, beside those that stories have.
+
+Pure: no I/O and no configuration object. A name is a key: `sections/world`, `sources/reuters`; a feed that an
+editor defined is `custom/top`.
+"""
+
+import difflib
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Final, NamedTuple
+
+_NEAR: Final = 0.75
+"""How much of two names must be the same (difflib's ratio) for one to be a slip of the other."""
+_WHAT: Final = {
+    "sections": "section",
+    "tags": "tag",
+    "authors": "author",
+    "sources": "source",
+    "custom": "feed",
+}
+
+
+class Named(NamedTuple):
+    """One use of a name: its key or a pattern of keys, the setting, and the file and line that is written in.
+
+    If rights hang on it (`is_right`), it must be the name of something; else, as with the title of a feed, it
+    may be of something to come.
+    """
+
+    key: str
+    setting: str
+    file: str
+    line: int
+    is_right: bool
+
+
+class Unknown(NamedTuple):
+    """A use of a name that no story has, and the nearest there is; "" if none is near."""
+
+    named: Named
+    nearest: str
+
+    @property
+    def reason(self) -> str:
+        """What is wrong, for people, and what to write."""
+        kind, _, name = self.named.key.partition("/")
+        effect = ", so that it has no effect" if self.named.is_right else ""
+        remedy = f"did you mean {self.nearest!r}?" if self.nearest else "mend the name, or take it out"
+        subject = f"no {_WHAT[kind]} matches" if "*" in name else f"no story has the {_WHAT[kind]}"
+        return f"{self.named.setting}: {subject} {name!r}{effect}; {remedy}"
+
+    def __str__(self) -> str:
+        return f"{self.named.file}:{self.named.line}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names that a configuration uses; `tables` are those that it has a table for."""
+
+    used: tuple[Named, ...] = ()
+    tables: frozenset[str] = frozenset()
+
+    @property
+    def custom(self) -> frozenset[str]:
+        """The feeds that editors defined: their tables are what makes them."""
+        return frozenset(key for key in self.tables if key.startswith("custom/"))
+
+
+def matches(key: str, known: Set[str]) -> bool:
+    """Whether a key is known, or a pattern of keys matches one that is."""
+    return key in known or ("*" in key and any(fnmatchcase(one, key) for one in known))
+
+
+def unknown(used: Iterable[Named], known: Set[str], names: Names) -> list[Unknown]:
+    """Those uses that name nobody, in their order, beside the names that stories have (`known`).
+
+    What no rights hang on is left out if nothing is near: it may be a section to come.
+    """
+    known = known | names.custom
+    ours, tables = _by_kind(known), _by_kind(names.tables - known)
+    found: list[Unknown] = []
+    for one in used:
+        if not matches(one.key, known):
+            kind, _, name = one.key.partition("/")
+            name = name.strip("*/")
+            # A table may have a slip in its name, too.
+            near = _near(name, ours.get(kind, ())) or _near(name, tables.get(kind, ()))
+            if near or one.is_right:
+                found.append(Unknown(one, near[0] if near else ""))
+    return found
+
+
+def _by_kind(keys: Iterable[str]) -> dict[str, list[str]]:
+    """`sections/world`, … → {`sections`: [`world`, …]}, in order."""
+    kinds: dict[str, list[str]] = {}
+    for key in sorted(keys):
+        kind, _, name = key.partition("/")
+        kinds.setdefault(kind, []).append(name)
+    return kinds
+
+
+def _near(name: str, others: Sequence[str]) -> list[str]:
+    return difflib.get_close_matches(name, [other for other in others if other != name], 1, cutoff=_NEAR)
