@@ -207,13 +207,15 @@ class Note:
 class Loaded:
     """A story file that became an article. `path` is relative to `content/`, with `/` between its parts.
 
-    `json` is that of the article, which came about when its digest was made.
+    `json` is that of the article, which came about when its digest was made. `says_status` tells whether the
+    file itself says whether the story is withdrawn, instead of leaving it to the default.
     """
 
     path: str
     article: Article
     notes: tuple[Note, ...] = ()
     json: str = ""
+    says_status: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,13 +31,14 @@ class Ready(NamedTuple):
     """A story file that was loaded, ready for the store.
 
     It is `plain` if nothing about it follows from what was known of it before: it is published, and has no
-    correction.
+    correction. `says_status` is as in Loaded.
     """
 
     path: str
     placed: Placed
     notes: tuple[Note, ...]
     plain: bool
+    says_status: bool = False
 
     @property
     def article(self) -> Article:
@@ -105,7 +106,8 @@ def read(rules: ReadRules, paths: Sequence[str]) -> Made:
 def _ready(loaded: Loaded, customs: Sequence[CustomFeed]) -> Ready:
     article = loaded.article
     plain = article.status == "published" and not article.correction
-    return Ready(loaded.path, placed(article, customs, loaded.json), loaded.notes, plain)
+    made = placed(article, customs, loaded.json)
+    return Ready(loaded.path, made, loaded.notes, plain, loaded.says_status)
 
 
 def _paired(batch: Sequence[FoundFile], made: Sequence[Ready | Rejected | None]) -> list[Outcome]:

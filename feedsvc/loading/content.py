@@ -340,7 +340,8 @@ def _parsed(path: str, raw: bytes, zone: ZoneInfo, rules: LoadRules) -> Loaded:
     article, json = with_json(made)
     notes.extend(found.notes)
     notes.extend(_cdata_ends(path, article, found))
-    return Loaded(path, article, tuple(sorted(notes, key=lambda note: note.line)), json)
+    says_status = found.first("status", "withdrawn") is not None
+    return Loaded(path, article, tuple(sorted(notes, key=lambda note: note.line)), json, says_status)
 
 
 def _cdata_ends(path: str, article: Article, found: FrontMatter) -> Iterator[Note]:

@@ -24,7 +24,7 @@ from feedsvc.model import Article, Change, Note, Rejected, versioned
 from feedsvc.reading import FILES_A_BATCH, Outcome, ReadRules, Ready
 from feedsvc.refresh.looking import Look
 from feedsvc.selection import Rules
-from feedsvc.store import articles, representations, sources
+from feedsvc.store import articles, representations, sources, tombstones
 from feedsvc.store.articles import Application
 from feedsvc.store.schema import Store
 from feedsvc.store.sources import Seen, Source
@@ -34,6 +34,10 @@ log = structlog.get_logger(__name__)
 _BATCHES_A_TRANSACTION = 4  # each waits for the disk at its end, and keeps other writers waiting until then
 _TELL_SECONDS = 5.0  # between two words on how far a long load has come
 _PUSHED = "give this one another, or have it take that story's place with `feedsvc refresh --force`"
+_WITHDRAWN = (
+    "write status: published here to bring that back (if it came by the API: and then run"
+    " `feedsvc refresh --force`), or give this one another"
+)
 _STAYS = "; the last good version of the story stays published"
 
 
@@ -231,6 +235,7 @@ class Intake:
         owners = sources.owners(tx, [*ids, *twins.values()])
         pushed = sources.ingested(tx, ids)
         there = set(articles.digests(tx, list(twins.values())))
+        revived = self._revived(tx, loaded, owners)
         accepted: list[Ready] = []
         for one in loaded:
             article_id = one.placed.id
@@ -238,6 +243,9 @@ class Intake:
             if twin and (twin in there or twin in owners) and owners.get(twin) != {one.path}:
                 told = f"id: {article_id!r} is, in feeds, the id of the story {twin!r}; give this one another"
                 rejected.append(Rejected(one.path, 1, told, twin, "id-duplicate"))
+                continue
+            if one.path in revived and (article_id not in pushed or self._forced):
+                rejected.append(Rejected(one.path, 1, revived[one.path], article_id, "story-withdrawn"))
                 continue
             if article_id not in owners and article_id not in pushed:
                 accepted.append(one)
@@ -258,6 +266,29 @@ class Intake:
         if taken := [one.placed.id for one in accepted if one.placed.id in pushed]:
             sources.disown(tx, taken)
         return accepted, rejected
+
+    def _revived(
+        self, tx: Connection, loaded: Sequence[Ready], owners: Mapping[str, set[str]]
+    ) -> dict[str, str]:
+        """Path → what to write, of files that would bring a withdrawn story back without saying so.
+
+        The file that withdrew it says so by losing that line; any other, a copy or one that is there again,
+        by a status of its own.
+        """
+        silent = [
+            one
+            for one in loaded
+            if one.placed.status != "withdrawn"
+            and not one.says_status
+            and one.path not in owners.get(one.placed.id, ())
+        ]
+        ids = [one.placed.id for one in silent]
+        withdrawn = articles.withdrawn(tx, ids) | tombstones.left_by_any(tx, ids)
+        return {
+            one.path: f"id: {one.placed.id!r} is the id of a story that was withdrawn; {_WITHDRAWN}"
+            for one in silent
+            if one.placed.id in withdrawn
+        }
 
     def _twins(self, tx: Connection, ids: Sequence[str]) -> dict[str, str]:
         """Of ids that feeds write as they would another, that other; see `urls.twin`. Hardly any are so."""

@@ -150,6 +150,7 @@ ingested = Table(
     Column("article_id", Text, primary_key=True),
     Column("received_at", BigInteger, nullable=False),
     Column("token_id", Text, nullable=False),
+    Column("stated", BigInteger),  # when it was changed last, by the document itself; none if that named none
 )
 
 meta = Table("meta", TABLES, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))
@@ -223,4 +224,6 @@ MIGRATIONS: Sequence[Sequence[str]] = (
     ),
     # They were [[feed key, position], …], whose parts take as long to take apart as their rows to be written.
     ("UPDATE articles SET places = {places_by_key}",),
+    # Pushed stories: documents that are older than what is there are refused.
+    ("ALTER TABLE ingested ADD COLUMN stated BIGINT",),
 )
