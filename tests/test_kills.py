@@ -137,33 +137,6 @@ def test_file_that_loses_its_status_brings_its_story_back(desk: Desk) -> None:
     assert (status_of(desk), desk.quarantine()) == ("published", {})
 
 
-def test_copy_of_a_file_does_not_bring_its_withdrawn_story_back(desk: Desk) -> None:
-    file = write_story(desk.root, "world/talks.md", title="Libel")
-    text = file.read_bytes()
-    desk.scan()
-    write_story(desk.root, "world/talks.md", title="Libel", status="withdrawn")
-    desk.scan()
-    file.unlink()
-    desk.scan()
-    file.write_bytes(text)  # as a backup, or a mount of yesterday, puts it back
-    desk.scan()
-    assert status_of(desk) is None
-    assert "was withdrawn" in desk.quarantine()["world/talks.md"]
-    write_story(desk.root, "world/talks.md", title="True", status="published")
-    desk.scan()
-    assert (status_of(desk), desk.quarantine()) == ("published", {})
-
-
-def test_second_file_does_not_bring_a_withdrawn_story_back(desk: Desk) -> None:
-    first = write_story(desk.root, "a.md", id="talks", status="withdrawn")
-    desk.scan()
-    write_story(desk.root, "b.md", id="talks")
-    first.unlink()
-    desk.scan()
-    assert "write status: published" in desk.quarantine()["b.md"]
-    assert status_of(desk, "talks") in ("withdrawn", None)
-
-
 @pytest.mark.parametrize("is_files", [True, False])
 def test_forced_files_bring_no_story_back_that_the_api_withdrew(desk: Desk, is_files: bool) -> None:
     write_story(desk.root, "world/talks.md", title="Libel")

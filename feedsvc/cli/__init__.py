@@ -106,6 +106,8 @@ def refresh(config: Config, as_json: bool, force: bool) -> None:
             report = refresher.scan(on_read=on_read, force=force)
         with _progress("publishing feeds", lambda: refresher.left_over()[1]) as on_published:
             published = refresher.refresh(on_published)
+            if refresher.tell_lost_rights():
+                published += refresher.refresh()
         quarantined, dirty_feeds = refresher.left_over()
     figures = {
         "read": report.read,

@@ -24,7 +24,7 @@ from feedsvc.model import Article, Change, Note, Rejected, versioned
 from feedsvc.reading import FILES_A_BATCH, Outcome, ReadRules, Ready
 from feedsvc.refresh.looking import Look
 from feedsvc.selection import Rules
-from feedsvc.store import articles, representations, sources, tombstones
+from feedsvc.store import articles, representations, sources
 from feedsvc.store.articles import Application
 from feedsvc.store.schema import Store
 from feedsvc.store.sources import Seen, Source
@@ -35,8 +35,7 @@ _BATCHES_A_TRANSACTION = 4  # each waits for the disk at its end, and keeps othe
 _TELL_SECONDS = 5.0  # between two words on how far a long load has come
 _PUSHED = "give this one another, or have it take that story's place with `feedsvc refresh --force`"
 _WITHDRAWN = (
-    "write status: published here to bring that back (if it came by the API: and then run"
-    " `feedsvc refresh --force`), or give this one another"
+    "write status: published here and run `feedsvc refresh --force` to bring it back, or write another"
 )
 _STAYS = "; the last good version of the story stays published"
 
@@ -235,7 +234,7 @@ class Intake:
         owners = sources.owners(tx, [*ids, *twins.values()])
         pushed = sources.ingested(tx, ids)
         there = set(articles.digests(tx, list(twins.values())))
-        revived = self._revived(tx, loaded, owners)
+        withdrawn = articles.withdrawn(tx, list(pushed)) if self._forced else set()
         accepted: list[Ready] = []
         for one in loaded:
             article_id = one.placed.id
@@ -244,8 +243,9 @@ class Intake:
                 told = f"id: {article_id!r} is, in feeds, the id of the story {twin!r}; give this one another"
                 rejected.append(Rejected(one.path, 1, told, twin, "id-duplicate"))
                 continue
-            if one.path in revived and (article_id not in pushed or self._forced):
-                rejected.append(Rejected(one.path, 1, revived[one.path], article_id, "story-withdrawn"))
+            if article_id in withdrawn and one.placed.status != "withdrawn" and not one.says_status:
+                reason = f"id: {article_id!r} is the id of a story that the API withdrew; {_WITHDRAWN}"
+                rejected.append(Rejected(one.path, 1, reason, article_id, "story-withdrawn"))
                 continue
             if article_id not in owners and article_id not in pushed:
                 accepted.append(one)
@@ -267,29 +267,6 @@ class Intake:
             sources.disown(tx, taken)
         return accepted, rejected
 
-    def _revived(
-        self, tx: Connection, loaded: Sequence[Ready], owners: Mapping[str, set[str]]
-    ) -> dict[str, str]:
-        """Path → what to write, of files that would bring a withdrawn story back without saying so.
-
-        The file that withdrew it says so by losing that line; any other, a copy or one that is there again,
-        by a status of its own.
-        """
-        silent = [
-            one
-            for one in loaded
-            if one.placed.status != "withdrawn"
-            and not one.says_status
-            and one.path not in owners.get(one.placed.id, ())
-        ]
-        ids = [one.placed.id for one in silent]
-        withdrawn = articles.withdrawn(tx, ids) | tombstones.left_by_any(tx, ids)
-        return {
-            one.path: f"id: {one.placed.id!r} is the id of a story that was withdrawn; {_WITHDRAWN}"
-            for one in silent
-            if one.placed.id in withdrawn
-        }
-
     def _twins(self, tx: Connection, ids: Sequence[str]) -> dict[str, str]:
         """Of ids that feeds write as they would another, that other; see `urls.twin`. Hardly any are so."""
         prefix = f"tag:{self._rules.site.authority}:"
@@ -306,18 +283,20 @@ class Intake:
         return isinstance(outcome, Rejected) or outcome.article.id == article_id
 
     def _apply(self, tx: Connection, found: Sequence[tuple[FoundFile, Ready]]) -> int:
-        known = articles.digests(tx, [ready.placed.id for _, ready in found])
-        changes = [
-            Application(ready.placed.id, ready.placed, ready.placed.keys)
-            for _, ready in found
-            if ready.plain and ready.placed.id not in known
+        ids = [ready.placed.id for _, ready in found]
+        known = articles.digests(tx, ids)
+        gone = applying.gone_before(tx, ids)
+        new = [
+            ready.placed for _, ready in found if ready.plain and ready.placed.id not in known.keys() | gone
         ]
+        changes = [Application(one.id, one, one.keys) for one in new]
+        written = {one.id for one in new}
         others = [
             (file, ready.article)
             for file, ready in found
-            if (ready.placed.id in known and known[ready.placed.id] != ready.placed.digest) or not ready.plain
+            if ready.placed.id not in written
+            and (known.get(ready.placed.id) != ready.placed.digest or not ready.plain)
         ]
-        applying.exhume(tx, [change.article_id for change in changes], self._rules)
         changes += self._replacements(tx, others)
         articles.apply(tx, changes, self._clock(), filling=self._filling)
         return len(changes)
