@@ -1,20 +1,22 @@
-"""Changes of stories → the store, with what goes with them: tombstones, recalls, and what they make dirty.
+"""Changes of stories → the store, with what goes with them: tombstones, recalls, revocations, dirty feeds.
 
 Knows neither files nor HTTP: whoever has a new version of a story brings it here, in a transaction.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from feedsvc import selection
+from feedsvc import revoking, selection
 from feedsvc.model import Change
+from feedsvc.rights import Revocation
 from feedsvc.selection import Rules
-from feedsvc.store import articles, deliveries, recalls, tombstones
+from feedsvc.store import articles, deliveries, recalls, revocations, tombstones
 from feedsvc.store.articles import Application
 from feedsvc.store.recalls import Recall
+from feedsvc.store.revocations import Standing
 
 
 class Arrival(NamedTuple):
@@ -25,18 +27,19 @@ class Arrival(NamedTuple):
 
 
 def apply(tx: Connection, arrivals: Sequence[Arrival], rules: Rules, now: datetime) -> None:
-    """Write changes, with their tombstones and recalls. `now` is aware UTC."""
+    """Write changes, with their tombstones, recalls and revocations. `now` is aware UTC."""
     articles.apply(tx, prepared(tx, arrivals, rules, now), now)
 
 
 def prepared(tx: Connection, arrivals: Sequence[Arrival], rules: Rules, now: datetime) -> list[Application]:
-    """Changes ready to be written with others; their tombstones and recalls are written here."""
+    """Changes ready to be written with others; what partners and readers are told is written here."""
+    noted = _noted(tx, arrivals, rules)
     there = [one.change.new for one in arrivals if one.change.new]
     exhume(tx, [article.id for article in there if article.status != "withdrawn"], rules)
     gone = [one.change.old for one in arrivals if one.change.old and one.change.new is None]
     # What was withdrawn stays so when its source goes, for those who have not come by since.
     tombstones.exhume(tx, [article.id for article in gone if article.status != "withdrawn"])
-    return [_marked(tx, change, seen, rules, now) for change, seen in arrivals]
+    return [_marked(tx, arrival, noted, rules, now) for arrival in arrivals]
 
 
 def exhume(tx: Connection, ids: Sequence[str], rules: Rules) -> None:
@@ -46,6 +49,11 @@ def exhume(tx: Connection, ids: Sequence[str], rules: Rules) -> None:
         recalls.forget_gone(tx, ids)
 
 
+def gone_before(tx: Connection, ids: Sequence[str]) -> set[str]:
+    """Those of the stories of which something is noted for those who had them before they were gone."""
+    return tombstones.left_by_any(tx, ids) | recalls.gone(tx, ids) | revocations.of(tx, ids).keys()
+
+
 def application(change: Change, rules: Rules, keys: Collection[str] | None = None) -> Application:
     """A change as the store takes it; it makes `keys` dirty, by itself the feeds the story was and is in."""
     new = selection.placed(change.new, rules.customs) if change.new else None
@@ -53,19 +61,101 @@ def application(change: Change, rules: Rules, keys: Collection[str] | None = Non
     return Application(change.article_id, new, dirty)
 
 
-def _marked(tx: Connection, change: Change, seen: datetime, rules: Rules, now: datetime) -> Application:
-    """A change ready to be written, once its tombstone and its recall are."""
+class _Noted(NamedTuple):
+    """What is noted of stories before they change: revocations, and who had those that come back."""
+
+    standing: Mapping[str, Sequence[Standing]]
+    had_by: Mapping[str, frozenset[str]]
+
+
+def _noted(tx: Connection, arrivals: Sequence[Arrival], rules: Rules) -> _Noted:
+    back = [
+        change.article_id
+        for change, _ in arrivals
+        if change.new and change.new.status != "withdrawn" and not _was_out(change)
+    ]
+    had_by = tombstones.had_by(tx, back) if back else {}
+    if rules.partners and back:
+        for article_id in {*had_by, *recalls.gone(tx, back)}:
+            holders = {partner for partner, _ in deliveries.places(tx, article_id)}
+            had_by[article_id] = had_by.get(article_id, frozenset()) | holders
+    return _Noted(revocations.of(tx, [change.article_id for change, _ in arrivals]), had_by)
+
+
+def _was_out(change: Change) -> bool:
+    return change.old is not None and change.old.status == "published"
+
+
+def _marked(tx: Connection, arrival: Arrival, noted: _Noted, rules: Rules, now: datetime) -> Application:
+    """A change ready to be written, once its tombstone, its recall and its revocations are."""
+    change = arrival.change
+    standing = noted.standing.get(change.article_id, ())
     recalled = _recall(change, now) if rules.partners else None
+    revoked = revoking.after_change(
+        change,
+        rules.audiences,
+        rules.customs,
+        now,
+        noted.had_by.get(change.article_id, frozenset()),
+        [one.revocation for one in standing],
+    )
+    is_other = revoked != [one.revocation for one in standing]
     # Who holds a story is told that it is gone, where they got it, whatever became of their rights and of it.
-    held = deliveries.places(tx, change.article_id) if rules.partners and _is_gone(change) else set()
-    keys = selection.affected(change, rules.customs) | {key for _, key in held}
-    holders = {partner for partner, _ in held}
-    if tombstone := selection.tombstone(change, seen, now, rules.audiences, holders):
+    asks = rules.partners and (_is_gone(change) or (is_other and revoked))
+    held = deliveries.places(tx, change.article_id) if asks else set()
+    keys = selection.affected(change, rules.customs).union(
+        (key for _, key in held), *(one.keys for one in standing)
+    )
+    holders = {partner for partner, _ in held} | {one.revocation.audience for one in standing}
+    if tombstone := selection.tombstone(change, arrival.seen, now, rules.audiences, holders):
         again = change.old is not None and change.old.status == "withdrawn"
         tombstones.bury(tx, tombstone, keys, selection.TOMBSTONE_STANDS, again=again)
     if recalled:
         recalls.note(tx, recalled, keys)
+    if is_other:
+        new_keys = selection.affected(change, rules.customs)
+        placed = [_in_feeds(one, standing, new_keys, held, rules) for one in revoked]
+        revocations.replace(tx, {change.article_id: placed})
+        keys = keys.union(*(one.keys for one in placed))
     return application(change, rules, keys)
+
+
+def _in_feeds(
+    revocation: Revocation,
+    standing: Sequence[Standing],
+    keys: Collection[str],
+    held: Collection[tuple[str, str]],
+    rules: Rules,
+) -> Standing:
+    """A revocation with the feeds that say so: those its audience had the story in, or might have had it in.
+
+    `keys` are the feeds the story was and is in, `held` those that partners received it by.
+    """
+    name = revocation.audience
+    audience = next((one for one in rules.audiences if one.name == name), None)
+    might = filter(audience.may_have_feed, keys) if audience else ()
+    before = (one.keys for one in standing if one.revocation.audience == name)
+    return Standing(revocation, frozenset(might).union((key for one, key in held if one == name), *before))
+
+
+def revoke(tx: Connection, found: Mapping[str, Sequence[Revocation]], rules: Rules) -> set[str]:
+    """Note the revocations that follow from other rights than before, by story; the feeds that say so.
+
+    Those feeds are to be published again.
+    """
+    standing = revocations.of(tx, found)
+    stories = articles.get_many(tx, list(found))
+    held = deliveries.places_of(tx, list(found))
+    placed: dict[str, list[Standing]] = {}
+    dirty: set[str] = set()
+    for article_id, revoked in found.items():
+        before = standing.get(article_id, [])
+        keys = selection.keys_of(stories[article_id], rules.customs) if article_id in stories else ()
+        places = held.get(article_id, set())
+        placed[article_id] = [_in_feeds(one, before, keys, places, rules) for one in revoked]
+        dirty.update(*(one.keys for one in (*before, *placed[article_id])))
+    revocations.replace(tx, placed)
+    return dirty
 
 
 def _is_gone(change: Change) -> bool:
@@ -79,13 +169,13 @@ def _recall(change: Change, now: datetime) -> Recall | None:
         return None
     if old.status == "withdrawn" and new is not None and new.status == "published" and new.correction:
         # It comes back corrected: who holds it as it was before it was withdrawn must know.
-        return Recall(old.id, "corrected", now, new.correction, old.title, old.digest)
+        return Recall(old.id, "corrected", now, new.correction, old.title, old.digest, url=new.url)
     if old.status != "published":
         return None
     if new is None:
-        return Recall(old.id, "removed", now, "", old.title, old.digest)
+        return Recall(old.id, "removed", now, "", old.title, old.digest, url=old.url)
     if new.status != "published":
-        return Recall(old.id, "withdrawn", now, new.withdrawal, old.title, old.digest)
+        return Recall(old.id, "withdrawn", now, new.withdrawal, old.title, old.digest, url=old.url)
     if new.correction and new.correction != old.correction:
-        return Recall(old.id, "corrected", now, new.correction, old.title, old.digest)
+        return Recall(old.id, "corrected", now, new.correction, old.title, old.digest, url=new.url)
     return None

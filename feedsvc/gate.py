@@ -143,6 +143,21 @@ def refusals(article: Article, audience: Audience, now: datetime) -> list[str]:
     return [rule.told(article, audience) for rule in GATE if not rule.holds(article, audience, now)]
 
 
+def reductions(article: Article, audience: Audience) -> list[str]:
+    """What leaves the audience no more of the story than it may have, in words; empty if it may have all."""
+    allowed = level(article, audience)
+    if allowed == "full":
+        return []
+    part = f"its {allowed} only"
+    source = article.source.label if article.source else ""
+    told = (
+        (_level_by_source(article, audience), f"the rights of its source, {source}, give {part}"),
+        (_level_by_story(article, audience), f"its own syndication gives {part}"),
+        (audience.level, f"this partner is given {part}"),
+    )
+    return [words for given, words in told if given == allowed]
+
+
 def was_eligible(article: Article, audience: Audience, at: datetime) -> bool:
     """Whether the audience could have had a story right before it was withdrawn, `at` (aware UTC)."""
     return eligible(replace(article, status="published"), audience, at - _MICROSECOND)

@@ -211,7 +211,8 @@ class Loaded:
     """A story file that became an article. `path` is relative to `content/`, with `/` between its parts.
 
     `json` is that of the article, which came about when its digest was made; `fingerprint` is that of the
-    file's bytes.
+    file's bytes. `says_status` tells whether the file itself says whether the story is withdrawn, instead of
+    leaving it to the default.
     """
 
     path: str
@@ -219,6 +220,7 @@ class Loaded:
     notes: tuple[Note, ...] = ()
     json: str = ""
     fingerprint: str = ""
+    says_status: bool = False
 
 
 @dataclass(frozen=True, slots=True)

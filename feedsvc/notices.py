@@ -1,24 +1,29 @@
 """Recalls → notices to partners' webhooks: put into the store's outbox, and sent until they are taken.
 
-Knows neither feeds nor schedules. At least once: who gets a notice twice knows it by its id.
+Knows neither feeds nor schedules. At least once: who gets a notice twice knows it by its id. One that waited
+is looked at again before it is sent: it says what is so then.
 """
 
 import hashlib
 import hmac
-import json
 import random
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
+from itertools import islice
 
 import structlog
+from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from feedsvc import outgoing
-from feedsvc.rights import Webhook
-from feedsvc.store import deliveries, outbox, recalls
-from feedsvc.store.deliveries import Holding
+from feedsvc import gate, notice_content, outgoing, selection
+from feedsvc.model import Article
+from feedsvc.rights import Audience, Webhook
+from feedsvc.selection import Rules
+from feedsvc.store import articles, deliveries, outbox, recalls, revocations
 from feedsvc.store.outbox import Notice
+from feedsvc.store.recalls import GONE
 from feedsvc.store.schema import Store
 
 log = structlog.get_logger(__name__)
@@ -32,6 +37,8 @@ _AGAIN = (10, 30, 120, 600, 3600)  # seconds until the next try, after each; the
 _PAUSE = timedelta(hours=1)
 _EVERY = 6 * 3600
 _GIVEN_UP = timedelta(days=3)
+_NOTICES = 500  # put into the outbox at a time
+_SHARE = 20  # of the time, one part in so many is spent on looks for what is to be told
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:
@@ -48,15 +55,18 @@ class Notifier:
     def __init__(
         self,
         store: Store,
+        rules: Rules,
         webhooks: Mapping[str, Webhook],
         clock: Callable[[], datetime],
         send: outgoing.Send = outgoing.post,
     ) -> None:
         self._store = store
+        self._rules = rules
         self._webhooks = webhooks
         self._clock = clock
         self._send = send
         self._swept: datetime | None = None
+        self._rest_until = 0.0  # by time.monotonic()
         self._wake = threading.Event()
         self._stopping = False
         self._failing = False
@@ -75,6 +85,9 @@ class Notifier:
 
     def run(self) -> None:
         """Look for what is to be told of, and have it sent."""
+        began = time.monotonic()
+        if began < self._rest_until:
+            return  # the last look found very much
         try:
             self.sweep()
         except SQLAlchemyError as error:  # the store is gone: said once, not every few seconds
@@ -83,43 +96,60 @@ class Notifier:
             self._failing = True
             return
         self._failing = False
+        self._rest_until = time.monotonic() + _SHARE * (time.monotonic() - began)
         self._wake.set()
 
     def sweep(self) -> int:
         """Put a notice into the outbox for each partner that holds what was recalled; returns how many.
 
-        One that is there stays as it is. A look costs one query if nothing was recalled lately.
+        And for each that may have again what it was told to be gone. One that is there stays as it is. A look
+        costs a few queries if nothing was recalled lately.
         """
         now = self._clock()
+        number = 0
         with self._store.read() as connection:
-            newest = recalls.newest(connection)
-            if newest is None or newest < now - _LOOK_BACK or self._is_settled(newest, now):
-                return 0
-            holders = deliveries.unaware(connection, since=now - _LOOK_BACK)
-        made = [self._notice(one, now) for one in holders if one.partner in self._webhooks]
-        if made:
+            for some in _parted(self._recalled(connection, now)):
+                number += len(some)
+                with self._store.write() as tx:
+                    outbox.put(tx, some)
+            returned = list(self._returned(connection, now))
+        if returned:
             with self._store.write() as tx:
-                outbox.put(tx, made)
+                outbox.put(tx, returned)
+        return number + len(returned)
+
+    def _recalled(self, connection: Connection, now: datetime) -> Iterator[Notice]:
+        found = (recalls.newest(connection), revocations.newest(connection, now))
+        newest = max((one for one in found if one), default=None)
+        if newest is None or newest < now - _LOOK_BACK or self._is_settled(newest, now):
+            return
+        for one in deliveries.each_unaware(connection, now - _LOOK_BACK, now):
+            if one.partner in self._webhooks:
+                yield notice_content.of_recall(one, self._rules, now)
         self._swept = now
-        return len(made)
+
+    def _returned(self, connection: Connection, now: datetime) -> Iterator[Notice]:
+        """What partners may have again that they may have been told to be gone."""
+        for gone in outbox.told_gone(connection, now - _LOOK_BACK, now):
+            if gone.partner in self._webhooks and (notice := self._return(connection, gone, now)):
+                yield notice
+
+    def _return(self, connection: Connection, gone: Notice, now: datetime) -> Notice | None:
+        """The notice that a story is back; None if the partner may not have it now."""
+        partner = self._rules.partner(gone.partner)
+        article = articles.get(connection, gone.article_id) if gone.article_id else None
+        if partner is None or article is None or not self._may_have(article, partner.audience, now):
+            return None
+        level = gate.level(article, partner.audience)
+        return notice_content.of_return(gone, article, level, self._rules, now)
+
+    def _may_have(self, article: Article, audience: Audience, now: datetime) -> bool:
+        keys = selection.keys_of(article, self._rules.customs)
+        return gate.eligible(article, audience, now) and any(map(audience.may_have_feed, keys))
 
     def _is_settled(self, newest: datetime, now: datetime) -> bool:
         swept = self._swept
         return swept is not None and newest < swept - _SETTLED and swept <= now < swept + _LOOK_AGAIN
-
-    def _notice(self, holding: Holding, now: datetime) -> Notice:
-        recall = holding.recall
-        made = recall.notice_id(holding.partner)
-        told = {
-            "id": made,
-            "type": f"story.{recall.kind}",
-            "partner": holding.partner,
-            "article": {"id": recall.article_id, "title": recall.title},
-            "reason": recall.reason,
-            "at": recall.at.isoformat(),
-            "versions": list(holding.versions),
-        }
-        return Notice(made, holding.partner, json.dumps(told, ensure_ascii=False), now)
 
     def send_due(self) -> int:
         """Send what is due; returns how many were taken."""
@@ -131,10 +161,40 @@ class Notifier:
                     break
             with self._store.write() as tx:
                 claimed = outbox.claim(tx, now, now + _LEASE, limit=1)
+                current = [one for one in claimed if self._is_so(tx, one, now)]
             if not claimed:
                 break
-            number += self._told(claimed[0])
+            for notice in current:
+                number += self._told(notice)
         return number
+
+    def _is_so(self, tx: Connection, notice: Notice, now: datetime) -> bool:
+        """Whether a notice that was claimed still says what is so; else it is dropped for what does.
+
+        What is so is put in its place: another recall, or that the story is back, if the partner may have
+        been told that it is gone. A partner that never was needs no word of that.
+        """
+        if notice.article_id is None or notice.kind is None:
+            return True
+        if notice.kind == "restored":
+            is_so = not self._is_gone(tx, notice, now)
+        else:
+            standing = deliveries.recalled_for(tx, notice.partner, notice.article_id, now)
+            made = [notice_content.of_recall(one, self._rules, now) for one in standing]
+            is_so = notice.id in {one.id for one in made}
+            if not is_so and notice.kind in GONE and notice.attempts > 1:
+                made += [one] if (one := self._return(tx, notice, now)) and not made else []
+            if not is_so:
+                outbox.put(tx, made)
+        if not is_so:
+            outbox.drop(tx, notice, "what it said is so no more")
+            log.info("notice_dropped", partner=notice.partner, notice=notice.id, kind=notice.kind)
+        return is_so
+
+    def _is_gone(self, connection: Connection, notice: Notice, now: datetime) -> bool:
+        assert notice.article_id is not None
+        standing = deliveries.recalled_for(connection, notice.partner, notice.article_id, now)
+        return any(one.recall.kind in GONE and one.recall.level == "none" for one in standing)
 
     def _told(self, notice: Notice) -> bool:
         webhook = self._webhooks.get(notice.partner)
@@ -183,3 +243,8 @@ class Notifier:
                 self.send_due()
             except Exception as error:  # the store is gone: the next time is soon
                 log.warning("notices_wait", error=repr(error))
+
+
+def _parted(notices: Iterator[Notice]) -> Iterator[list[Notice]]:
+    while some := list(islice(notices, _NOTICES)):
+        yield some

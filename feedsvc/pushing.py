@@ -6,7 +6,7 @@ Knows nothing of HTTP. A story that came by file stays that file's, unless whoev
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, Protocol
 
 from sqlalchemy import Connection
 
@@ -16,7 +16,8 @@ from feedsvc.ingest import document as documents
 from feedsvc.ingest.document import ArticleDocument
 from feedsvc.model import Article, Change, Rejected
 from feedsvc.selection import Rules
-from feedsvc.store import articles, sources
+from feedsvc.store import articles, sources, tombstones
+from feedsvc.store.sources import Ownership
 
 _LONGEST_PLACE: Final = 2_600
 """Bytes of a feed's key and an id: a row of a PostgreSQL index has a third of a page (nbtree.h)."""
@@ -36,41 +37,74 @@ class Refused(NamedTuple):
     """A story that was not accepted.
 
     It is a file's, there is none, it is not the version that is meant, its id is too long or, in feeds, that
-    of another, or what it says of its rights is said of nobody.
+    of another, what it says of its rights is said of nobody, it was withdrawn, or what is there is newer.
+    `version` is the digest of what is there ("" for nothing), `instants` are those that were compared.
     """
 
-    why: Literal["owned", "absent", "changed", "too long", "for nobody", "twin"]
+    why: Literal["owned", "absent", "changed", "too long", "for nobody", "twin", "withdrawn", "older"]
     detail: str
+    version: str = ""
+    instants: Mapping[str, datetime] = {}
 
 
 Outcome = Pushed | Refused
 
 
-Condition = Callable[[Article | None], bool]
-"""Whether the version that is there (None: there is none) is the one that is meant."""
+class Condition(Protocol):
+    """Which version of a story a push is about."""
+
+    def holds(self, article: Article | None, /) -> bool:
+        """Whether the version that is there (None: there is none) may be changed."""
+
+    def names(self, article: Article, /) -> bool:
+        """Whether it names this very version, which is to say that whoever pushes has seen it."""
 
 
-def _any_version(_article: Article | None) -> bool:
-    return True
+class _AnyVersion:
+    def holds(self, _article: Article | None) -> bool:
+        return True
+
+    def names(self, _article: Article) -> bool:
+        return False
+
+
+_ANY_VERSION: Final = _AnyVersion()
 
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """One story to be made or changed, if `holds` says so of the version that is there."""
+    """One story to be made or changed, if its condition holds for the version that is there.
+
+    `updated` is when the document says that it was changed last (aware UTC); None if it names no instant.
+    With `restore` a story that was withdrawn comes back.
+    """
 
     id: str
     make: Make
-    holds: Condition = _any_version
+    condition: Condition = _ANY_VERSION
+    updated: datetime | None = None
+    restore: bool = False
 
 
-def put(article_id: str, document: ArticleDocument, now: datetime, holds: Condition = _any_version) -> Push:
+def put(
+    article_id: str,
+    document: ArticleDocument,
+    now: datetime,
+    condition: Condition = _ANY_VERSION,
+    *,
+    restore: bool = False,
+) -> Push:
     """To make a story what its document says."""
-    return Push(article_id, lambda before: documents.article(document, article_id, before, now), holds)
+
+    def make(before: Article | None) -> Article:
+        return documents.article(document, article_id, before, now)
+
+    return Push(article_id, make, condition, document.updated, restore)
 
 
-def withdrawal(article_id: str, reason: str, holds: Condition = _any_version) -> Push:
+def withdrawal(article_id: str, reason: str, condition: Condition = _ANY_VERSION) -> Push:
     """To take a story back that was there."""
-    return Push(article_id, lambda before: documents.withdrawn(before, reason) if before else None, holds)
+    return Push(article_id, lambda before: documents.withdrawn(before, reason) if before else None, condition)
 
 
 def push(
@@ -86,47 +120,104 @@ def push(
     articles.lock(tx, [*ids, *twins.values()])
     there = articles.get_many(tx, ids)
     others = set(articles.digests(tx, list(twins.values())))
-    owners = sources.owners(tx, ids)
-    held = dict(there)
+    known = _Known(dict(there), sources.owners(tx, ids), {}, set())
+    known.stated.update({one.article_id: one.stated for one in sources.ownerships(tx, ids).values()})
+    known.withdrawn.update(tombstones.left_by_any(tx, [one for one in ids if one not in there]))
+    stated_before = dict(known.stated)
     outcomes: list[Outcome] = []
     for one in pushes:
-        outcome = _outcome(one, held.get(one.id), owners, force)
+        outcome = _outcome(one, known, force)
         other = twins.get(one.id)
-        if one.id not in held and other and (other in others or other in held):
+        if one.id not in known.held and other and (other in others or other in known.held):
             told = f"{one.id!r} is, in feeds, the id of the story {other!r}, which is there already"
             outcome = Refused("twin", told)
         if isinstance(outcome, Pushed):
             outcome = _unfit(outcome.article, rules) or outcome
         if isinstance(outcome, Pushed):
-            held[one.id] = outcome.article
+            known.accept(one, outcome.article)
         outcomes.append(outcome)
     accepted = list(dict.fromkeys(outcome.article.id for outcome in outcomes if isinstance(outcome, Pushed)))
     if force:
-        _take_over(tx, [one for one in accepted if one in owners], now)
+        _take_over(tx, [one for one in accepted if one in known.owners], now)
     # Of several versions of one story in a batch nobody has seen but the last.
-    changes = [Change(there.get(one), held[one]) for one in accepted]
+    changes = [Change(there.get(one), known.held[one]) for one in accepted]
     changes = [
         one for one in changes if one.old is None or one.new is None or one.old.digest != one.new.digest
     ]
     if changes:
         applying.apply(tx, [Arrival(one, now) for one in changes], rules, now)
-    _own(tx, accepted, [one.new.id for one in changes if one.new], token_id, now)
+    changed = {one.article_id for one in changes}
+    owned = [
+        Ownership(one, known.stated[one])
+        for one in accepted
+        if one in changed or one not in stated_before or stated_before[one] != known.stated[one]
+    ]
+    sources.ingest(tx, owned, token_id, now)
     return outcomes
 
 
-def _outcome(one: Push, before: Article | None, owners: Mapping[str, Iterable[str]], force: bool) -> Outcome:
-    if not one.holds(before):
-        seen = f'its version is "{before.digest}"' if before else "there is no such story"
-        return Refused("changed", f"{one.id!r} is not as the request has it: {seen}")
-    if one.id in owners and not force:
-        path = min(owners[one.id])
-        return Refused(
-            "owned", f"{one.id!r} is the story of the file {path}; change that, or take it over: ?force=true"
-        )
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of stories while a batch of pushes is gone through: each is a change of those before it.
+
+    `held` are the stories as they stand, `owners` the files that own them, `stated` the instants of last
+    change by their documents, `withdrawn` those that are gone and had been withdrawn.
+    """
+
+    held: dict[str, Article]
+    owners: Mapping[str, Iterable[str]]
+    stated: dict[str, datetime | None]
+    withdrawn: set[str]
+
+    def accept(self, one: Push, after: Article) -> None:
+        before = self.held.get(one.id)
+        self.held[one.id] = after
+        is_withdrawal = before is not None and after.status == "withdrawn" and one.updated is None
+        if one.id not in self.stated or not is_withdrawal:
+            # A correction without an instant is dated by its arrival: whoever sends what is older missed it.
+            self.stated[one.id] = one.updated or (after.updated if after.correction else None)
+
+
+def _outcome(one: Push, known: _Known, force: bool) -> Outcome:
+    before = known.held.get(one.id)
+    version = before.digest if before else ""
+    if not one.condition.holds(before):
+        seen = f'its version is "{version}"' if before else "there is no such story"
+        return Refused("changed", f"{one.id!r} is not as the request has it: {seen}", version)
+    if one.id in known.owners and not force:
+        path = min(known.owners[one.id])
+        told = f"{one.id!r} is the story of the file {path}; change that, or take it over: ?force=true"
+        return Refused("owned", told, version)
     after = one.make(before)
     if after is None:
         return Refused("absent", f"there is no story {one.id!r}")
-    return Pushed(after, before is None)
+    return _stale(one, before, after, known) or Pushed(after, before is None)
+
+
+def _stale(one: Push, before: Article | None, after: Article, known: _Known) -> Refused | None:
+    """Why a version that knows nothing of the one that is there is refused; None if it isn't.
+
+    One that withdraws the story is taken however old it is: it keeps a story back.
+    """
+    if after.status == "withdrawn" or (before and one.condition.names(before)):
+        return None
+    was_withdrawn = before.status == "withdrawn" if before else one.id in known.withdrawn
+    if was_withdrawn and not one.restore:
+        named = f'If-Match: "{before.digest}" (in a batch, the line\'s "if_match"), or ' if before else ""
+        reason = f" ({before.withdrawal[:200]})" if before and before.withdrawal else ""
+        told = f"{one.id!r} was withdrawn{reason}; to bring it back, send it with {named}?restore=true"
+        return Refused("withdrawn", told, before.digest if before else "")
+    stated = known.stated.get(one.id)
+    if before is None or one.updated is None or stated is None or one.updated >= stated:
+        return None
+    if after.digest == before.digest:
+        return None
+    told = (
+        f"{one.id!r} was changed at {stated.isoformat()}, and this version is older, of"
+        f" {one.updated.isoformat()}; send a newer one, or say that you have seen the one that is there with"
+        f' If-Match: "{before.digest}" (in a batch, the line\'s "if_match")'
+    )
+    return Refused("older", told, before.digest, {"updated": stated, "updated_sent": one.updated})
 
 
 def _unfit(article: Article, rules: Rules) -> Refused | None:
@@ -163,12 +254,3 @@ def _take_over(tx: Connection, ids: Sequence[str], now: datetime) -> None:
         for path in sorted(paths)
     ]
     sources.put_in_quarantine(tx, rejected, now)
-
-
-def _own(
-    tx: Connection, accepted: Sequence[str], changed: Sequence[str], token_id: str, now: datetime
-) -> None:
-    """Note whose the stories are; of one that did not change, only if it was not known."""
-    unchanged = set(accepted) - set(changed)
-    unknown = unchanged - sources.ingested(tx, sorted(unchanged)) if unchanged else set()
-    sources.ingest(tx, [*changed, *sorted(unknown)], token_id, now)

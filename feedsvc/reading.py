@@ -31,7 +31,7 @@ class Ready(NamedTuple):
     """A story file that was loaded, ready for the store.
 
     It is `plain` if nothing about it follows from what was known of it before: it is published, and has no
-    correction. `fingerprint` is that of the file's bytes.
+    correction. `fingerprint` is that of the file's bytes, `says_status` is as in Loaded.
     """
 
     path: str
@@ -39,6 +39,7 @@ class Ready(NamedTuple):
     notes: tuple[Note, ...]
     plain: bool
     fingerprint: str
+    says_status: bool = False
 
     @property
     def article(self) -> Article:
@@ -106,7 +107,8 @@ def read(rules: ReadRules, paths: Sequence[str]) -> Made:
 def _ready(loaded: Loaded, customs: Sequence[CustomFeed]) -> Ready:
     article = loaded.article
     plain = article.status == "published" and not article.correction
-    return Ready(loaded.path, placed(article, customs, loaded.json), loaded.notes, plain, loaded.fingerprint)
+    made = placed(article, customs, loaded.json)
+    return Ready(loaded.path, made, loaded.notes, plain, loaded.fingerprint, loaded.says_status)
 
 
 def _paired(batch: Sequence[FoundFile], made: Sequence[Ready | Rejected | None]) -> list[Outcome]:

@@ -5,7 +5,7 @@ Pure: no I/O, no clock, and nothing imported from the rest of the package.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Final, Literal, get_args
 
@@ -78,3 +78,33 @@ class Terms:
     partner: str
     parameters: tuple[tuple[str, str], ...] = ()
     footer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """That an audience may have a story no longer, or less of it than it was given.
+
+    `level` is how much it may still have. It holds from `at` until `until` (aware UTC; None: for good), which
+    is when time alone gives the story back, as at the end of a new embargo. `reason` says what ended.
+    `title`, `url` and `digest` are of the version that was there; `publication` is the number of the last
+    publication before, -1 as long as it has not been noted.
+    """
+
+    audience: str
+    article_id: str
+    at: datetime
+    until: datetime | None
+    level: Level
+    reason: str
+    title: str
+    url: str | None
+    digest: str
+    publication: int = -1
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether the audience has the story back at `now` (aware UTC) by time alone."""
+        return self.until is not None and self.until <= now
+
+    def holds(self, now: datetime) -> bool:
+        """Whether it is in force at `now` (aware UTC)."""
+        return self.at <= now and not self.is_over(now)

@@ -43,6 +43,8 @@ class _Refresher(Protocol):
 
     def warm(self) -> None: ...
 
+    def tell_lost_rights(self) -> object: ...
+
     def tidy(self, *, everything: bool = False) -> None: ...
 
     def waiting(self) -> datetime | None: ...
@@ -170,8 +172,12 @@ class Schedule:
     def _warm(self) -> None:
         if self._flips_first:
             self._guarded("catch_up", self._publish)
+        self._guarded("rights", self._tell_lost_rights)
         self._looked.wait()
         self._guarded("warm", self._refresher.warm)
+
+    def _tell_lost_rights(self) -> None:
+        self._refresher.tell_lost_rights()
 
     def _publish(self) -> None:
         self._refresher.refresh()

@@ -103,6 +103,8 @@ class Story:
     version: int = 0
     leavers: frozenset[str] = frozenset()
     """Those who could have had it when it was withdrawn."""
+    lost: frozenset[str] = frozenset()
+    """Those who could have had it, and whose right to it ended by an edit, or is to end sooner by one."""
 
     def mark(self, what: str) -> str:
         """Text that stands nowhere but in this of the story."""
@@ -141,6 +143,11 @@ def allowed(story: Story, who: str, now: datetime) -> str:
             return "none"
         level = lower(level, "summary")
     return level
+
+
+def may_have(story: Story, who: str, now: datetime) -> bool:
+    """Whether the story is in any feed of theirs at all."""
+    return allowed(story, who, now) != "none" and bool(feeds_of(story, who))
 
 
 def rank(story: Story) -> tuple[float, str]:
@@ -271,7 +278,19 @@ class Newsroom(RuleBasedStateMachine):
         before = self.stories.get(name)
         story = Story(name, image_may_syndicate=may_syndicate, **fields)
         story.version = before.version + 1 if before else 0
+        story.lost = self.lost(before, story) if before else frozenset()
         self.put(before, story)
+
+    def lost(self, before: Story, story: Story) -> frozenset[str]:
+        """Those who could have had a story, and may have it no longer, or not for as long as was said."""
+        ends_sooner = story.expires is not None and (before.expires is None or story.expires < before.expires)
+        had = {who for who in WHO if may_have(before, who, self.now)} | before.lost | before.leavers
+        return frozenset(
+            who
+            for who in had
+            if not may_have(story, who, self.now)
+            or (story.expires is not None and (ends_sooner or who in before.lost))
+        )
 
     def new_name(self) -> str:
         self.number += 1
@@ -300,7 +319,7 @@ class Newsroom(RuleBasedStateMachine):
         if story.status == "published":
             last = story.expires - timedelta(microseconds=1) if story.expires else self.now
             had = frozenset(who for who in WHO if allowed(story, who, min(last, self.now)) != "none")
-            self.put(story, replace(story, status="withdrawn", leavers=had))
+            self.put(story, replace(story, status="withdrawn", leavers=had | story.lost))
 
     @precondition(lambda self: self.stories)
     @rule(data=st.data())
@@ -409,8 +428,9 @@ class Newsroom(RuleBasedStateMachine):
     def check(self, path: str, story: Story, body: bytes, level: str, who: str, fmt: str) -> None:
         told = told_in(story, body)
         if level == "none":
-            # An Atom feed says that a story was withdrawn, to those who could have had it.
+            # An Atom feed says that a story is gone, to those who could have had it, and why if withdrawn.
             mark = {"id", "reason"} if fmt == "atom" and who in story.leavers else set()
+            mark |= {"id"} if fmt == "atom" and who in story.lost else set()
             assert told <= mark, f"{path} tells {told - mark} of {story}, at {self.now}"
             return
         expected = {"id", "title"}
@@ -522,7 +542,7 @@ def told_in(story: Story, body: bytes) -> set[str]:
 
 
 def assert_nothing(path: str, story: Story, body: bytes) -> None:
-    allowed_marks = {"id", "reason"} if story.leavers else set()
+    allowed_marks = {"id", "reason"} if story.leavers else {"id"} if story.lost else set()
     assert told_in(story, body) <= allowed_marks, f"{path} tells of {story}, which is gone"
 
 

@@ -50,7 +50,8 @@ def withdrawn_after_delivery(licensed: Licensed) -> str:
 
 
 def notifier(licensed: Licensed, url: str, private: bool = True) -> Notifier:
-    return Notifier(licensed.store, {"acme": Webhook(url, SECRET, private)}, licensed.clock)
+    hooks = {"acme": Webhook(url, SECRET, private)}
+    return Notifier(licensed.store, licensed.rules, hooks, licensed.clock)
 
 
 def test_partner_that_holds_a_withdrawn_story_is_told_once_with_a_signature(
@@ -66,7 +67,12 @@ def test_partner_that_holds_a_withdrawn_story_is_told_once_with_a_signature(
     assert path == "/hook?of=acme"
     told = json.loads(body)
     assert (told["type"], told["partner"], told["reason"]) == ("story.withdrawn", "acme", "Not true.")
-    assert told["article"] == {"id": "a", "title": "Harbour “talks”"}
+    assert told["article"] == {
+        "id": "tag:news.example.org,2026:a",
+        "url": "https://news.example.org/stories/a?utm_source=acme&utm_medium=feed",
+        "key": "a",
+        "title": "Harbour “talks”",
+    }
     assert told["versions"] == [version]
     assert headers["Feedsvc-Id"] == told["id"]
     signed = headers["Feedsvc-Timestamp"].encode() + b"." + body
@@ -243,7 +249,7 @@ def test_partner_that_does_not_answer_holds_up_nobody_else(licensed: Licensed) -
         "acme": Webhook("https://silent.example/", SECRET),
         "globex": Webhook("https://well.example/", SECRET),
     }
-    telling = Notifier(licensed.store, hooks, licensed.clock, send)
+    telling = Notifier(licensed.store, licensed.rules, hooks, licensed.clock, send)
     assert telling.sweep() == 40
     assert telling.send_due() == 20
     assert asked.count("https://silent.example/") == 1

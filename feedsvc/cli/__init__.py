@@ -116,6 +116,8 @@ def refresh(config: Config, as_json: bool, force: bool, allow_removals: bool, pa
             report = refresher.scan(on_read=on_read, force=force, allowed=allowed)
         with _progress("publishing feeds", lambda: refresher.left_over()[1]) as on_published:
             published = refresher.refresh(on_published)
+            if refresher.tell_lost_rights():
+                published += refresher.refresh()
         quarantined, dirty_feeds = refresher.left_over()
         held, why_held = refresher.held()
     figures = {

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 import click
@@ -123,6 +124,7 @@ def _told(value: object) -> object:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
+_LINES = 500  # of `recalls` for which the outbox is asked at a time
 _COLUMNS = ("delivered_at", "partner", "token", "label", "article", "version", "feed", "format")
 
 
@@ -181,22 +183,31 @@ def _row(line: Delivery, labels: dict[str, str]) -> dict[str, str]:
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object for each partner and story.")
 @with_config
 def recalls(config: Config, as_json: bool) -> None:
-    """List partners that hold a story withdrawn or corrected since, and have not polled; exit 1 if any."""
+    """List partners that hold a story withdrawn, corrected or revoked since, and did not poll; exit 1 if any.
+
+    A story that was revoked is one that the partner may have no longer, or less of than it received.
+    """
+    found = False
     with _store(config) as store, store.read() as connection:
-        unaware = ledger.unaware(connection)
-        ids = {one.recall.notice_id(one.partner): one for one in unaware}
-        notices = outbox.outcomes(connection, ids)
-    for notice, one in ids.items():
-        told = _recall(one) | {"notice": _notice(notices.get(notice))}
-        if as_json:
-            click.echo(json.dumps(told, ensure_ascii=False))
-        else:
-            reason = f" ({told['reason']})" if told["reason"] else ""
-            click.echo(
-                f"{told['partner']}: holds {told['article']} “{told['title']}”, {told['what']} "
-                f"{told['at']}{reason}; received {told['received_at']}; {told['notice']}"
-            )
-    sys.exit(1 if unaware else 0)
+        unaware = ledger.each_unaware(connection, now=datetime.now(UTC))
+        while some := list(islice(unaware, _LINES)):
+            found = True
+            ids = {one.recall.notice_id(one.partner): one for one in some}
+            notices = outbox.outcomes(connection, ids)
+            for notice, one in ids.items():
+                _show(_recall(one) | {"notice": _notice(notices.get(notice))}, as_json)
+    sys.exit(1 if found else 0)
+
+
+def _show(told: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(told, ensure_ascii=False))
+        return
+    reason = f" ({told['reason']})" if told["reason"] else ""
+    click.echo(
+        f"{told['partner']}: holds {told['article']} “{told['title']}”, {told['what']} "
+        f"{told['at']}{reason}; received {told['received_at']}; {told['notice']}"
+    )
 
 
 def _notice(outcome: Outcome | None) -> str:
@@ -219,4 +230,5 @@ def _recall(one: Holding) -> dict[str, Any]:
         "reason": one.recall.reason,
         "received_at": one.since.isoformat(timespec="seconds"),
         "tokens": list(one.tokens),
+        **({"level": one.recall.level} if one.recall.kind == "revoked" else {}),
     }

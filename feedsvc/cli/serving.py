@@ -97,6 +97,6 @@ def _notifier(config: Config) -> "Iterator[Notifier | None]":
 
     store = Store(config.store_url)
     try:
-        yield Notifier(store, webhooks, lambda: datetime.now(UTC))
+        yield Notifier(store, config_values.rules(config), webhooks, lambda: datetime.now(UTC))
     finally:
         store.close()

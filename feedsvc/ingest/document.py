@@ -148,6 +148,11 @@ class ArticleLine(ArticleDocument):
     """One story of many: a document with the id it is kept under."""
 
     id: StoryId = Field(description="What names the story for good. It is never derived from anything else.")
+    if_match: Line | None = Field(
+        default=None,
+        description="The version that this line is about: an ETag with or without its quotes, or `*` for any"
+        " there is. Another one is there: 412.",
+    )
 
 
 class WithdrawalDocument(BaseModel):

@@ -369,7 +369,9 @@ def _parsed(path: str, raw: bytes, zone: ZoneInfo, rules: LoadRules, inherited: 
     for key, told in unknown_keys.findings(found.fields, rules.unknown_keys):
         notes.append(Note(found.line_of(key), told, "key-unknown"))
     ordered = tuple(sorted(notes, key=lambda note: note.line))
-    return Loaded(path, article, ordered, json, hashlib.blake2b(raw, digest_size=8).hexdigest())
+    says_status = found.first("status", "withdrawn") is not None
+    fingerprint = hashlib.blake2b(raw, digest_size=8).hexdigest()
+    return Loaded(path, article, ordered, json, fingerprint, says_status)
 
 
 def _cdata_ends(path: str, article: Article, found: FrontMatter) -> Iterator[Note]:

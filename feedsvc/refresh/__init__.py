@@ -18,6 +18,7 @@ from feedsvc.loading.rules import LoadRules
 from feedsvc.model import Format, Quarantined
 from feedsvc.names import Names
 from feedsvc.processes import collect_now
+from feedsvc.refresh.changed_rights import ChangedRights
 from feedsvc.refresh.intake import Intake, LoadReport
 from feedsvc.refresh.naming import NameCheck
 from feedsvc.refresh.publishing import Publisher
@@ -27,6 +28,8 @@ from feedsvc.store import articles, conditions, dirty, removals, representations
 from feedsvc.store.schema import Store, read_meta, write_meta
 
 log = structlog.get_logger(__name__)
+
+_RIGHTS_SECONDS = 1.0  # of a refresh, for what a changed configuration takes from partners
 
 
 def _now() -> datetime:
@@ -65,6 +68,7 @@ class Refresher:
         self._has_looked = False
         self._intake = Intake(store, root, load_rules, rules, clock, self._stopped, removal_limit)
         self._publisher = Publisher(store, rules, clock, self._stopped, cache_bytes)
+        self._changed_rights = ChangedRights(store, rules, clock, self._stopped)
 
     def stop(self) -> None:
         """Have the work under way end after its present transaction; for any thread."""
@@ -91,6 +95,8 @@ class Refresher:
             rights = _digest(self._rules.audiences)
             # Noted once feeds are published by them: who dies before that begins anew.
             self.rights_changed = read_meta(tx, "rights_by") != rights and not representations.is_empty(tx)
+            if not self.rights_changed:
+                self._changed_rights.take_for_told(tx)
             if read_meta(tx, "published_by") != publishing:
                 self._withdraw_unconfigured(tx)
                 named = {key for one in self._rules.audiences for key in one.feeds if "*" not in key}
@@ -166,6 +172,7 @@ class Refresher:
             self._store.reopen()
             self.prepare()
             self.scan()
+        self._changed_rights.tell(_RIGHTS_SECONDS)
         self._publisher.mark_flips()
         changed = self._publisher.publish_dirty(on_published)
         if changed:
@@ -177,6 +184,13 @@ class Refresher:
         if self._has_looked:  # before that, a name may be of stories that have come since the last run
             self._names.look(self._store, self._clock())
         return changed
+
+    def tell_lost_rights(self) -> int:
+        """Note what the configuration takes from partners that hold it; returns of how many stories.
+
+        A refresh does as much of that as takes no time; the rest of a large ledger is done here.
+        """
+        return self._changed_rights.tell()
 
     def warm(self) -> None:
         """Render ahead what feeds show that were published before a restart; see `Publisher.warm`."""

@@ -36,6 +36,9 @@ log = structlog.get_logger(__name__)
 _BATCHES_A_TRANSACTION = 4  # each waits for the disk at its end, and keeps other writers waiting until then
 _TELL_SECONDS = 5.0  # between two words on how far a long load has come
 _PUSHED = "give this one another, or have it take that story's place with `feedsvc refresh --force`"
+_WITHDRAWN = (
+    "write status: published here and run `feedsvc refresh --force` to bring it back, or write another"
+)
 _STAYS = "; the last good version of the story stays published"
 _HELD_BACK = "; the story's last good version is held back, too"
 _UNREADABLE = "its file is in quarantine, and may be meant to hold it back"
@@ -280,6 +283,7 @@ class Intake:
         owners = sources.owners(tx, [*ids, *twins.values()])
         pushed = sources.ingested(tx, ids)
         there = set(articles.digests(tx, list(twins.values())))
+        withdrawn = articles.withdrawn(tx, list(pushed)) if self._forced else set()
         accepted: list[Ready] = []
         for one in loaded:
             article_id = one.placed.id
@@ -287,6 +291,10 @@ class Intake:
             if twin and (twin in there or twin in owners) and owners.get(twin) != {one.path}:
                 told = f"id: {article_id!r} is, in feeds, the id of the story {twin!r}; give this one another"
                 rejected.append(Rejected(one.path, 1, told, twin, "id-duplicate"))
+                continue
+            if article_id in withdrawn and one.placed.status != "withdrawn" and not one.says_status:
+                reason = f"id: {article_id!r} is the id of a story that the API withdrew; {_WITHDRAWN}"
+                rejected.append(Rejected(one.path, 1, reason, article_id, "story-withdrawn"))
                 continue
             if article_id not in owners and article_id not in pushed:
                 accepted.append(one)
@@ -324,18 +332,20 @@ class Intake:
         return isinstance(outcome, Rejected) or outcome.article.id == article_id
 
     def _apply(self, tx: Connection, found: Sequence[tuple[FoundFile, Ready]]) -> int:
-        known = articles.digests(tx, [ready.placed.id for _, ready in found])
-        changes = [
-            Application(ready.placed.id, ready.placed, ready.placed.keys)
-            for _, ready in found
-            if ready.plain and ready.placed.id not in known
+        ids = [ready.placed.id for _, ready in found]
+        known = articles.digests(tx, ids)
+        gone = applying.gone_before(tx, ids)
+        new = [
+            ready.placed for _, ready in found if ready.plain and ready.placed.id not in known.keys() | gone
         ]
+        changes = [Application(one.id, one, one.keys) for one in new]
+        written = {one.id for one in new}
         others = [
             (file, ready.article)
             for file, ready in found
-            if (ready.placed.id in known and known[ready.placed.id] != ready.placed.digest) or not ready.plain
+            if ready.placed.id not in written
+            and (known.get(ready.placed.id) != ready.placed.digest or not ready.plain)
         ]
-        applying.exhume(tx, [change.article_id for change in changes], self._rules)
         changes += self._replacements(tx, others)
         articles.apply(tx, changes, self._clock(), filling=self._filling)
         return len(changes)

@@ -15,13 +15,13 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from feedsvc import selection
-from feedsvc.model import Article, Feed, Rejected
+from feedsvc.model import Article, Feed, Rejected, to_micros
 from feedsvc.refresh.ahead import Ahead
 from feedsvc.render import render
 from feedsvc.render.fragments import FragmentCache
 from feedsvc.rights import Audience
 from feedsvc.selection import Rules
-from feedsvc.store import articles, dirty, recalls, representations, sources, tombstones
+from feedsvc.store import articles, dirty, recalls, representations, revocations, sources, tombstones
 from feedsvc.store.articles import ArticleCache
 from feedsvc.store.representations import Unpublished
 from feedsvc.store.schema import Store
@@ -96,6 +96,7 @@ class Publisher:
             flips = (
                 articles.next_flip(connection, after, self._rules.delays),
                 tombstones.next_fall(connection, after),
+                revocations.next_turn(connection, after, selection.TOMBSTONE_STANDS),
             )
             return min((flip for flip in flips if flip), default=None)
 
@@ -106,7 +107,8 @@ class Publisher:
             until = dirty.flips_until(tx) or now
             span = min(until, now), max(until, now)
             flipped = articles.flipped(tx, *span, self._rules.delays)
-            dirty.mark(tx, flipped | tombstones.falling(tx, *span), now)
+            turned = revocations.turning(tx, *span, selection.TOMBSTONE_STANDS)
+            dirty.mark(tx, flipped | turned | tombstones.falling(tx, *span), now)
             dirty.set_flips_until(tx, now)
 
     def publish_dirty(self, on_published: Callable[[int], None] | None = None) -> int:
@@ -183,10 +185,12 @@ class Publisher:
         candidates = Replayed(
             articles.window(connection, key, None if by_update else now, cache=self._articles)
         )
-        withdrawn = tombstones.standing(connection, key, _MARKS)
-        return [
-            selection.build(key, candidates, self._rules, audience, now, withdrawn) for audience in audiences
+        marks = [
+            *tombstones.standing(connection, key, _MARKS),
+            *revocations.tombstones(connection, key, now, _MARKS),
         ]
+        marks.sort(key=lambda one: (-to_micros(one.at), one.article_id))
+        return [selection.build(key, candidates, self._rules, audience, now, marks) for audience in audiences]
 
     def _audiences(self, key: str) -> list[Audience]:
         return [audience for audience in self._rules.audiences if audience.may_have_feed(key)]
@@ -231,12 +235,15 @@ class Publisher:
         self, tx: Connection, key: str, feeds: Sequence[Feed], now: datetime
     ) -> list[Unpublished]:
         self._rendered.add(key)
-        marks = recalls.marks(tx, key, now) if any(feed.partner for feed in feeds) else ()
+        is_partners = any(feed.partner for feed in feeds)
+        marks = recalls.marks(tx, key, now) if is_partners else ()
+        revoked = revocations.marks(tx, key, now) if is_partners else {}
         made: list[Unpublished] = []
         for feed in feeds:
             # A feed is not named before a story of it may be seen; once it was, it stays, empty and valid.
             if feed.articles or self._is_always_published(feed) or self._was_published(tx, feed):
-                made += self._rendered_in_each_format(tx, feed, marks if feed.partner else ())
+                own = [revoked[feed.partner]] if feed.partner in revoked else []
+                made += self._rendered_in_each_format(tx, feed, [*marks, *own])
         return made
 
     def _rendered_in_each_format(

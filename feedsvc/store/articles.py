@@ -188,6 +188,12 @@ def digests(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
     return {row.id: row.digest for row in connection.execute(query)}
 
 
+def withdrawn(connection: Connection, ids: Sequence[str]) -> set[str]:
+    """Those of the stories that are there, and are withdrawn."""
+    query = select(articles.c.id).where(among(connection, articles.c.id, ids))
+    return set(connection.execute(query.where(articles.c.status == "withdrawn")).scalars())
+
+
 def is_any(connection: Connection, beginning: str) -> bool:
     """Whether there is an article whose id begins so."""
     column = articles.c.id

@@ -3,17 +3,20 @@
 Knows nothing of HTTP. A version is told by its digest, and a recall by its mark (see `recalls`).
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from datetime import datetime
-from itertools import groupby
+from collections.abc import Collection, Iterator, Sequence
+from datetime import UTC, datetime
+from heapq import merge
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, Subquery, select, tuple_
+from sqlalchemy import Column, Connection, Row, Table, and_, func, or_, select, tuple_
 
 from feedsvc.model import Format, from_micros, to_micros
-from feedsvc.store.recalls import Recall
+from feedsvc.rights import Revocation
+from feedsvc.store import revocations
+from feedsvc.store.recalls import COLUMNS, Recall, of_row
 from feedsvc.store.schema import among, insert_new
 from feedsvc.store.tables import articles, deliveries, recalls, tokens
+from feedsvc.store.tables import revocations as revocations_table
 
 
 class Delivery(NamedTuple):
@@ -53,14 +56,24 @@ def record(tx: Connection, new: Sequence[Delivery]) -> None:
 
 
 def confirm(tx: Connection, new: Sequence[Delivery]) -> None:
-    """Note what a token holds by its own word, but of those stories only that it was sent before."""
+    """Note what a token holds by its own word, but of those stories only that it was sent before.
+
+    The mark of a feed counts in any case: the token holds that feed.
+    """
     sent = set[tuple[str, str]]()
     for token_id in {one.token_id for one in new}:
         ids = {one.article_id for one in new if one.token_id == token_id}
         known = select(deliveries.c.article_id).where(deliveries.c.token_id == token_id)
         known = known.where(among(tx, deliveries.c.article_id, ids)).distinct()
         sent |= {(token_id, article_id) for article_id in tx.execute(known).scalars()}
-    record(tx, [one for one in new if (one.token_id, one.article_id) in sent])
+    record(
+        tx,
+        [
+            one
+            for one in new
+            if (one.token_id, one.article_id) in sent or one.article_id.startswith(revocations.FEED)
+        ],
+    )
 
 
 def places(connection: Connection, article_id: str) -> set[tuple[str, str]]:
@@ -71,6 +84,25 @@ def places(connection: Connection, article_id: str) -> set[tuple[str, str]]:
         columns.digest.not_like("%@%"),  # a mark says that it is gone, to those who never had it as well
     )
     return {(row.partner, row.feed_key) for row in connection.execute(query.distinct())}
+
+
+def places_of(connection: Connection, ids: Collection[str]) -> dict[str, set[tuple[str, str]]]:
+    """The same for many stories, by id; one that nobody received is left out."""
+    columns = deliveries.c
+    query = select(columns.article_id, columns.partner, columns.feed_key).where(
+        among(connection, columns.article_id, ids), columns.digest.not_like("%@%")
+    )
+    found: dict[str, set[tuple[str, str]]] = {}
+    for article_id, partner, key in connection.execute(query.distinct()):
+        found.setdefault(article_id, set()).add((partner, key))
+    return found
+
+
+def received(connection: Connection, after: str, limit: int) -> list[str]:
+    """The ids of stories that anybody ever received, in their order, from the one that follows `after` on."""
+    column = deliveries.c.article_id
+    query = select(column).where(column > after, deliveries.c.digest.not_like("%@%")).distinct()
+    return list(connection.execute(query.order_by(column).limit(limit)).scalars())
 
 
 def listed(
@@ -105,53 +137,191 @@ def labels(connection: Connection) -> dict[str, str]:
     return {row.id: row.label for row in connection.execute(select(tokens.c.id, tokens.c.label))}
 
 
-def unaware(connection: Connection, since: datetime | None = None) -> list[Holding]:
+def unaware(
+    connection: Connection, since: datetime | None = None, now: datetime | None = None
+) -> list[Holding]:
     """Who holds a version that was recalled (since an instant), and has not received what tells of it.
 
-    By recall, the newest first, then by partner.
+    By recall, the newest first, then by partner. Without `now` what is yet to come counts, too.
     """
-    told = _recalled(since)
-    query = (
-        select(told, deliveries, articles.c.digest.label("present"))
-        .join(deliveries, deliveries.c.article_id == told.c.recalled_article_id)
-        .outerjoin(articles, articles.c.id == told.c.recalled_article_id)
-        .order_by(
-            told.c.recalled_at.desc(),
-            told.c.recalled_article_id,
-            deliveries.c.partner,
-            deliveries.c.delivered_at,
-            deliveries.c.digest,
-        )
+    return list(each_unaware(connection, since, now))
+
+
+def each_unaware(
+    connection: Connection, since: datetime | None = None, now: datetime | None = None, page: int = 500
+) -> Iterator[Holding]:
+    """The same, read as it is asked for, some recalls at a time: there may be very many."""
+    until = now or _END
+    recalled = _recalled(connection, since, until, page)
+    revoked = _revoked(connection, since, until, page)
+    yield from merge(recalled, revoked, key=_newest_first)
+
+
+_END = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+def _newest_first(one: Holding) -> tuple[int, str, str]:
+    return -to_micros(one.recall.at), one.recall.article_id, one.partner
+
+
+def recalled_for(connection: Connection, partner: str, article_id: str, now: datetime) -> list[Holding]:
+    """What stands of a story that the partner holds, whether it knows of it or not; at most one of a kind."""
+    gone = [one for one in _recalls_of(connection, [article_id]) if one.kind != "corrected"]
+    own = [one for one in _revocations_of(connection, [article_id], now) if one.audience == partner]
+    lines, _ = _received(connection, [article_id]).get((article_id, partner), ([], None))
+    told = gone or [_as_recall(one) for one in own if one.level == "none"]
+    if not told:
+        told = [*_recalls_of(connection, [article_id]), *map(_as_recall, own)]
+    return [_holding(partner, one, held) for one in told if (held := _held(lines, one))]
+
+
+def _recalled(
+    connection: Connection, since: datetime | None, until: datetime, page: int
+) -> Iterator[Holding]:
+    """Who holds what was withdrawn, corrected or removed, and does not know."""
+    for recalled in _pages(connection, recalls, [recalls.c[name] for name in COLUMNS], since, until, page):
+        told = {one.article_id: one for one in map(of_row, recalled)}
+        ids = list(told)
+        revoked = {
+            (one.article_id, one.audience)
+            for one in _revocations_of(connection, ids, until)
+            if one.level == "none"
+        }
+        found: list[Holding] = []
+        for (article_id, partner), (lines, present) in _received(connection, ids).items():
+            recall = told[article_id]
+            if recall.kind == "corrected" and (article_id, partner) in revoked:
+                continue  # it may not have the corrected story either, and is told that
+            held = _held(lines, recall)
+            if held and not any(_tells(line, recall, present) for line in lines):
+                found.append(_holding(partner, recall, held))
+        yield from sorted(found, key=_newest_first)
+
+
+def _revoked(connection: Connection, since: datetime | None, until: datetime, page: int) -> Iterator[Holding]:
+    """Who holds what it may have no longer, or less of, and has not polled since."""
+    polled = _polled(connection)
+    keys = [revocations_table.c.article_id, revocations_table.c.at]
+    for revoked in _pages(connection, revocations_table, keys, since, until, page):
+        places = dict[str, set[datetime]]()
+        for row in revoked:
+            places.setdefault(row.article_id, set()).add(from_micros(row.at))
+        gone = {one.article_id for one in _recalls_of(connection, list(places)) if one.kind != "corrected"}
+        received = _received(connection, [one for one in places if one not in gone])
+        noted = revocations.of(connection, places)
+        found: list[Holding] = []
+        for (article_id, partner), (lines, _) in received.items():
+            own = [
+                one
+                for one in noted[article_id]
+                if one.revocation.audience == partner and one.revocation.holds(until)
+            ]
+            is_gone = any(one.revocation.level == "none" for one in own)
+            for revocation, feeds in own:
+                if revocation.at not in places[article_id] or (is_gone and revocation.level != "none"):
+                    continue
+                recall = _as_recall(revocation)
+                held = _held(lines, recall)
+                at = to_micros(revocation.at)
+                if held and not any(polled.get((partner, key), -1) >= at for key in feeds):
+                    found.append(_holding(partner, recall, held))
+        yield from sorted(found, key=_newest_first)
+
+
+def _pages(
+    connection: Connection,
+    table: Table,
+    columns: Sequence[Column[Any]],
+    since: datetime | None,
+    until: datetime,
+    page: int,
+) -> Iterator[list[Row[Any]]]:
+    """What was recalled, each once and not once in each feed, the newest first, a page at a time."""
+    query = select(*columns).where(table.c.at <= to_micros(until)).distinct()
+    if since is not None:
+        query = query.where(table.c.at >= to_micros(since))
+    query = query.order_by(table.c.at.desc(), table.c.article_id).limit(page)
+    rows = connection.execute(query).all()
+    while rows:
+        yield list(rows)
+        last = rows[-1]
+        later = or_(table.c.at < last.at, and_(table.c.at == last.at, table.c.article_id > last.article_id))
+        rows = connection.execute(query.where(later)).all()
+
+
+def _recalls_of(connection: Connection, ids: Sequence[str]) -> list[Recall]:
+    columns = [recalls.c[name] for name in COLUMNS]
+    query = select(*columns).where(among(connection, recalls.c.article_id, ids)).distinct()
+    return list(map(of_row, connection.execute(query)))
+
+
+def _revocations_of(connection: Connection, ids: Sequence[str], now: datetime) -> list[Revocation]:
+    noted = revocations.of(connection, ids)
+    return [one.revocation for some in noted.values() for one in some if one.revocation.holds(now)]
+
+
+def _as_recall(one: Revocation) -> Recall:
+    return Recall(
+        one.article_id,
+        "revoked",
+        one.at,
+        one.reason,
+        one.title,
+        one.digest,
+        one.publication,
+        one.url,
+        one.level,
     )
-    width = len(Recall._fields)
-    found: list[Holding] = []
-    rows = connection.execute(query)
-    for (*recalled, partner), group in groupby(rows, key=lambda row: (*row[:width], row.partner)):
-        recall = Recall._make(recalled)._replace(at=from_micros(recalled[2]))
-        lines, present = _lines(group)
-        held = [line for line in lines if "@" not in line.digest]
-        if held and not any(_tells(line, recall, present) for line in lines):
-            ids = tuple(sorted({line.token_id for line in held}))
-            times = [line.delivered_at for line in held]
-            versions = tuple(dict.fromkeys(line.digest for line in held))
-            found.append(Holding(partner, recall, min(times), max(times), ids, versions))
+
+
+def _holding(partner: str, recall: Recall, held: Sequence[Delivery]) -> Holding:
+    ids = tuple(sorted({line.token_id for line in held}))
+    times = [line.delivered_at for line in held]
+    versions = tuple(dict.fromkeys(line.digest for line in held))
+    return Holding(partner, recall, min(times), max(times), ids, versions)
+
+
+def _received(
+    connection: Connection, ids: Sequence[str]
+) -> dict[tuple[str, str], tuple[list[Delivery], str | None]]:
+    """(story, partner) → what the partner received of the story, and the version there is now."""
+    columns = deliveries.c
+    query = (
+        select(deliveries, articles.c.digest.label("present"))
+        .outerjoin(articles, articles.c.id == columns.article_id)
+        .where(among(connection, columns.article_id, ids))
+        .order_by(columns.article_id, columns.partner, columns.delivered_at, columns.digest)
+    )
+    found: dict[tuple[str, str], tuple[list[Delivery], str | None]] = {}
+    for row in connection.execute(query):
+        line = Delivery._make((*row[:-2], from_micros(row.delivered_at)))
+        found.setdefault((line.article_id, line.partner), ([], row.present))[0].append(line)
     return found
 
 
-def _recalled(since: datetime | None) -> Subquery:
-    """Every recall once, not once in each feed."""
-    query = select(*(recalls.c[name].label(f"recalled_{name}") for name in Recall._fields)).distinct()
-    return (query if since is None else query.where(recalls.c.at >= to_micros(since))).subquery()
+def _held(lines: Sequence[Delivery], recall: Recall) -> list[Delivery]:
+    """The versions among what was received that the recall is of.
+
+    What a partner first received after its rights were cut to what they are, it received by these rights.
+    """
+    versions = [line for line in lines if "@" not in line.digest]
+    if recall.kind != "revoked":
+        return versions
+    return [
+        line for line in versions if line.publication <= recall.publication or line.digest == recall.digest
+    ]
 
 
-def _lines(rows: Iterable[Row[Any]]) -> tuple[list[Delivery], str | None]:
-    """What a partner received of a story, and the version there is now."""
-    width = len(Recall._fields)
-    lines, present = [], None
-    for row in rows:
-        present = row.present
-        lines.append(Delivery._make((*row[width:-2], from_micros(row.delivered_at))))
-    return lines, present
+def _polled(connection: Connection) -> dict[tuple[str, str], int]:
+    """(partner, feed key) → the last of the feed's marks that the partner received (see `revocations`)."""
+    columns = deliveries.c
+    beyond = chr(ord(revocations.FEED[-1]) + 1)
+    query = (
+        select(columns.partner, columns.feed_key, func.max(columns.digest))
+        .where(columns.article_id >= revocations.FEED, columns.article_id < revocations.FEED[:-1] + beyond)
+        .group_by(columns.partner, columns.feed_key)
+    )
+    return {(partner, key): revocations.marked_at(mark) for partner, key, mark in connection.execute(query)}
 
 
 def _tells(line: Delivery, recall: Recall, present: str | None) -> bool:

@@ -1,22 +1,26 @@
 """Recalls: what those who hold a story must know, that it was withdrawn, corrected or removed.
 
-Knows nothing of who holds it: that is the ledger's, `deliveries`.
+Knows nothing of who holds it: that is the ledger's, `deliveries`. What one partner alone must know, that it
+may have a story no longer, is in `revocations`.
 """
 
 import hashlib
 import json
 from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, Row, delete, func, select
 
 from feedsvc.model import from_micros, to_micros
+from feedsvc.rights import Level
 from feedsvc.store.representations import publication
 from feedsvc.store.schema import among, upsert
 from feedsvc.store.tables import recalls
 
-Kind = Literal["withdrawn", "corrected", "removed"]
+Kind = Literal["withdrawn", "corrected", "removed", "revoked"]
+GONE: Final = ("withdrawn", "removed", "revoked")
+"""The kinds after which a partner may not have the story any more, or less of it."""
 
 STANDS = timedelta(days=90)
 """How long it is noted of a partner's feeds that a story is not in them any more."""
@@ -26,7 +30,8 @@ class Recall(NamedTuple):
     """What happened to a story that may have been delivered, and when (aware UTC).
 
     `digest` is that of the version before. `publication` is the number of the last publication before it:
-    what was published later knows of it.
+    what was published later knows of it. `url` is where the story was, as its author wrote it. `level` is how
+    much of it may be kept of what was revoked.
     """
 
     article_id: str
@@ -36,6 +41,8 @@ class Recall(NamedTuple):
     title: str
     digest: str
     publication: int = 0
+    url: str | None = None
+    level: Level = "none"
 
     @property
     def mark(self) -> str:
@@ -48,11 +55,21 @@ class Recall(NamedTuple):
         return hashlib.blake2b(named.encode(), digest_size=16).hexdigest()
 
 
+COLUMNS: Final = tuple(name for name in Recall._fields if name in recalls.c)
+"""The fields of a recall that its table has; what is revoked stands in another."""
+
+
+def of_row(row: Row[Any]) -> Recall:
+    """A recall of the columns of COLUMNS, in their order."""
+    return Recall(**dict(zip(COLUMNS, row, strict=True)))._replace(at=from_micros(row.at))
+
+
 def note(tx: Connection, recall: Recall, keys: Collection[str]) -> None:
     """Note a recall in each feed that the story was or is in, in place of one before of the same story."""
     forget(tx, [recall.article_id])
     number, _ = publication(tx)
-    values = recall._asdict() | {"at": to_micros(recall.at), "publication": number}
+    values = {name: value for name, value in recall._asdict().items() if name in COLUMNS}
+    values |= {"at": to_micros(recall.at), "publication": number}
     upsert(tx, recalls, [values | {"feed_key": key} for key in sorted(keys)])
 
 
@@ -65,6 +82,12 @@ def forget_gone(tx: Connection, ids: Collection[str]) -> None:
     """Forget that stories were withdrawn or removed: they are published again."""
     gone = recalls.c.kind != "corrected"
     tx.execute(delete(recalls).where(among(tx, recalls.c.article_id, ids), gone))
+
+
+def gone(connection: Connection, ids: Collection[str]) -> set[str]:
+    """Those of the stories that were withdrawn or removed, by what is noted for who holds them."""
+    query = select(recalls.c.article_id).where(among(connection, recalls.c.article_id, ids))
+    return set(connection.execute(query.where(recalls.c.kind != "corrected").distinct()).scalars())
 
 
 def marks(connection: Connection, key: str, now: datetime) -> tuple[tuple[str, str], ...]:

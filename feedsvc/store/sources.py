@@ -82,9 +82,32 @@ def owners(connection: Connection, ids: Sequence[str]) -> dict[str, set[str]]:
     return found
 
 
-def ingest(tx: Connection, ids: Sequence[str], token_id: str, now: datetime) -> None:
+class Ownership(NamedTuple):
+    """That a story was pushed. `stated` is the instant of last change by the document itself (aware UTC).
+
+    None if it named none.
+    """
+
+    article_id: str
+    stated: datetime | None
+
+
+def ingest(tx: Connection, owned: Iterable[Ownership], token_id: str, now: datetime) -> None:
     """Note stories as owned by no file, but by who pushed them, with which token."""
-    upsert_tuples(tx, pushed, [(one, to_micros(now), token_id) for one in ids])
+    rows = [
+        (one.article_id, to_micros(now), token_id, None if one.stated is None else to_micros(one.stated))
+        for one in owned
+    ]
+    upsert_tuples(tx, pushed, rows)
+
+
+def ownerships(connection: Connection, ids: Sequence[str]) -> dict[str, Ownership]:
+    """Those of the stories that were pushed, by id."""
+    query = select(pushed.c.article_id, pushed.c.stated).where(among(connection, pushed.c.article_id, ids))
+    return {
+        row.article_id: Ownership(row.article_id, None if row.stated is None else from_micros(row.stated))
+        for row in connection.execute(query)
+    }
 
 
 def ingested(connection: Connection, ids: Sequence[str]) -> set[str]:

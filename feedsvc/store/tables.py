@@ -140,6 +140,24 @@ recalls = Table(
     Column("title", Text, nullable=False),
     Column("digest", Text, nullable=False),  # the version that was recalled
     Column("publication", BigInteger, nullable=False),  # the last one before
+    Column("url", Text),  # where the story was, as its author wrote it
+)
+
+# Which audiences may have a story no longer, or less of it, in each feed that they had it in.
+revocations = Table(
+    "revocations",
+    TABLES,
+    Column("feed_key", Text, primary_key=True),
+    Column("article_id", Text, primary_key=True),
+    Column("audience", Text, primary_key=True),  # a partner's name; "" for everybody
+    Column("level", Text, primary_key=True),  # how much of it they may still have
+    Column("at", BigInteger, nullable=False),
+    Column("until", BigInteger),  # when they have it back by time alone
+    Column("reason", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("url", Text),
+    Column("digest", Text, nullable=False),  # the version that was there
+    Column("publication", BigInteger, nullable=False),  # the last one before
 )
 
 # Notices to partners' webhooks, until they were taken or given up.
@@ -154,6 +172,8 @@ outbox = Table(
     Column("attempts", Integer, nullable=False),
     Column("sent_at", BigInteger),
     Column("error", Text, nullable=False),
+    Column("article_id", Text),
+    Column("kind", Text),  # of the recall, or "restored"
 )
 
 # The stories that no file owns: they came by the interface for newsrooms.
@@ -163,6 +183,7 @@ ingested = Table(
     Column("article_id", Text, primary_key=True),
     Column("received_at", BigInteger, nullable=False),
     Column("token_id", Text, nullable=False),
+    Column("stated", BigInteger),  # when it was changed last, by the document itself; none if that named none
 )
 
 # What an operator has to see or decide, as long as it lasts.
@@ -271,5 +292,23 @@ MIGRATIONS: Sequence[Sequence[str]] = (
         "INSERT INTO names SELECT feed_key FROM memberships WHERE feed_key LIKE '%/%' AND feed_key NOT LIKE"
         " 'custom/%' UNION SELECT feed_key FROM tombstones WHERE feed_key LIKE '%/%' AND feed_key NOT LIKE"
         " 'custom/%' UNION SELECT 'sources/' || {source_slug} FROM articles WHERE {source_slug} IS NOT NULL",
+    ),
+    # Pushed stories: documents that are older than what is there are refused.
+    ("ALTER TABLE ingested ADD COLUMN stated BIGINT",),
+    # Rights that were taken away are told; notices are looked at again before they are sent.
+    (
+        "CREATE TABLE revocations (feed_key {text} NOT NULL, article_id {text} NOT NULL,"
+        " audience {text} NOT NULL, level {text} NOT NULL, at BIGINT NOT NULL, until BIGINT,"
+        " reason TEXT NOT NULL, title TEXT NOT NULL, url TEXT, digest TEXT NOT NULL,"
+        " publication BIGINT NOT NULL, PRIMARY KEY (feed_key, article_id, audience, level)){clustered}",
+        "CREATE INDEX revocations_article_id ON revocations (article_id)",
+        "CREATE INDEX revocations_at ON revocations (at, article_id)",
+        "CREATE INDEX revocations_until ON revocations (until) WHERE until IS NOT NULL",
+        "CREATE INDEX revocations_feed_at ON revocations (feed_key, at)",
+        "CREATE INDEX recalls_at ON recalls (at, article_id)",
+        "ALTER TABLE recalls ADD COLUMN url TEXT",
+        "ALTER TABLE outbox ADD COLUMN article_id {text}",
+        "ALTER TABLE outbox ADD COLUMN kind TEXT",
+        "CREATE INDEX outbox_article_id ON outbox (article_id, partner)",
     ),
 )

@@ -87,6 +87,21 @@ def left_by(connection: Connection, article_id: str) -> Tombstone | None:
     return _tombstone(row) if row else None
 
 
+def left_by_any(connection: Connection, ids: Sequence[str]) -> set[str]:
+    """Those of the stories that left a tombstone, however long ago."""
+    query = select(tombstones.c.article_id).where(among(connection, tombstones.c.article_id, ids)).distinct()
+    return set(connection.execute(query).scalars())
+
+
+def had_by(connection: Connection, ids: Sequence[str]) -> dict[str, frozenset[str]]:
+    """Story → the audiences that had it before it was withdrawn, of those that left a tombstone."""
+    query = select(tombstones).where(among(connection, tombstones.c.article_id, ids))
+    found: dict[str, frozenset[str]] = {}
+    for row in connection.execute(query):
+        found[row.article_id] = found.get(row.article_id, frozenset()) | {*_tombstone(row).had_by}
+    return found
+
+
 def _tombstone(row: Any) -> Tombstone:
     had_by = tuple(json.loads(row.had_by)) if row.had_by else ("",)
     return Tombstone(row.article_id, from_micros(row.at), row.reason, row.url, had_by)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import structlog
 from flask import Blueprint, Response, request
@@ -29,18 +29,18 @@ from feedsvc.store import articles
 from feedsvc.store.schema import Store
 from feedsvc.store.tokens import Token
 from feedsvc.urls import article_path
-from feedsvc.web import openapi
+from feedsvc.web import openapi, parameters
 from feedsvc.web.batch import Batch
-from feedsvc.web.caching import matches_strongly, matches_weakly
+from feedsvc.web.caching import matches_weakly
 from feedsvc.web.keyring import Keyring
-from feedsvc.web.problems import HEADERS, REFUSED, ROOT, Problem, unreadable
+from feedsvc.web.preconditions import Precondition, etag
+from feedsvc.web.problems import HEADERS, ROOT, Problem, of_refused, unreadable
 from feedsvc.web.short_cut import Slots
 from feedsvc.web.wrong_tokens import WrongTokens
 
 log = structlog.get_logger(__name__)
 
 _Model = TypeVar("_Model", bound=BaseModel)
-_FLAGS: Final = {"true": True, "false": False}
 
 
 def blueprint(api: "Api") -> Blueprint:
@@ -101,34 +101,36 @@ class Api:
             article = articles.get(connection, named)
         if article is None:
             raise _absent(named)
-        if not _is_meant(article, reading=True):
-            raise Problem(412, f'the version is "{article.digest}"', headers=_validator(article))
-        if (known := request.headers.get("If-None-Match")) and matches_weakly(known, _etag(article)):
+        if not _precondition().matches(article):
+            raise Problem(412, f"the version is {etag(article)}", headers=_validator(article))
+        if (known := request.headers.get("If-None-Match")) and matches_weakly(known, etag(article)):
             return Response(status=304, headers=HEADERS | _validator(article))
         return _shown(article, 200)
 
     def put(self, article_id: str) -> Response:
         token = self._holder()
-        force = _flag("force")
+        parameters.take_only("force", "restore")
+        force, restore = parameters.flag("force"), parameters.flag("restore")
         try:
             named = story_id(article_id)
         except PydanticCustomError as error:
             raise Problem(422, f"{article_id!r} is not an id: {error.message()}") from None
         document = self._document(ArticleDocument)
         now = self._clock()
-        push = pushing.put(named, document, now, _is_meant)
+        push = pushing.put(named, document, now, _precondition(), restore=restore)
         done = self._push(push, token, now, force=force)
         return _shown(done.article, 201 if done.was_new else 200)
 
     def withdraw(self, article_id: str) -> Response:
         token = self._holder()
-        force = _flag("force")
+        parameters.take_only("force", "reason")
+        force = parameters.flag("force")
         reason = self._reason()
         try:
             named = story_id(article_id)
         except PydanticCustomError:
             raise _absent(article_id) from None
-        push = pushing.withdrawal(named, reason, _is_meant)
+        push = pushing.withdrawal(named, reason, _precondition())
         done = self._push(push, token, self._clock(), force=force)
         return _shown(done.article, 200)
 
@@ -136,7 +138,7 @@ class Api:
         with self._store.write() as tx:
             (outcome,) = pushing.push(tx, [push], self._rules, now, token.id, force=force)
         if isinstance(outcome, Refused):
-            raise Problem(REFUSED[outcome.why], outcome.detail)
+            raise of_refused(outcome)
         log.info("story_pushed", id=push.id, status=outcome.article.status, token=token.id)
         return outcome
 
@@ -154,13 +156,25 @@ class Api:
 
     def put_many(self) -> Response:
         token = self._holder()
-        force = _flag("force")
+        parameters.take_only("force", "restore")
+        force, restore = parameters.flag("force"), parameters.flag("restore")
+        if _precondition() != Precondition():
+            told = "A batch has no version; each line says by its own `if_match` which one it is about."
+            raise Problem(412, told)
         _of_type("application/x-ndjson")
         request.max_content_length = self._limits.ingest
         if not self._batches.take():
             raise Problem(503, "As many batches as this service takes at once are being read; come again.")
         try:
-            batch = Batch(self._store, self._rules, self._clock, token.id, self._limits.story, force=force)
+            batch = Batch(
+                self._store,
+                self._rules,
+                self._clock,
+                token.id,
+                self._limits.story,
+                force=force,
+                restore=restore,
+            )
             answers = batch.read(request.stream)
         finally:
             self._batches.give_back()
@@ -228,28 +242,12 @@ def _of_type(wanted: str) -> None:
         )
 
 
-def _flag(name: str) -> bool:
-    written = request.args.get(name, "false")
-    if written not in _FLAGS:
-        raise Problem(400, f"?{name}= is true or false, not {written[:80]!r}.")
-    return _FLAGS[written]
-
-
-def _is_meant(article: Article | None, *, reading: bool = False) -> bool:
-    """Whether the preconditions of the request hold for the version there is (RFC 9110 §13.1)."""
-    if_match = request.headers.get("If-Match")
-    if if_match is not None and not (article and matches_strongly(if_match, _etag(article))):
-        return False
-    if_none_match = request.headers.get("If-None-Match")
-    return reading or if_none_match is None or not (article and matches_weakly(if_none_match, _etag(article)))
-
-
-def _etag(article: Article) -> str:
-    return f'"{article.digest}"'
+def _precondition() -> Precondition:
+    return Precondition(request.headers.get("If-Match"), request.headers.get("If-None-Match"))
 
 
 def _validator(article: Article) -> dict[str, str]:
-    return {"ETag": _etag(article)}
+    return {"ETag": etag(article)}
 
 
 def _absent(article_id: str) -> Problem:

@@ -27,7 +27,8 @@ from feedsvc.selection import Rules
 from feedsvc.store import dirty
 from feedsvc.store.schema import Store
 from feedsvc.web import problems
-from feedsvc.web.problems import REFUSED, Problem, unreadable
+from feedsvc.web.preconditions import of_line
+from feedsvc.web.problems import Problem, of_refused, unreadable
 
 log = structlog.get_logger(__name__)
 
@@ -63,6 +64,7 @@ class Batch:
         longest: int,
         *,
         force: bool = False,
+        restore: bool = False,
     ) -> None:
         self._store = store
         self._rules = rules
@@ -70,6 +72,7 @@ class Batch:
         self._token_id = token_id
         self._longest = longest
         self._force = force
+        self._restore = restore
         self._statuses: Counter[int] = Counter()
         self._answers: dict[int, str] = {}
         self._failed: Problem | None = None
@@ -148,7 +151,12 @@ class Batch:
         if not lines:
             return
         now = self._clock()
-        pushes = [pushing.put(line.document.id, line.document, now) for line in lines]
+        pushes = [
+            pushing.put(
+                line.document.id, line.document, now, of_line(line.document.if_match), restore=self._restore
+            )
+            for line in lines
+        ]
         try:
             with self._store.write() as tx:
                 self._gather(tx, now)
@@ -185,7 +193,7 @@ class Batch:
 
     def _tell(self, line: _Line, outcome: Outcome) -> None:
         if not isinstance(outcome, Pushed):
-            self._refuse(line.number, Problem(REFUSED[outcome.why], outcome.detail), line.document.id)
+            self._refuse(line.number, of_refused(outcome), line.document.id)
             return
         status = HTTPStatus.CREATED if outcome.was_new else HTTPStatus.OK
         told = {"id": line.document.id, "status": status, "etag": f'"{outcome.article.digest}"'}
@@ -194,7 +202,9 @@ class Batch:
     def _refuse(self, number: int, problem: Problem, article_id: str | None = None) -> None:
         status = problem.code or 500
         named = {} if article_id is None else {"id": article_id}
-        self._answer(number, status, {**named, "status": status, "problem": problems.body(problem)})
+        version = {"etag": problem.members["etag"]} if "etag" in problem.members else {}
+        told = {**named, "status": status, **version, "problem": problems.body(problem)}
+        self._answer(number, status, told)
 
     def _answer(self, number: int, status: int, told: dict[str, Any]) -> None:
         self._statuses[status] += 1

@@ -18,15 +18,20 @@ _JSON: Final = "application/json"
 _LINES: Final = "application/x-ndjson"
 _PROBLEM: Final = "application/problem+json"
 _REFUSALS: Final = {
-    400: "The request can't be read: the body is no JSON, or a parameter is none of its values.",
+    400: (
+        "The request can't be read: the body is no JSON, or a parameter is unknown, given twice, or none of"
+        " its values."
+    ),
     401: "No token of scope write came with the request, or it is one no more.",
     404: "There is no such story.",
     405: "The address doesn't take this method.",
     409: (
-        "The story is a file's, which `detail` names: `?force=true` takes the story over. Or it says of its"
+        "The story is a file's, which `detail` names: `?force=true` takes the story over. Or it was withdrawn"
+        " and comes back with `?restore=true`, or with If-Match and the version there is, which ETag and"
+        " `etag` name. Or the document is older than what is there, by its own `updated`. Or it says of its"
         " rights what no partner is found for."
     ),
-    412: "The version there is, is not the one that If-Match or If-None-Match mean.",
+    412: "The version there is, is not the one that If-Match or If-None-Match mean; a batch has none.",
     413: "The body is larger than this service takes.",
     415: "The body is not of the type, or is encoded.",
     422: "The body is JSON but no story. `errors` says where it isn't, and what is wanted.",
@@ -36,6 +41,8 @@ _REFUSALS: Final = {
 _HEADERS: Final[dict[int, dict[str, Any]]] = {
     401: {"WWW-Authenticate": "How to show a token."},
     405: {"Allow": "The methods that the address takes."},
+    409: {"ETag": "The version that is there, if there is one."},
+    412: {"ETag": "The version that is there, if there is one."},
     415: {},
     429: {"Retry-After": "Seconds to wait."},
     503: {"Retry-After": "Seconds to wait."},
@@ -114,6 +121,12 @@ def _schemas() -> dict[str, Any]:
             "title": {"type": "string"},
             "status": {"type": "integer", "minimum": 400, "maximum": 599},
             "detail": {"type": "string"},
+            "etag": {"type": "string", "description": "The version of the story that is there."},
+            "updated": {
+                "type": "string",
+                "description": "When the story that is there was changed last, where that is later",
+            },
+            "updated_sent": {"type": "string", "description": "than the document says of itself."},
             "errors": {
                 "type": "array",
                 "items": {
@@ -135,7 +148,7 @@ def _schemas() -> dict[str, Any]:
             "line": {"type": "integer", "minimum": 1},
             "id": {"type": "string"},
             "status": {"type": "integer"},
-            "etag": {"type": "string"},
+            "etag": {"type": "string", "description": "The version that is there now, if there is one."},
             "problem": _ref("Problem"),
         },
     }
@@ -159,6 +172,12 @@ _FORCE: Final = {
     "description": "Whether a story that is a file's is taken over; the file waits in quarantine then.",
     "schema": {"type": "boolean", "default": False},
 }
+_RESTORE: Final = {
+    "name": "restore",
+    "in": "query",
+    "description": "Whether a story that was withdrawn comes back; without it, that is refused (409).",
+    "schema": {"type": "boolean", "default": False},
+}
 # Preconditions stand in descriptions. Of a parameter every value is right that its schema allows, and which
 # versions are met is for the store to say.
 _IF_MATCH: Final = (
@@ -166,6 +185,10 @@ _IF_MATCH: Final = (
 )
 _IF_NONE_MATCH: Final = "`If-None-Match: *` is for a story that there isn't yet."
 _KNOWN: Final = "`If-None-Match` names the versions that are known: the answer is 304 then."
+_RETRIED: Final = (
+    "What would bring a withdrawn story back without saying so, or is older than what is there by its own"
+    " `updated`, is refused (409)."
+)
 _ETAG: Final = {"ETag": "The version."}
 
 
@@ -214,8 +237,8 @@ def _put() -> dict[str, Any]:
         "operationId": "putArticle",
         "summary": "Make a story what a document says",
         "description": "The document is the whole story: what it leaves out, the story has not. "
-        f"{_IF_MATCH} {_IF_NONE_MATCH}",
-        "parameters": [_FORCE],
+        f"{_RETRIED} {_IF_MATCH} {_IF_NONE_MATCH}",
+        "parameters": [_FORCE, _RESTORE],
         "requestBody": {"required": True, "content": {_JSON: {"schema": _ref("Story")}}},
         "responses": _answers(
             {
@@ -248,12 +271,14 @@ def _put_many() -> dict[str, Any]:
     return {
         "operationId": "putArticles",
         "summary": "Make many stories what their documents say",
-        "description": "One bad line harms only itself: its answer says why. Blank lines are passed over.",
-        "parameters": [_FORCE],
+        "description": "One bad line harms only itself: its answer says why. Blank lines are passed over."
+        f" {_RETRIED} A line's `if_match` is what `If-Match` is for one story; a batch has no version of its"
+        " own.",
+        "parameters": [_FORCE, _RESTORE],
         "requestBody": {"required": True, "content": {_LINES: {"schema": lines}}},
         "responses": _answers(
             {200: _answer("What came of each line.", {_LINES: {"schema": answers}})},
-            *(400, 401, 413, 415, 429),
+            *(400, 401, 412, 413, 415, 429),
         ),
     }
 

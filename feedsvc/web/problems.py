@@ -14,6 +14,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+from feedsvc.pushing import Refused
+
 ROOT: Final = "/api"
 CONTENT_TYPE: Final = "application/problem+json"
 HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
@@ -26,6 +28,8 @@ REFUSED: Final = {
     "too long": 422,
     "for nobody": 409,
     "twin": 409,
+    "withdrawn": 409,
+    "older": 409,
 }
 """The statuses of pushes that were refused, by why."""
 _CHALLENGES: Final = ('Bearer realm="feedsvc"', 'Basic realm="feedsvc", charset="UTF-8"')
@@ -45,20 +49,39 @@ Errors = Sequence[Mapping[str, str]]
 
 
 class Problem(HTTPException):
-    """A request that is refused. `errors` say where in the document, as JSON pointers, and what is wanted."""
+    """A request that is refused. `errors` say where in the document, as JSON pointers, and what is wanted.
+
+    `members` stand in the details beside what RFC 9457 names (its §3.2).
+    """
 
     def __init__(
-        self, status: int, detail: str, *, errors: Errors = (), headers: Mapping[str, str] | None = None
+        self,
+        status: int,
+        detail: str,
+        *,
+        errors: Errors = (),
+        headers: Mapping[str, str] | None = None,
+        members: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.code = status
         self.errors = errors
         self.more = dict(headers or {})
+        self.members = dict(members or {})
 
 
 def is_api(path: str) -> bool:
     """Whether a path is one of the API's, so that what goes wrong there is told as problem details."""
     return path == ROOT or path.startswith(f"{ROOT}/")
+
+
+def of_refused(refused: Refused) -> Problem:
+    """The refusal of a push: it names the version that is there, which a client that has seen it may name."""
+    members = {name: instant.isoformat() for name, instant in refused.instants.items()}
+    headers = {}
+    if refused.version:
+        members["etag"] = headers["ETag"] = f'"{refused.version}"'
+    return Problem(REFUSED[refused.why], refused.detail, headers=headers, members=members)
 
 
 def unreadable(error: ValidationError, model: type[BaseModel]) -> Problem:
@@ -114,8 +137,10 @@ def body(problem: HTTPException) -> dict[str, Any]:
         "status": status,
         "detail": _detail(problem, status),
     }
-    if isinstance(problem, Problem) and problem.errors:
-        told["errors"] = problem.errors
+    if isinstance(problem, Problem):
+        told |= problem.members
+        if problem.errors:
+            told["errors"] = problem.errors
     return told
 
 

@@ -1,0 +1,153 @@
+"""Revocations: which audiences may have a story no longer, or less of it, in each feed that they had it in.
+
+Knows nothing of why; what is revoked is said by the caller. A partner's feed carries one mark for all of
+them, which the ledger notes: whoever received it has polled since.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select
+
+from feedsvc.model import Tombstone, from_micros, to_micros
+from feedsvc.rights import Revocation
+from feedsvc.store.recalls import STANDS
+from feedsvc.store.representations import publication
+from feedsvc.store.schema import among, upsert
+from feedsvc.store.tables import revocations
+
+FEED: Final = "/feeds/"
+"""What a feed is called in place of a story in the ledger, before its key: no story's id begins so."""
+_MARK: Final = "revoked@"
+
+
+class Standing(NamedTuple):
+    """A revocation, and the feeds in which it is noted."""
+
+    revocation: Revocation
+    keys: frozenset[str]
+
+
+def of(connection: Connection, ids: Collection[str]) -> dict[str, list[Standing]]:
+    """What is noted of stories, by id; a story of which nothing is, is left out."""
+    columns = revocations.c
+    query = select(revocations).where(among(connection, columns.article_id, ids))
+    found: dict[str, dict[Revocation, set[str]]] = {}
+    for row in connection.execute(query.order_by(columns.article_id, columns.audience, columns.level)):
+        found.setdefault(row.article_id, {}).setdefault(_revocation(row), set()).add(row.feed_key)
+    return {
+        article_id: [Standing(one, frozenset(keys)) for one, keys in noted.items()]
+        for article_id, noted in found.items()
+    }
+
+
+def replace(tx: Connection, noted: Mapping[str, Sequence[Standing]]) -> None:
+    """Note just these of each of the stories, in place of what was noted of them before."""
+    tx.execute(delete(revocations).where(among(tx, revocations.c.article_id, noted)))
+    number, _ = publication(tx)
+    rows = [_row(one.revocation, key, number) for some in noted.values() for one in some for key in one.keys]
+    upsert(tx, revocations, sorted(rows, key=lambda row: (row["feed_key"], row["article_id"])))
+
+
+def _row(one: Revocation, key: str, number: int) -> dict[str, Any]:
+    return {
+        "feed_key": key,
+        "article_id": one.article_id,
+        "audience": one.audience,
+        "level": one.level,
+        "at": to_micros(one.at),
+        "until": None if one.until is None else to_micros(one.until),
+        "reason": one.reason,
+        "title": one.title,
+        "url": one.url,
+        "digest": one.digest,
+        "publication": number if one.publication < 0 else one.publication,
+    }
+
+
+def _revocation(row: Any) -> Revocation:
+    return Revocation(
+        row.audience,
+        row.article_id,
+        from_micros(row.at),
+        None if row.until is None else from_micros(row.until),
+        row.level,
+        row.reason,
+        row.title,
+        row.url,
+        row.digest,
+        row.publication,
+    )
+
+
+def in_force(now: datetime) -> ColumnElement[bool]:
+    """Whether a row holds at `now` (aware UTC)."""
+    columns = revocations.c
+    return and_(columns.at <= to_micros(now), or_(columns.until.is_(None), columns.until > to_micros(now)))
+
+
+def tombstones(connection: Connection, key: str, now: datetime, limit: int) -> list[Tombstone]:
+    """The newest marks of stories that some audience may have no longer, in a feed, newest first.
+
+    Everybody is told that a story is gone, and not why.
+    """
+    columns = revocations.c
+    query = select(revocations).where(columns.feed_key == key, columns.level == "none", in_force(now))
+    rows = connection.execute(query.order_by(columns.at.desc(), columns.article_id).limit(limit))
+    return [
+        Tombstone(
+            row.article_id,
+            from_micros(row.at),
+            row.reason if row.audience else "",
+            row.url,
+            (row.audience,),
+        )
+        for row in rows
+    ]
+
+
+def marks(connection: Connection, key: str, now: datetime) -> dict[str, tuple[str, str]]:
+    """What stands among the contents of each partner's feed for all that was revoked in it, by its name."""
+    columns = revocations.c
+    recent = columns.at > to_micros(now - STANDS)
+    query = select(columns.audience, func.max(columns.at)).where(
+        columns.feed_key == key, recent, in_force(now)
+    )
+    rows = connection.execute(query.group_by(columns.audience))
+    return {audience: (f"{FEED}{key}", f"{_MARK}{at}") for audience, at in rows if audience}
+
+
+def marked_at(mark: str) -> int:
+    """The instant of a mark, in microseconds since 1970."""
+    return int(mark.removeprefix(_MARK))
+
+
+def turning(connection: Connection, after: datetime, until: datetime, stands: timedelta) -> set[str]:
+    """The feeds in which time alone begins or ends a revocation, or its mark, in (after, until]."""
+    columns = revocations.c
+    turns = [
+        and_(column > to_micros(after - later), column <= to_micros(until - later))
+        for column, later in ((columns.at, timedelta()), (columns.until, timedelta()), (columns.at, stands))
+    ]
+    return set(connection.execute(select(columns.feed_key).where(or_(*turns)).distinct()).scalars())
+
+
+def next_turn(connection: Connection, after: datetime, stands: timedelta) -> datetime | None:
+    """The first instant after `after` at which time alone begins or ends a revocation, or its mark."""
+    columns = revocations.c
+    found: list[datetime] = []
+    for column, later in ((columns.at, timedelta()), (columns.until, timedelta()), (columns.at, stands)):
+        query = select(func.min(column)).where(column > to_micros(after - later))
+        first = connection.execute(query).scalar()
+        if first is not None:
+            found.append(from_micros(first) + later)
+    return min(found, default=None)
+
+
+def newest(connection: Connection, now: datetime) -> datetime | None:
+    """When the last of a partner's that holds by `now` began (aware UTC); None if there is none."""
+    columns = revocations.c
+    query = select(func.max(columns.at)).where(columns.at <= to_micros(now), columns.audience != "")
+    at = connection.execute(query).scalar()
+    return from_micros(at) if at is not None else None
