@@ -130,7 +130,9 @@ def _field_line(whole: str, field: str) -> int:
 
 def _body_line(text: str) -> int:
     """The line of a body to look at, which is that of a URL with a password; else the first."""
-    lines = enumerate(text.splitlines(), start=1)
+    front = _front_matter(text)
+    skipped = front.count("\n") if front != text else 0
+    lines = enumerate(text.splitlines()[skipped:], start=skipped + 1)
     return next((number for number, line in lines if constraints.shows_credentials(line)), 1)
 
 

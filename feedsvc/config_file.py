@@ -95,7 +95,7 @@ def _finding(path: Path, text: str, variables: Mapping[tuple[str, ...], str], de
     if isinstance(details["input"], dict):  # which may hold a secret, and says no more than the key does
         return f"{place}: {dotted}: {reason}"
     seen = details["input"]
-    seen = constraints.without_credentials(seen) if isinstance(seen, str) else seen
+    seen = constraints.masked(seen) if isinstance(seen, str) else seen
     return f"{place}: {dotted}: {seen!r} is not accepted; {reason[:1].lower()}{reason[1:]}"
 
 

@@ -87,6 +87,8 @@ _LANGUAGE: Final = re.compile(r"language-[\w+#.-]+")
 _DESCRIPTOR: Final = re.compile(r"\d+(?:\.\d+)?[wxh]")
 _ALIGNED_CELL: Final = re.compile(r'<(t[dh]) style="text-align: (left|center|right)">')
 _CODE: Final = re.compile(r"<(code|kbd|pre|samp)\b[^<>]*>.*?</\1>", re.DOTALL)
+_IPV6: Final = re.compile(r'(="https?://(?:[^"/@]*@)?)%5B([0-9A-Fa-f:.]+)%5D')
+"""A host in brackets as pyromark writes it, which is none to the sanitiser."""
 _PRE_LINES: Final = re.compile(r"(<pre[^>]*>)\n+")
 _TAG: Final = re.compile(r'<(/?)([a-zA-Z][a-zA-Z0-9]*)(?:"[^"]*"|[^">])*>')
 _POINTER: Final = re.compile(r'<sup><a href="[^"]*#[^"]*">[^<]*</a></sup>|<p><a [^<>]*>[^<]*</a></p>')
@@ -141,6 +143,7 @@ def _converted(source: str, markup: Markup, base: str) -> str:
         return _sanitised(source, base)
     is_tame = not any(mark in source for mark in _WILD)
     source = _ALIGNED_CELL.sub(r'<\1 align="\2">', pyromark.html(source, options=_MARKDOWN))
+    source = _IPV6.sub(r"\1[\2]", source) if "//%5B" in source or "@%5B" in source else source
     return _tamed(source, base) if is_tame else _sanitised(source, base)
 
 

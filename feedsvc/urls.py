@@ -23,7 +23,9 @@ _PCHAR = "/:@!$&'()*+,;=-._~"
 """What RFC 3986 lets stand unescaped in a path, beside letters and digits."""
 
 _STRAY_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
-_HOST = re.compile(r"((?:[A-Za-z][A-Za-z0-9+.-]*:)?//(?:[^/?#@]*@)*)([^/?#:@\[\]]+)")
+_AUTHORITY = re.compile(r"^(?:[A-Za-z][A-Za-z0-9+.-]*:)?//[^/?#]*")
+_ENCODED = re.compile("(?:%[89A-Fa-f][0-9A-Fa-f])+")
+"""Letters beyond ASCII, which Markdown percent-encodes in a host, too."""
 
 
 def feed_path(key: str, fmt: Format, partner: str = "") -> str:
@@ -87,9 +89,21 @@ def uri(url: str) -> str:
     What a URI may not hold is percent-encoded, a percent sign of no encoding too; the host is in ASCII
     (RFC 5891). User names and passwords are left out: nothing with them may leave the service.
     """
-    found = url if url.isascii() else _HOST.sub(lambda part: part[1] + _ascii_host(part[2]), url, count=1)
-    found = quote(constraints.without_credentials(found), safe=_PCHAR + "%?#[]")
+    found = constraints.without_credentials(url)
+    if "%" in found or not found.isascii():
+        found = _AUTHORITY.sub(lambda authority: _with_ascii_host(authority[0]), found, count=1)
+    found = quote(found, safe=_PCHAR + "%?#[]")
     return _STRAY_PERCENT.sub("%25", found) if "%" in found else found
+
+
+def _with_ascii_host(authority: str) -> str:
+    """`https://bücher.example:80`, or with `b%C3%BCcher`, → `https://xn--bcher-kva.example:80`."""
+    decoded = _ENCODED.sub(lambda part: unquote(part[0]), authority)
+    if "\ufffd" in decoded:  # it was no UTF-8
+        return authority
+    scheme, slashes, place = decoded.partition("//")
+    host, colon, port = place.partition(":") if not place.startswith("[") else (place, "", "")
+    return f"{scheme}{slashes}{_ascii_host(host)}{colon}{port}"
 
 
 def _ascii_host(host: str) -> str:

@@ -54,6 +54,11 @@ FAULTS: dict[str, tuple[str, int, str]] = {
         4,
         "withdrawal-unexplained",
     ),
+    "url-credentials.md": (
+        f"---\ntitle: T\n{DATE}\n---\nText.\n\n[a](https://u:p@h.example/).\n",
+        7,
+        "url-credentials",
+    ),
     "id-duplicate-1.md": (f"---\ntitle: T\n{DATE}\nid: same\n---\nText.\n", 0, ""),
     "id-duplicate-2.md": (f"---\ntitle: T\n{DATE}\nid: same\n---\nText.\n", 1, "id-duplicate"),
     "url-duplicate-1.md": (f"---\ntitle: T\n{DATE}\nurl: /same\n---\nText.\n", 0, ""),

@@ -172,11 +172,11 @@ def has_credentials(url: str) -> bool:
     return "@" in url and _CREDENTIALS.match(url) is not None
 
 
-def without_credentials(url: str) -> str:
-    """The same URL without user name and password."""
+def without_credentials(url: str, instead: str = "") -> str:
+    """The same URL without user name and password; an error may show `…@` instead of them."""
     if "@" not in url:
         return url
-    return _CREDENTIALS.sub(lambda found: f"{found[1] or found[2] or ''}//", url, count=1)
+    return _CREDENTIALS.sub(lambda found: f"{found[1] or found[2] or ''}//{instead}", url, count=1)
 
 
 def shows_credentials(text: str) -> bool:
@@ -184,9 +184,14 @@ def shows_credentials(text: str) -> bool:
     return "@" in text and "://" in text and _IN_WORDS.search(text) is not None
 
 
-def without_shown_credentials(text: str) -> str:
-    """A text whose URLs hold no user name and no password."""
-    return _IN_WORDS.sub(r"\1", text) if shows_credentials(text) else text
+def without_shown_credentials(text: str, instead: str = "") -> str:
+    """A text whose URLs hold no user name and no password, but `instead`."""
+    return _IN_WORDS.sub(rf"\1{instead}", text) if shows_credentials(text) else text
+
+
+def masked(text: str) -> str:
+    """A text, or a URL however it is written, as an error may show it: `https://…@intranet.example/x`."""
+    return without_credentials(without_shown_credentials(text, "…@"), "…@")
 
 
 def in_time(moment: datetime) -> datetime | None:

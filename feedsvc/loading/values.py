@@ -84,7 +84,7 @@ def shown(value: object) -> str:
             return "true" if value else "false"
         case str():
             # What is wrong with a URL may be the password in it: errors go to logs, and to `feedsvc status`.
-            safe = constraints.without_credentials(constraints.without_shown_credentials(value))
+            safe = constraints.masked(value)
             return repr(safe if len(safe) <= 60 else safe[:57] + "...")
         case int() if value.bit_length() > 200:
             return "a huge number"
