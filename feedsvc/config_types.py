@@ -105,7 +105,8 @@ def _namespace(value: str) -> str:
 
 
 def _mailbox(value: str) -> str:
-    if value and not constraints.MAILBOX.accepts(value):
+    address = value.partition(" (")[0]
+    if value and not (constraints.MAILBOX.accepts(value) and constraints.EMAIL.accepts(address)):
         raise ValueError(constraints.MAILBOX.wanted)
     return value
 
