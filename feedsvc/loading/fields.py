@@ -5,6 +5,7 @@ and ignored: it would move a story's id when its headline changes, and an id mus
 """
 
 import re
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -89,7 +90,7 @@ def _any_article(
     published = instants.published(instants.first_published(found), place, status, zone)
     updated = instants.updated(found, zone, published)
     if status == "published":
-        unknown_keys.refuse(found.fields, zone, published)
+        unknown_keys.refuse(found.fields, zone, max(published, datetime.now(UTC)))
     section, section_labels = _section(found, place)
     is_withdrawn = status == "withdrawn"
     return Article(
@@ -201,10 +202,12 @@ def _url(found: FrontMatter) -> str | None:
 
 
 def _is_no_address(written: Written) -> bool:
-    """Whether it is how Jekyll is to make a URL, or Eleventy's `permalink: false`, which holds back."""
+    """Whether it is how Jekyll or Eleventy is to make a URL, or that there is to be none."""
     if normalised(written.key) != "permalink":
         return False
-    return as_flag(written.value) is False or _is_pattern(written)
+    if isinstance(written.value, str) and ("{{" in written.value or "{%" in written.value):
+        return True
+    return isinstance(written.value, dict) or as_flag(written.value) is False or _is_pattern(written)
 
 
 def _is_pattern(written: Written) -> bool:

@@ -9,9 +9,11 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final, Literal
 
+from rapidfuzz.distance import OSA
+
 from feedsvc.loading.generators import Generator
 from feedsvc.loading.values import Parts, Written, as_flag
-from feedsvc.loading.vocabulary import audience_of
+from feedsvc.loading.vocabulary import NEVER, audience_of
 
 Asks = Literal["draft", "members", "internal"]
 """What a flag asks for: no publication, members only, or nobody without a password."""
@@ -34,12 +36,31 @@ def _when(said: bool, asks: Asks) -> Flag:
 
 def _when_off(asks: Asks) -> Flag:
     """Asks for it if the value says no; themes and plug-ins keep other things under such keys."""
-    return lambda written: asks if as_flag(written.value) is False or _word(written) == "never" else None
+
+    def asked(written: Written) -> Asks | None:
+        if isinstance(written.value, dict):
+            return (
+                asks
+                if any(as_flag(_part(written, name)) for name in ("exclude", "disable", "hide"))
+                else None
+            )
+        word = _word(written)
+        says_no = as_flag(written.value) is False or word in _NO or OSA.distance(word, "false") == 1
+        return asks if says_no else None
+
+    return asked
 
 
-def _when_on(asks: Asks) -> Flag:
-    """Asks for it if the value says yes; elsewhere the key means something else."""
-    return lambda written: asks if as_flag(written.value) is True else None
+def _when_members(written: Written) -> Asks | None:
+    """Asks for members if the value says yes, or which; a number counts something else."""
+    said, word = as_flag(written.value), _word(written)
+    if said is not None or not word or word[:1].isdigit():
+        return "members" if said else None
+    return None if word in NEVER or audience_of(word) == "public" else "members"
+
+
+def _part(table: Written, name: str) -> object:
+    return table.value.get(name) if isinstance(table.value, dict) else None
 
 
 def _unless_empty(asks: Asks) -> Flag:
@@ -78,6 +99,12 @@ def _visibility(written: Written) -> Asks | None:
     return None if found == "public" else found
 
 
+def _permalink(written: Written) -> Asks | None:
+    """Eleventy's `permalink: false`: https://www.11ty.dev/docs/permalinks/#skip-writing-to-the-file-system"""
+    said = _part(written, "build") if isinstance(written.value, dict) else written.value
+    return "draft" if as_flag(said) is False else None
+
+
 def _collections(written: Written) -> Asks | None:
     """Eleventy's: true, or a list of the collections that are to go without the story."""
     if isinstance(written.value, list):
@@ -85,30 +112,42 @@ def _collections(written: Written) -> Asks | None:
     return _when(True, "draft")(written)
 
 
+_NO: Final = frozenset({"never", "none", "exclude", "excluded", "hidden"})
+_FEEDS: Final = ("feed", "feeds", "rss", "atom")
 _OFF_KEYS: Final = (
-    *("render", "permalink"),
-    *("feed", "rss", "infeed", "inrss", "includeinfeed", "includeinrss", "showinfeed", "showinrss"),
+    *("render", "feed", "rss"),
+    *(
+        f"{verb}{to}{feed}"
+        for verb in ("include", "show", "add", "")
+        for to in ("in", "to")
+        for feed in _FEEDS
+    ),
 )
 _ON_KEYS: Final = (
-    *("unlisted", "hidden", "headless", "emailonly"),
-    *("excludefromfeed", "excludefromfeeds", "excludefromrss", "feedexclude", "rssexclude", "rssignore"),
-    *("hidefromfeed", "hidefromfeeds", "hidefromrss", "hideinfeed", "hideinrss"),
-    *("nofeed", "norss", "disablefeed", "disablerss", "skipfeed", "skiprss", "ignorefeed"),
+    *("unlisted", "hidden", "headless", "emailonly", "rssignore", "feedexclude", "rssexclude"),
+    *(
+        f"{verb}{out}{feed}"
+        for verb in ("hide", "hidden", "exclude", "excluded", "no", "skip", "disable", "omit", "ignore")
+        for out in ("from", "in", "")
+        for feed in _FEEDS
+    ),
 )
 _MEMBERS_KEYS: Final = (
     *("membersonly", "memberonly", "subscribersonly", "subscriberonly", "paywall", "paywalled", "premium"),
-    "ispremium",
+    *("ispremium", "ispaywalled", "paidcontent", "paidpost", "premiumcontent"),
 )
 
 FLAGS: Final[Mapping[str, Flag]] = MappingProxyType(
     {
         **dict.fromkeys(_ON_KEYS, _when(True, "draft")),
         **dict.fromkeys(_OFF_KEYS, _when_off("draft")),
-        **dict.fromkeys(_MEMBERS_KEYS, _when_on("members")),
+        **dict.fromkeys(_MEMBERS_KEYS, _when_members),
+        "permalink": _permalink,
         "build": _build,
         "visibility": _visibility,
         "eleventyexcludefromcollections": _collections,
         "isaccessibleforfree": _when_off("members"),
+        "accessibleforfree": _when_off("members"),
         "password": _unless_empty("internal"),
         "postpassword": _unless_empty("internal"),
     }

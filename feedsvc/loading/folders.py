@@ -14,6 +14,7 @@ import structlog
 from feedsvc.loading import front_matter
 from feedsvc.loading.characters import decoded
 from feedsvc.loading.faults import FrontMatterError
+from feedsvc.loading.flags import FLAGS
 from feedsvc.loading.front_matter import FrontMatter
 from feedsvc.loading.generators import Generator
 from feedsvc.loading.unknown_keys import may_restrict
@@ -108,8 +109,13 @@ def _of(fields: Iterable[Written], path: str, target: re.Pattern[str] | None) ->
     return (
         _Rule(Written(one.key, one.value, f" in {path}"), target)
         for one in fields
-        if not one.is_empty and may_restrict(normalised(one.key))
+        if not one.is_empty and may_restrict(normalised(one.key)) and not _is_pattern(one)
     )
+
+
+def _is_pattern(written: Written) -> bool:
+    """Whether it is a permalink that makes URLs, as most are, and holds nothing back."""
+    return normalised(written.key) == "permalink" and FLAGS["permalink"](written) is None
 
 
 def _target(cascade: Mapping[str, object]) -> re.Pattern[str] | None:

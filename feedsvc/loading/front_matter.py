@@ -16,7 +16,8 @@ from zoneinfo import ZoneInfo
 from feedsvc.loading.characters import YAML_ILLEGAL, scrubbed, without
 from feedsvc.loading.faults import FieldError, FrontMatterError
 from feedsvc.loading.formats import read_json, read_toml, read_yaml
-from feedsvc.loading.unknown_keys import OWN, holds_back, suspect
+from feedsvc.loading.suspicion import holds_back
+from feedsvc.loading.unknown_keys import OWN, suspect
 from feedsvc.loading.values import Written, normalised, place, text
 from feedsvc.model import Markup, Note
 

@@ -13,24 +13,13 @@ from zoneinfo import ZoneInfo
 
 from rapidfuzz.distance import OSA
 
-from feedsvc.loading import dates
 from feedsvc.loading.faults import FieldError
 from feedsvc.loading.flags import FLAGS
 from feedsvc.loading.keys import KNOWN
 from feedsvc.loading.rules import UnknownKeys
+from feedsvc.loading.suspicion import holds_back
 from feedsvc.loading.values import Written, as_flag, normalised, shown
-from feedsvc.loading.vocabulary import (
-    NEVER,
-    STEMS,
-    SYNONYMS,
-    UNLIKE_OTHERS,
-    UNLIKE_RESTRICTING,
-    Suspect,
-    audience_of,
-    says_held,
-    status_of,
-)
-from feedsvc.rights import LEVELS
+from feedsvc.loading.vocabulary import STEMS, SYNONYMS, UNLIKE_OTHERS, UNLIKE_RESTRICTING, Suspect
 
 OWN: Final[dict[str, Suspect]] = {
     "embargo": Suspect("begins", "embargo", True),
@@ -58,38 +47,52 @@ OWN: Final[dict[str, Suspect]] = {
 _AFFIXES: Final = (
     *("is", "post", "article", "story", "page", "item"),
     *("doc", "content", "web", "x", "my", "custom"),
+    *("press", "news", "media", "under", "has"),
 )
 """What people put before or after a key: `storyStatus`, `x-embargo`."""
 
-_ANY: Final = {**SYNONYMS, **OWN}
-_SHORTEST: Final = 5
-_LONG: Final = 7  # from so many letters on, two of them may be wrong
+_ANY: Final = {
+    **{name: Suspect("flag", name) for name in FLAGS if len(name) >= 7},
+    **SYNONYMS,
+    **OWN,
+}
+_SHORTEST: Final = 5  # of shorter keys, too many others are a letter away
 
 
 @lru_cache(maxsize=4_096)  # few keys stand in very many stories
 def suspect(key: str) -> Suspect | None:
     """What an unknown key, normalised, may have been meant as; None for nothing that holds back."""
     bare = "".join(char for char in key if char.isalnum())
-    if bare in _ANY:
+    if bare in SYNONYMS or bare in OWN:
         return _ANY[bare]
     if len(bare) < _SHORTEST:
         return None
     if bare in UNLIKE_RESTRICTING:
         meant = _by_distance(bare)
         return meant and meant._replace(says="word", is_strict=False)
-    for stem, meant in STEMS.items():
-        if stem in bare:
-            return meant
-    for affix in _AFFIXES:
-        for rest in (bare.removeprefix(affix), bare.removesuffix(affix)):
-            if rest != bare and rest in OWN:
-                return OWN[rest]._replace(is_strict=False)
-    return _by_distance(bare)
+    return _by_stem(bare) or _by_affix(bare) or _by_distance(bare)
 
 
 def may_restrict(key: str) -> bool:
     """Whether a normalised key, known or not, may hold a story back."""
     return key in OWN or key in FLAGS or key in _NESTED or (key not in _READ and suspect(key) is not None)
+
+
+def _by_stem(bare: str) -> Suspect | None:
+    for stem, meant in STEMS.items():
+        before, found, _ = bare.partition(stem)
+        if found:
+            # An arms embargo is none of the newsroom's: there, a date or a word of status must say so.
+            return meant if not before or before in _AFFIXES else meant._replace(says="word", is_strict=False)
+    return None
+
+
+def _by_affix(bare: str) -> Suspect | None:
+    for affix in _AFFIXES:
+        for rest in (bare.removeprefix(affix), bare.removesuffix(affix)):
+            if rest != bare and rest in OWN:
+                return OWN[rest]._replace(is_strict=False)
+    return None
 
 
 def _by_distance(bare: str) -> Suspect | None:
@@ -101,102 +104,33 @@ def _by_distance(bare: str) -> Suspect | None:
     ]
     if not found:
         return None
-    distance, is_synonym, name = min(found)
+    distance, is_other, name = min(found)
     meant = _ANY[name]
-    # Of a synonym, or with two letters wrong, another word is as likely.
-    return meant._replace(is_strict=meant.is_strict and not is_synonym)
+    if distance > 1 and len(name) < _LONG:
+        return meant._replace(says="word", is_strict=False)
+    # Of a synonym, another word is as likely.
+    return meant._replace(is_strict=meant.is_strict and not is_other)
+
+
+_LONG: Final = 7
+"""Letters from which on two of a restricting key may be wrong; of a shorter one, a word must say the rest."""
 
 
 def _most(name: str) -> int:
     """How many letters may be wrong, missing, too many or swapped."""
-    return 2 if len(name) >= _LONG and name in OWN else 1
-
-
-def holds_back(meant: Suspect, value: object, zone: ZoneInfo, published: datetime | None = None) -> bool:
-    """Whether a value could hold a story back, under a key that was meant so.
-
-    `published` (aware UTC) is the story's own date: a key that may as well be another date of publication
-    holds nothing back if it is no later.
-    """
-    said, moment = as_flag(value), _moment(value, zone)
-    word = value.strip().lower() if isinstance(value, str) else ""
-    if _is_empty(value):
-        return False
-    match meant.says:
-        case "held":
-            return (
-                said is True
-                or moment is not None
-                or says_held(word)
-                or _unread(meant, said, moment, value, word)
-            )
-        case "released":
-            if moment is not None:
-                return meant.is_strict or published is None or moment > published
-            return (
-                said is False or word in NEVER or says_held(word) or _unread(meant, said, moment, value, word)
-            )
-        case "begins":
-            if moment is not None:
-                return meant.is_strict or published is None or moment > published
-            return said is True or says_held(word) or _unread(meant, said, moment, value, word)
-        case "ends":
-            return (
-                said is True
-                or moment is not None
-                or says_held(word)
-                or _unread(meant, said, moment, value, word)
-            )
-        case "word":
-            return moment is not None or says_held(word)
-        case "status":
-            status = status_of(word or str(value))
-            return status in {"draft", "withdrawn"} or (meant.is_strict and status is None)
-        case "access":
-            return _restricts_access(meant, said, word, value)
-        case "level":
-            return _restricts_level(meant, said, word, value)
-
-
-def _restricts_access(meant: Suspect, said: bool | None, word: str, value: object) -> bool:
-    words = value if isinstance(value, list) else [word]
-    named = [audience_of(one) for one in words if isinstance(one, str)]
-    if any(one in {"members", "internal"} for one in named) or word == "partners":
-        return said is None
-    return meant.is_strict and said is not True and not any(named)
-
-
-def _restricts_level(meant: Suspect, said: bool | None, word: str, value: object) -> bool:
-    if isinstance(value, dict):
-        return any(_restricts_level(meant, as_flag(one), str(one).lower(), one) for one in value.values())
-    if said is False or word in NEVER or word in LEVELS[:-1]:
-        return True
-    return meant.is_strict and said is None and word != LEVELS[-1]
-
-
-def _unread(meant: Suspect, said: bool | None, moment: datetime | None, value: object, word: str) -> bool:
-    """Whether it is a strict key with a value that says neither yes, no, nor when."""
-    if not meant.is_strict or said is not None or moment is not None or word in NEVER:
-        return False
-    return meant.says != "released" or not isinstance(value, str) or audience_of(word) != "public"
-
-
-def _is_empty(value: object) -> bool:
-    return value is None or value == "" or value == [] or value == {}
-
-
-def _moment(value: object, zone: ZoneInfo) -> datetime | None:
-    if isinstance(value, bool | int | float | list | dict):
-        return None
-    return dates.instant(value, zone)
+    return 2 if (name in OWN and len(name) >= _LONG - 1) or len(name) >= _LONG + 2 else 1
 
 
 _READ: Final = KNOWN | FLAGS.keys()
 """The keys that are read; nothing is to be said of them here."""
 _NESTED: Final = frozenset(
-    {"params", "extra", "publishing", "publication", "workflow", "metadata", "frontmatter"}
+    {
+        *("params", "extra", "publishing", "publication", "workflow", "metadata", "frontmatter", "meta"),
+        *("attributes", "fields", "settings", "acf", "customfields", "ext", "system", "flags", "acl"),
+        *("additionalproperties", "contentrestrictions"),
+    }
 )
-"""Tables of further keys, as Hugo's and Zola's front matter have them."""
+"""Tables of further keys, as the front matter of generators and the exports of other systems have them."""
 
 
 class _Unknown(NamedTuple):
@@ -217,27 +151,32 @@ def _unknown(keys: tuple[str, ...]) -> _Unknown:
     )
 
 
-def refuse(fields: Mapping[str, Written], zone: ZoneInfo, published: datetime) -> None:
+def refuse(fields: Mapping[str, Written], zone: ZoneInfo, since: datetime) -> None:
     """Raise FieldError for an unknown key that may be meant to hold the story back.
 
-    `fields` are those of a story that nothing else holds back, by their normalised keys; `published` (aware
-    UTC) is its date.
+    `fields` are those of a story that nothing else holds back, by their normalised keys; `since` (aware UTC)
+    is from when on it is out.
     """
     unknown = _unknown(tuple(fields))
     for key, meant in unknown.suspects:
-        if holds_back(meant, fields[key].value, zone, published):
+        if holds_back(meant, fields[key].value, zone, since):
             raise _refused(fields[key], meant)
     for key in unknown.tables:
         if isinstance(fields[key].value, dict):
-            _refuse_nested(fields[key], zone, published)
+            _refuse_nested(fields[key], zone, since)
 
 
-def _refuse_nested(table: Written, zone: ZoneInfo, published: datetime) -> None:
+def _refuse_nested(table: Written, zone: ZoneInfo, since: datetime) -> None:
     assert isinstance(table.value, dict)
     for name, value in table.value.items():
         key = normalised(str(name))
-        meant = OWN[key]._replace(is_strict=False) if key in OWN else None if key in _READ else suspect(key)
-        if meant and holds_back(meant, value, zone, published):
+        if key in OWN:
+            meant: Suspect | None = OWN[key]._replace(is_strict=key == "withdrawn")
+        elif key in FLAGS:
+            meant = Suspect("flag", key)
+        else:
+            meant = None if key in KNOWN else suspect(key)
+        if meant and holds_back(meant, value, zone, since):
             raise _refused(Written(table.key, value, f".{name}"), meant)
 
 

@@ -10,7 +10,8 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from feedsvc.loading import dates
-from feedsvc.loading.unknown_keys import OWN, holds_back, suspect
+from feedsvc.loading.suspicion import holds_back
+from feedsvc.loading.unknown_keys import OWN, suspect
 from feedsvc.loading.values import normalised
 from feedsvc.loading.vocabulary import Suspect
 

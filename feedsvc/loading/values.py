@@ -15,8 +15,29 @@ from feedsvc.domain.constraints import LONGEST_LABEL, LONGEST_LINE, MOST_ITEMS, 
 from feedsvc.loading.faults import FieldError, Rule
 from feedsvc.loading.plain import plain
 
-_TRUE: Final = frozenset({"true", "yes", "on", "y", "1"})
-_FALSE: Final = frozenset({"false", "no", "off", "n", "0"})
+_TRUE: Final = frozenset(
+    {
+        "true",
+        "yes",
+        "on",
+        "y",
+        "1",
+        "oui",
+        "ja",
+        "sí",
+        "si",
+        "sì",
+        "sim",
+        "tak",
+        "да",
+        "是",
+        "verdadero",
+        "vrai",
+    }
+)
+_FALSE: Final = frozenset(
+    {"false", "no", "off", "n", "0", "non", "nein", "nee", "nej", "não", "nie", "нет", "否", "falso", "faux"}
+)
 _SIMPLE: Final = re.compile(r"[\w .,'’–-]{1,100}")
 _WHOLE: Final = re.compile(r"[0-9]{1,15}")
 _NOT_IN_URL: Final = re.compile(r'[\x00-\x20<>"^`{|}]')

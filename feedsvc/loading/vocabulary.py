@@ -3,6 +3,7 @@
 Pure: words, and what each says. `flags` and `unknown_keys` decide by them.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping
 from importlib.resources import files
@@ -13,10 +14,11 @@ from rapidfuzz.distance import OSA
 from feedsvc.model import Status
 
 Audience = Literal["public", "members", "internal"]
-Says = Literal["held", "released", "begins", "ends", "status", "access", "level", "word"]
+Says = Literal["held", "released", "begins", "ends", "status", "access", "level", "word", "flag"]
 """What a key says of a story: that it is held back, or released; from or until when; for whom, how much.
 
-A `word` of its own, nearly such a key, says so with a date or a word in that sense alone.
+A `word` of its own, nearly such a key, says so with a date or a word in that sense alone; a `flag` is another
+system's, misspelt.
 """
 
 
@@ -57,6 +59,7 @@ UNLIKE_RESTRICTING: Final = frozenset(_TABLE["words"]["near_a_restricting_key"].
 UNLIKE_OTHERS: Final = frozenset(_TABLE["words"]["near_another_key"].split())
 """Words of their own that differ from a known key by a letter or two."""
 
+_NOT_YET: Final = re.compile(r"(?:not|needs|to be|awaiting|pending|on hold)[ _-]")
 _SHORTEST: Final = 5  # of shorter words, too many others are a letter away
 _STATUSES: Final = {word: name for name, words in _TABLE["status"].items() for word in words.split()}
 _AUDIENCES: Final = {word: name for name, words in _TABLE["audience"].items() for word in words.split()}
@@ -64,7 +67,10 @@ _AUDIENCES: Final = {word: name for name, words in _TABLE["audience"].items() fo
 
 def status_of(word: str) -> Status | None:
     """What a word of status says, in feedsvc's terms or another system's; None if it is none."""
-    return cast(Status | None, _STATUSES.get(_squeezed(word)))
+    squeezed = _squeezed(word).removeprefix("stat:")  # NewsML-G2's scheme
+    if (found := _STATUSES.get(squeezed)) is None and _NOT_YET.match(word.strip().lower()):
+        return "draft"
+    return cast(Status | None, found)
 
 
 def audience_of(word: str) -> Audience | None:

@@ -1,0 +1,96 @@
+"""Whether a value holds a story back, under a key that may have been meant to.
+
+Pure: a key's meaning and a value come in; which keys are suspected is in `unknown_keys`.
+"""
+
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from feedsvc.loading import dates
+from feedsvc.loading.faults import FieldError
+from feedsvc.loading.flags import FLAGS
+from feedsvc.loading.values import Written, as_flag
+from feedsvc.loading.vocabulary import NEVER, Suspect, audience_of, says_held, status_of
+from feedsvc.rights import LEVELS
+
+_DATED: Final = frozenset({"begins", "released"})
+"""What a later date holds back, and an earlier one does not."""
+
+
+def holds_back(meant: Suspect, value: object, zone: ZoneInfo, since: datetime | None = None) -> bool:
+    """Whether a value could hold a story back, under a key that was meant so.
+
+    `since` (aware UTC) is from when on the story is out otherwise: a key that may as well be any date holds
+    nothing back if it is no later.
+    """
+    if value in (None, "", [], {}):
+        return False
+    if meant.says == "flag":
+        return _asks(meant, value)
+    word = value.strip().lower() if isinstance(value, str) else ""
+    if meant.says == "status":
+        status = status_of(word or str(value))
+        return status in {"draft", "withdrawn"} or (meant.is_strict and status is None)
+    if meant.says == "access":
+        return _restricts_access(meant, value)
+    if meant.says == "level":
+        return _restricts_level(meant, value)
+    if moment := _moment(value, zone):
+        return meant.says not in _DATED or meant.is_strict or since is None or moment > since
+    if meant.says == "word":
+        return says_held(word)
+    return _says_so(meant, value, word) or says_held(word) or _is_unread(meant, value, word)
+
+
+def _asks(meant: Suspect, value: object) -> bool:
+    """Whether another system's flag of that key asks for something, or cannot be read."""
+    try:
+        return FLAGS[meant.nearest](Written(meant.nearest, value)) is not None
+    except FieldError:
+        return True
+
+
+def _says_so(meant: Suspect, value: object, word: str) -> bool:
+    said = as_flag(value)
+    return said is False or word in NEVER if meant.says == "released" else said is True
+
+
+def _restricts_access(meant: Suspect, value: object) -> bool:
+    words = [
+        one.strip().lower() for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)
+    ]
+    if all(word in NEVER for word in words) and words:
+        return False
+    named = [audience_of(word) for word in words]
+    if any(one in {"members", "internal"} for one in named) or "partners" in words:
+        return as_flag(value) is None
+    return meant.is_strict and as_flag(value) is not True and not any(named)
+
+
+def _restricts_level(meant: Suspect, value: object) -> bool:
+    if isinstance(value, dict):
+        return any(_restricts_level(meant, one) for one in value.values())
+    word = value.strip().lower() if isinstance(value, str) else ""
+    if as_flag(value) is False or word in NEVER or word in LEVELS[:-1]:
+        return True
+    return meant.is_strict and as_flag(value) is None and word != LEVELS[-1]
+
+
+def _is_unread(meant: Suspect, value: object, word: str) -> bool:
+    """Whether it stands under a strict key and says neither yes, no, nor when; a number counts something."""
+    if not meant.is_strict or as_flag(value) is not None or word in NEVER or _is_number(value):
+        return False
+    return meant.says != "released" or (isinstance(value, str) and audience_of(word) != "public")
+
+
+def _is_number(value: object) -> bool:
+    if isinstance(value, int | float):
+        return True
+    return isinstance(value, str) and value.strip().replace(".", "", 1).isdigit()
+
+
+def _moment(value: object, zone: ZoneInfo) -> datetime | None:
+    if isinstance(value, bool | int | float | list | dict):
+        return None
+    return dates.instant(value, zone)
