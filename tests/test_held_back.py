@@ -148,6 +148,7 @@ HARMLESS = [
     *("hiddenFromHomePage: true", "distribution: print", "partners: Acme and sons", "exclude: [a, b]"),
     *("publish_to: [web, print]", "syndicate_to: [twitter]", "subscribe: true", "states: [NY, NJ]"),
     *("inlist: true", "restriction: none", "restrictions: none", "killed: 12", "recall: 2019 vehicle"),
+    *("share: false", "skipIntros: true", "publication: {name: The Daily, none: none}", "displayName: false"),
     *("arms_embargo: true", "trade_embargo: Cuba", "oil_embargo: yes", "country_embargoed: Cuba"),
     *("release_date: 2026-02-12", "permalink: '/blog/{{ page.fileSlug }}/'", "permalink: {serverless: /x}"),
     *("subtitle: Draft picks", "params: {toc: false}", "extra: {status: accepted}", "video: {live: false}"),

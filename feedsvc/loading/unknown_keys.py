@@ -106,7 +106,7 @@ def _by_distance(bare: str) -> Suspect | None:
         return None
     distance, is_other, name = min(found)
     meant = _ANY[name]
-    if distance > 1 and len(name) < _LONG:
+    if distance > 1 and (is_other or len(name) < _LONG):
         return meant._replace(says="word", is_strict=False)
     # Of a synonym, another word is as likely.
     return meant._replace(is_strict=meant.is_strict and not is_other)
