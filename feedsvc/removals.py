@@ -3,6 +3,7 @@
 Pure: no I/O, no clock. Who counts, and what becomes of the stories, is in `refresh/removing.py`.
 """
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Mapping
@@ -33,9 +34,14 @@ class RemovalLimit:
         """Whether everything may be removed."""
         return self.stories is None and self.percent is None
 
-    def may_be_exceeded(self, removed: int) -> bool:
-        """Whether so many stories could be too many; if not, nobody needs to know how many there are."""
-        return removed > (self.stories or 0)
+    def enough_to_know(self, removed: int) -> int:
+        """How many published stories make sure that these are not too many: more need not be counted.
+
+        0 if the number alone says it. To count a whole archive takes a while.
+        """
+        if removed <= (self.stories or 0) or not self.percent:
+            return 0
+        return math.floor(removed * 100 / self.percent) + 1
 
     def is_exceeded(self, removed: int, published: int) -> bool:
         """Whether `removed` of `published` stories are too many."""
@@ -45,17 +51,17 @@ class RemovalLimit:
         too_large_a_share = self.percent is None or removed * 100 > self.percent * published
         return too_many and too_large_a_share
 
-    def holds(self, gone: int, *, before: int, published: int, left: int) -> bool:
+    def holds(self, gone: int, *, before: int, published: int, is_any_left: bool) -> bool:
         """Whether stories that a look finds gone are to stay until somebody confirms their removal.
 
-        `gone` is how many it finds gone, `before` how many went or were held in the minute before. Files
-        published `published` stories before that minute, and publish `left` of them after this look. A
-        folder in which nothing is left is rather a disk that isn't mounted, however few stories it had:
-        that is held, unless it is a single file that somebody deleted.
+        `gone` is how many it finds gone, `before` how many went or were held in the minute before, and
+        `published` how many files published before that minute. A folder in which nothing is left is rather a
+        disk that isn't mounted, however few stories it had: that is held, unless it is a single file that
+        somebody deleted.
         """
         if self.is_off:
             return False
-        return self.is_exceeded(before + gone, published) or (gone > 1 and left == 0)
+        return self.is_exceeded(before + gone, published) or (gone > 1 and not is_any_left)
 
 
 DEFAULT: Final = RemovalLimit()

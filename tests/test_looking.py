@@ -46,6 +46,14 @@ def test_root_that_may_not_be_read_leaves_all_as_it_is() -> None:
     assert made.gone == []
 
 
+def test_missing_file_that_is_there_again_unchanged_has_returned() -> None:
+    """One that was changed meanwhile is read, which says the same."""
+    seen = [Seen("a.md", 1, 1, 9), Seen("b.md", 1, 1, 9), Seen("c.md", 1, 1, 9), Seen("d.md", 1, 1)]
+    made = Look([FoundFile("a.md", 1, 1), FoundFile("b.md", 2, 1), FoundFile("d.md", 1, 1)], seen)
+    assert [file.path for file in made.changed()] == ["b.md"]
+    assert (made.returned, made.gone) == (["a.md"], ["c.md"])
+
+
 def test_files_met_by_way_of_a_link_are_noted() -> None:
     made = Look([FoundFile("a.md", 1, 1, linked=True), FoundFile("b.md", 1, 1)], [])
     assert len(list(made.changed())) == 2

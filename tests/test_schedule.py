@@ -140,6 +140,22 @@ def test_folder_that_appears_later_is_watched(
     recorder.wait_for("scan_changed")
 
 
+def test_folder_that_is_gone_is_looked_for_once(
+    schedules: list[Schedule], recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The look notes that it is missing."""
+    monkeypatch.setattr("feedsvc.schedule._IDLE_MS", 100)
+    monkeypatch.setattr("feedsvc.schedule._AGAIN", 0.05)
+    folder = tmp_path / "content"
+    folder.mkdir()
+    start(schedules, recorder, folder)
+    recorder.wait_for("scan", times=2)
+    folder.rename(tmp_path / "away")
+    recorder.wait_for("scan_changed")
+    time.sleep(0.3)
+    assert recorder.calls.count("scan_changed") <= 2  # the watcher may have seen it go, too
+
+
 def test_what_nobody_waits_for_comes_after_a_publication_and_all_of_it_after_a_look(
     schedules: list[Schedule], recorder: Recorder
 ) -> None:

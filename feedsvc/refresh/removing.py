@@ -4,6 +4,7 @@ Knows nothing of how files are read. How many are too many is decided in `feedsv
 knows of the last minute, so that every refresher of a store counts with the others.
 """
 
+import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -122,7 +123,17 @@ class Remover:
         return is_held and not self._limit.is_off and not is_allowed(row.path, allowed)
 
     def _absent(self, paths: Sequence[str]) -> list[str]:
-        return [path for path in paths if next(content.walk(self._root, path, self._site), None) is None]
+        return [path for path in paths if self._is_absent(path)]
+
+    def _is_absent(self, path: str) -> bool:
+        """Whether there surely is no such file: not while its folder may not be read, or its disk fails."""
+        try:
+            os.lstat(f"{self._root}/{path}")
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        except OSError:
+            return False
+        return next(content.walk(self._root, path, self._site), None) is None
 
     def _decide(self, tx: Connection, absent: Sequence[str], allowed: tuple[str, ...]) -> _Decision:
         now = self._clock()
@@ -150,14 +161,13 @@ class Remover:
         of_moved, live = len(live & its_ids), live - its_ids
         lately = {one.article_id for one in removals.lately(tx, now)}
         before = lately | removals.held_lately(tx, now)
-        if len(live) > 1 or self._limit.may_be_exceeded(len(before | live)):
-            totals = removals.totals(tx, now)
-            published = (
-                totals.published - of_moved + len(lately)
-            )  # as it was: who moved is one story, not two
-            left = totals.left - of_moved - len(live)
-            if self._limit.holds(len(live - before), before=len(before), published=published, left=left):
-                return set(gone) - moved
+        enough = self._limit.enough_to_know(len(before | live))
+        there = removals.count_live(tx, now, enough + of_moved) if enough else of_moved
+        published = there - of_moved + len(lately)  # as before that minute; what moved is one story, not two
+        is_any_left = len(live) < 2 or removals.is_any_left(tx, list(gone), now)
+        number = len(live - before)
+        if self._limit.holds(number, before=len(before), published=published, is_any_left=is_any_left):
+            return set(gone) - moved
         counted = [row for path, row in gone.items() if path not in moved and row.article_id in live]
         removals.note(tx, counted, now)
         return set()
@@ -261,6 +271,7 @@ def _moved(tx: Connection, gone: Mapping[str, Source], now: datetime) -> set[str
 def _losing(tx: Connection, gone: Mapping[str, Source]) -> dict[str, Source]:
     """Those of the files that are gone whose story no other file has, and nobody pushed."""
     ids = [row.article_id for row in gone.values() if row.article_id]
-    elsewhere = {one for one, paths in sources.owners(tx, ids).items() if paths - gone.keys()}
+    owners = sources.owners(tx, ids)
+    elsewhere = {one for one, paths in owners.items() if any(path not in gone for path in paths)}
     kept = elsewhere | sources.ingested(tx, ids)
     return {path: row for path, row in gone.items() if row.article_id and row.article_id not in kept}

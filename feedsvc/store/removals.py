@@ -12,6 +12,7 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
+    Select,
     and_,
     delete,
     func,
@@ -20,7 +21,6 @@ from sqlalchemy import (
     or_,
     select,
     text,
-    union,
     update,
 )
 
@@ -50,13 +50,6 @@ class Held(NamedTuple):
     path: str
     article_id: str
     since: datetime
-
-
-class Totals(NamedTuple):
-    """How many stories files publish, or will once their hour comes; `left` are those whose file is there."""
-
-    published: int
-    left: int
 
 
 def lock(tx: Connection) -> None:
@@ -169,29 +162,22 @@ def held_like(
 
 def live(connection: Connection, ids: Sequence[str], now: datetime) -> set[str]:
     """Those of the stories that somebody may have, or will once their hour comes."""
-    columns = articles.c
-    query = select(columns.id).where(
-        among(connection, columns.id, ids),
-        columns.status == "published",
-        or_(columns.visible_until.is_(None), columns.visible_until > to_micros(now)),
-    )
+    query = select(articles.c.id).where(among(connection, articles.c.id, ids), _is_live(now))
     return set(connection.execute(query).scalars())
 
 
-def totals(connection: Connection, now: datetime) -> Totals:
-    """How many stories that are `live` have a file, or are held."""
-    columns = articles.c
-    over = union(
-        # As the index has it, which a value that is bound could not be seen to match.
-        select(columns.id).where(columns.status != literal_column("'published'")),
-        select(columns.id).where(columns.visible_until <= to_micros(now)),
+def count_live(connection: Connection, now: datetime, at_most: int) -> int:
+    """How many stories that are `live` have a file, or are held; no more than `at_most` are counted."""
+    some = _files_of_live(now).with_only_columns(sources_seen.c.article_id).distinct().limit(at_most)
+    return connection.execute(select(func.count()).select_from(some.subquery())).scalar_one()
+
+
+def is_any_left(connection: Connection, gone: Sequence[str], now: datetime) -> bool:
+    """Whether any story that is `live` has a file that is neither held nor among these."""
+    query = _files_of_live(now).where(
+        sources_seen.c.missing_since.is_(None), not_(among(connection, sources_seen.c.path, gone))
     )
-    seen = sources_seen.c
-    one = func.count(seen.article_id.distinct())  # a story that moves has two files for a moment
-    query = select(one, one.filter(seen.missing_since.is_(None))).where(
-        seen.article_id.is_not(None), seen.article_id.not_in(over)
-    )
-    return Totals(*connection.execute(query).one())
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def tell(tx: Connection, now: datetime) -> int:
@@ -228,6 +214,16 @@ def _common_folder(first: str, last: str) -> str:
 
 def _is_held() -> ColumnElement[bool]:
     return and_(sources_seen.c.missing_since.is_not(None), sources_seen.c.article_id.is_not(None))
+
+
+def _is_live(now: datetime) -> ColumnElement[bool]:
+    until = articles.c.visible_until
+    return and_(articles.c.status == "published", or_(until.is_(None), until > to_micros(now)))
+
+
+def _files_of_live(now: datetime) -> Select[str]:
+    stories = sources_seen.join(articles, articles.c.id == sources_seen.c.article_id)
+    return select(sources_seen.c.path).select_from(stories).where(_is_live(now))
 
 
 def _within(column: Column[int], now: datetime) -> ColumnElement[bool]:

@@ -282,8 +282,6 @@ MIGRATIONS: Sequence[Sequence[str]] = (
         "CREATE INDEX sources_seen_missing ON sources_seen (fingerprint) WHERE missing_since IS NOT NULL",
         # Most files were found by the first load, long ago.
         "CREATE INDEX sources_seen_found ON sources_seen (found_at) WHERE found_at > 0",
-        # Nearly every story is published: how many are is known from how few are not.
-        "CREATE INDEX articles_unpublished ON articles (id) WHERE status <> 'published'",
         # The files are read once more, for the fingerprints of their bytes.
         "UPDATE sources_seen SET mtime_ns = -1",
     ),
