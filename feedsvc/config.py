@@ -98,8 +98,8 @@ class ContentTable(Table):
 
     unknown_keys: Literal["near", "all", "none"] = Field(
         default="near",
-        description="Which front matter keys that feedsvc doesn't know are findings of `feedsvc check`: those "
-        "`near` a known one, `all`, or `none`. One that may hold a story back sets it aside in any case.",
+        description="Which front matter keys that feedsvc doesn't know are findings of `feedsvc check`: "
+        "those `near` a known one, `all`, or `none`. One that may hold a story back always sets it aside.",
     )
     members: Level = Field(
         default="none",
