@@ -398,7 +398,7 @@ def test_stories_with_ids_are_found_again_by_them(newsroom: Newsroom, order: str
 
 
 def test_moves_one_by_one_do_not_add_up(newsroom: Newsroom) -> None:
-    files = fill(newsroom, 60)
+    files = fill(newsroom, 25)
     (newsroom.root / "globe").mkdir()
     for file in files:
         text = file.read_bytes()
@@ -408,7 +408,7 @@ def test_moves_one_by_one_do_not_add_up(newsroom: Newsroom) -> None:
         moved = newsroom.root / "globe" / file.name
         moved.write_bytes(text)
         look(newsroom, moved)
-    assert len(ids(newsroom)) == 60
+    assert len(ids(newsroom)) == 25
 
 
 def test_file_of_the_same_id_takes_over_whatever_is_held(newsroom: Newsroom) -> None:
