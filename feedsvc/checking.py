@@ -34,6 +34,8 @@ _ALSO = {
     "url": ("permalink", "canonical(?:_url)?", "link"),
 }
 
+_UNSETTLED = "it is open, or was just written to; close it, or end the program that writes it"
+
 
 class Finding(NamedTuple):
     """Something to mend: the story file or feed, the line (1 for a feed), the rule, and what to do."""
@@ -48,15 +50,23 @@ class Finding(NamedTuple):
 
 
 def check(
-    root: Path, load_rules: LoadRules, rules: Rules, on_read: Callable[[int], None] | None = None
+    root: Path,
+    load_rules: LoadRules,
+    rules: Rules,
+    on_read: Callable[[int], None] | None = None,
+    *,
+    settle: float = 0.0,
 ) -> list[Finding]:
-    """Load every story and build every feed, as a refresh would; returns what is wrong, by place and line."""
+    """Load every story and build every feed, as a refresh would; returns what is wrong, by place and line.
+
+    `settle` is how long (seconds) a file has to be quiet: one that is being written can't be checked.
+    """
     if not root.is_dir():
         wanted = "make it, or have store.content name the folder of stories"
         return [Finding(str(root), 1, "folder-missing", f"there is no such folder; {wanted}")]
     with tempfile.TemporaryDirectory(prefix="feedsvc-check-") as folder:
         store = Store(f"sqlite:///{folder}/check.db")
-        refresher = Refresher(store, root, load_rules, rules)
+        refresher = Refresher(store, root, load_rules, rules, settle=settle)
         refresher.prepare()
         report = refresher.scan(on_read=on_read)
         refresher.refresh()
@@ -68,6 +78,10 @@ def check(
             }
             findings |= {
                 Finding(places.shown(path), note.line, note.rule, note.reason) for path, note in report.notes
+            }
+            findings |= {
+                Finding(places.shown(path), 1, "file-unsettled", f"{_UNSETTLED}; check again afterwards")
+                for path in report.unsettled
             }
             for article, remark in _remarks(connection, rules):
                 findings.add(places.finding(connection, article, remark))

@@ -6,7 +6,9 @@ from pathlib import Path
 import feedsvc
 
 ROOT = Path(feedsvc.__file__).parent
-LEAVES = {"feedsvc", "characters", "errors", "lru", "media_types", "model", "rights", "slugs", "urls"}
+LEAVES = {"feedsvc", "characters", "errors", "lru", "media_types", "model", "rights", "slugs", "urls"} | {
+    "settling"
+}
 ALLOWED = {
     "characters": set(),
     "errors": set(),
@@ -14,6 +16,7 @@ ALLOWED = {
     "media_types": set(),
     "model": {"rights"},
     "rights": set(),
+    "settling": set(),
     "slugs": set(),
     "urls": {"model"},
     "profiles": {"model"},
@@ -40,7 +43,9 @@ ALLOWED = {
     | {"applying", "gate", "loading", "processes", "reading", "store", "selection", "render"},
     "outgoing": {"errors", "feedsvc"},
     "notices": LEAVES | {"outgoing", "store"},
-    "schedule": set(),
+    "watching": {"settling", "watching_inotify"},
+    "watching_inotify": {"loading", "settling", "watching"},
+    "schedule": {"settling", "watching"},
     "documents": {"model"},
     "linting": LEAVES | {"render"},
     "checking": LEAVES | {"documents", "linting"} | {"loading", "store", "selection", "refresh"},

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from feedsvc.refresh.intake import LoadReport
 from feedsvc.schedule import Schedule
+from feedsvc.settling import Settling
 
 
 class Recorder:
@@ -20,6 +22,7 @@ class Recorder:
         self.flips: list[datetime] = []
         self.failures = 0
         self.happened = threading.Condition()
+        self.settling = Settling(0.1)
 
     def _note(self, call: str) -> None:
         with self.happened:
@@ -29,12 +32,16 @@ class Recorder:
     def scan(self) -> None:
         self._note("scan")
 
-    def scan_changed(self, paths: set[Path]) -> None:
+    def tell_open(self) -> None:
+        pass
+
+    def scan_changed(self, paths: set[Path]) -> LoadReport:
         if self.failures:
             self.failures -= 1
             raise OSError("the store is busy")
         self.paths |= paths
         self._note("scan_changed")
+        return LoadReport(read=len(paths))
 
     def refresh(self) -> None:
         self._note("refresh")
@@ -129,7 +136,7 @@ def test_refresh_runs_at_the_next_flip_and_at_the_one_after(
 def test_folder_that_appears_later_is_watched(
     schedules: list[Schedule], recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("feedsvc.schedule._IDLE_MS", 100)
+    monkeypatch.setattr("feedsvc.watching_inotify.IDLE", 0.1)
     folder = tmp_path / "later"
     start(schedules, recorder, folder)
     recorder.wait_for("scan")

@@ -98,7 +98,10 @@ def worker(config: Config) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Write the figures as one JSON object.")
 @click.option("--force", is_flag=True, help="Have files take the places of pushed stories of the same id.")
 def refresh(config: Config, as_json: bool, force: bool) -> None:
-    """Load what changed, publish every dirty feed, and exit: 1 if a story waits or a feed is still dirty."""
+    """Load what changed, publish every dirty feed, and exit: 1 if a story waits or a feed is still dirty.
+
+    A file that is being written is left to the next run.
+    """
     if not config.content_root.is_dir():
         raise ConfigError(f"store.content: {config.content_root} is no folder; name the folder of stories")
     with refresher_of(config) as refresher:
@@ -112,13 +115,16 @@ def refresh(config: Config, as_json: bool, force: bool) -> None:
         "changed": report.changed,
         "removed": report.removed,
         "quarantined": len(quarantined),
+        "unsettled": len(report.unsettled),
         "published": published,
         "dirty": dirty_feeds,
     }
+    for path in sorted(report.unsettled):
+        click.echo(f"{path}: is open, or was just written to; the next run reads it", err=True)
     for one in quarantined:
         click.echo(f"{one.path}:{one.line}: {one.reason}", err=True)
     click.echo(json.dumps(figures) if as_json else _sentence(figures))
-    sys.exit(1 if quarantined or dirty_feeds else 0)
+    sys.exit(1 if quarantined or report.unsettled or dirty_feeds else 0)
 
 
 @main.command()
@@ -131,7 +137,11 @@ def check(config: Config, as_json: bool) -> None:
     set_up_logging("error", config.log.format)  # what the refresher logs comes back as findings
     with _progress("checking stories", lambda: content.count(config.content_root)) as on_read:
         findings = checking.check(
-            config.content_root, config_values.load_rules(config), config_values.rules(config), on_read
+            config.content_root,
+            config_values.load_rules(config),
+            config_values.rules(config),
+            on_read,
+            settle=config.schedule.settle,
         )
     for finding in findings:
         click.echo(json.dumps(finding._asdict(), ensure_ascii=False) if as_json else str(finding))

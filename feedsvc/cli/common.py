@@ -95,6 +95,7 @@ def refresher_of(config: Config) -> Iterator[Refresher]:
         config_values.load_rules(config),
         config_values.rules(config),
         cache_bytes=config.feeds.cache,
+        settle=config.schedule.settle,
     )
     refresher.prepare()
     try:

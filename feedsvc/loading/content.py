@@ -6,7 +6,6 @@ Knows the file system and what a story file is called; must not know the store, 
 import errno
 import os
 import re
-import stat
 from collections.abc import Iterator
 from operator import itemgetter
 from pathlib import Path
@@ -21,7 +20,9 @@ from feedsvc.loading.characters import decoded
 from feedsvc.loading.faults import FieldError, FrontMatterError
 from feedsvc.loading.front_matter import FrontMatter
 from feedsvc.loading.rules import LoadRules
+from feedsvc.loading.whole import UnsettledError, WholeFiles, leased
 from feedsvc.model import Article, Loaded, Note, Rejected, with_json
+from feedsvc.settling import NOTHING_KNOWN, Known, Unsettled
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +37,7 @@ class FoundFile(NamedTuple):
     """A story file: its path relative to `content/` with `/` between parts, size in bytes, and mtime.
 
     `linked` says that it is a symbolic link, or was found through one. `unreadable` says that it is no file
-    but a folder that may not be read, so that nobody knows what is in it.
+    but a folder that may not be read, so that nobody knows what is in it. `known` is what is known besides.
     """
 
     path: str
@@ -44,6 +45,7 @@ class FoundFile(NamedTuple):
     mtime_ns: int
     linked: bool = False
     unreadable: bool = False
+    known: Known = NOTHING_KNOWN
 
 
 class _Folder(NamedTuple):
@@ -178,6 +180,11 @@ def _readable(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
+def is_passed_over(name: str) -> bool:
+    """Whether a file or folder of that name is none of ours: hidden, or what an editor leaves."""
+    return bool(_PASSED_OVER.search(name))
+
+
 def story_path(root: Path, changed: Path) -> str | None:
     """Where a change seen by a watcher is, relative to `root`: for `walk` to look under.
 
@@ -203,30 +210,69 @@ def _relative(root: Path, changed: Path) -> Path | None:
     return None
 
 
-def load(root: Path, path: str, rules: LoadRules) -> Loaded | Rejected:
+def load(
+    root: Path, path: str, rules: LoadRules, settle: float = 0.0, known: Known = NOTHING_KNOWN
+) -> Loaded | Rejected | Unsettled:
     """Read one file that `walk` found, and make its article; see `Reader.load`."""
-    return Reader(root, rules).load(path)
+    return Reader(root, rules, settle).load(path, known)
 
 
 class Reader:
-    """Reads files that `walk` found below `root`, a batch of them: where a folder leads is looked up once."""
+    """Reads files that `walk` found below `root`, a batch of them: where a folder leads is looked up once.
 
-    def __init__(self, root: Path, rules: LoadRules) -> None:
+    A file that changed less than `settle` seconds ago is not read, unless more is known of it.
+    """
+
+    def __init__(self, root: Path, rules: LoadRules, settle: float = 0.0) -> None:
         self._rules = rules
         self._base = os.path.realpath(root)
         self._folders: dict[str, str] = {}
+        self._whole = WholeFiles(settle)
 
-    def load(self, path: str) -> Loaded | Rejected:
-        """Read one file, and make its article.
+    def load(self, path: str, known: Known = NOTHING_KNOWN) -> Loaded | Rejected | Unsettled:
+        """Read one file, and make its article; Unsettled if it is not whole.
 
         Never reads more than `rules.max_file_bytes`. Raises FileNotFoundError if the file has gone meanwhile;
         every other trouble is a Rejected.
         """
         try:
-            raw = _read(self._base, self._real(path), path, self._rules.max_file_bytes)
+            raw = self._read(path, known)
         except FrontMatterError as error:
             return _rejected(path, error)
+        except UnsettledError as error:
+            return error.found
         return parse(path, raw, self._rules)
+
+    def _read(self, path: str, known: Known) -> bytes:
+        real, limit = self._real(path), self._rules.max_file_bytes
+        if not _within(self._base, real):
+            raise FrontMatterError(1, _OUTSIDE, "link-outside")
+        try:
+            # Not by open(): a buffer and its object take as long as the reading.
+            file = _opened(self._base, real)
+            try:
+                raw, size = self._whole.bytes_of(file, path, limit, known)
+            finally:
+                os.close(file)
+        except BlockingIOError:
+            raise leased(path, real) from None
+        except FileNotFoundError:
+            if os.path.islink(f"{self._base}/{path}"):
+                told = "a link that leads nowhere; put the story itself there"
+                raise FrontMatterError(1, told, "link-broken") from None
+            if "\\x" in path:
+                told = "the file's name is not UTF-8; rename it"
+                raise FrontMatterError(1, told, "name-not-utf8") from None
+            raise
+        except NotADirectoryError:
+            raise FileNotFoundError(f"{self._base}/{path}") from None
+        except OSError as error:
+            told = f"cannot be read: {error.strerror}; make it a file that feedsvc may read"
+            raise FrontMatterError(1, told, "unreadable") from None
+        if size > limit:
+            told = f"{size:,} bytes are too many; a story may have {limit:,}"
+            raise FrontMatterError(1, told, "file-too-large")
+        return raw
 
     def _real(self, path: str) -> str:
         folder, _, name = f"{self._base}/{path}".rpartition("/")
@@ -234,34 +280,6 @@ class Reader:
         if real is None:
             real = self._folders[folder] = os.path.realpath(folder)
         return f"{real}/{name}"
-
-
-def _read(base: str, real: str, path: str, limit: int) -> bytes:
-    if not _within(base, real):
-        raise FrontMatterError(1, _OUTSIDE, "link-outside")
-    try:
-        # Not by open(): a buffer and its object take as long as the reading.
-        file = _opened(base, real)
-        try:
-            raw, size = _bytes_of(file, limit)
-        finally:
-            os.close(file)
-    except FileNotFoundError:
-        if os.path.islink(f"{base}/{path}"):
-            told = "a link that leads nowhere; put the story itself there"
-            raise FrontMatterError(1, told, "link-broken") from None
-        if "\\x" in path:
-            raise FrontMatterError(1, "the file's name is not UTF-8; rename it", "name-not-utf8") from None
-        raise
-    except NotADirectoryError:
-        raise FileNotFoundError(f"{base}/{path}") from None
-    except OSError as error:
-        told = f"cannot be read: {error.strerror}; make it a file that feedsvc may read"
-        raise FrontMatterError(1, told, "unreadable") from None
-    if size > limit:
-        told = f"{size:,} bytes are too many; a story may have {limit:,}"
-        raise FrontMatterError(1, told, "file-too-large")
-    return raw
 
 
 # Without O_NONBLOCK a named pipe holds the process; O_NOFOLLOW refuses a link put there since.
@@ -288,27 +306,6 @@ def _place_of(file: int, name: str) -> str:
         return os.readlink(f"/proc/self/fd/{file}")
     except OSError:
         return os.path.realpath(name)
-
-
-def _bytes_of(file: int, limit: int) -> tuple[bytes, int]:
-    """What an open file holds, and its size in bytes; at most one byte more than `limit` is read."""
-    seen = os.fstat(file)
-    if stat.S_ISDIR(seen.st_mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    if not stat.S_ISREG(seen.st_mode):
-        raise FrontMatterError(1, "not a regular file; put the story itself there", "file-not-regular")
-    if seen.st_size > limit:
-        return b"", seen.st_size
-    parts: list[bytes] = []
-    left = limit + 1  # one byte more than allowed tells a file that has grown since
-    wanted = seen.st_size + 1
-    while left > 0 and (part := os.read(file, min(left, wanted))):
-        parts.append(part)
-        left -= len(part)
-        if len(part) < wanted:
-            break
-        wanted = 65_536
-    return b"".join(parts), limit + 1 - left
 
 
 def parse(path: str, raw: bytes, rules: LoadRules) -> Loaded | Rejected:

@@ -18,8 +18,10 @@ from feedsvc.loading.rules import LoadRules
 from feedsvc.model import Format, Quarantined
 from feedsvc.processes import collect_now
 from feedsvc.refresh.intake import Intake, LoadReport
+from feedsvc.refresh.open_files import OpenFiles
 from feedsvc.refresh.publishing import Publisher
 from feedsvc.selection import Rules
+from feedsvc.settling import Settling
 from feedsvc.store import articles, dirty, representations, sources
 from feedsvc.store.schema import Store, read_meta, write_meta
 
@@ -34,6 +36,8 @@ class Refresher:
     """Brings files into the store, and dirty feeds out of it as representations.
 
     `root` is the folder of stories, `clock` returns aware UTC, `cache_bytes` bounds the stories in memory.
+    `settle` is how long (seconds) a file has to be quiet before it is read, unless it is renamed into place;
+    whoever watches the folder notes in `settling` what happens there.
     Whatever dies on the way, a change that was loaded stays marked until every feed it touches is published.
     """
 
@@ -46,6 +50,7 @@ class Refresher:
         *,
         clock: Callable[[], datetime] = _now,
         cache_bytes: int = 96_000_000,
+        settle: float = 0.0,
     ) -> None:
         self._store = store
         self._load_rules = load_rules
@@ -54,7 +59,9 @@ class Refresher:
         self._stopped = threading.Event()
         self.rights_changed = False
         """Whether `prepare` found that who may have what was another when the feeds were published."""
-        self._intake = Intake(store, root, load_rules, rules, clock, self._stopped)
+        self.settling = Settling(settle)
+        self._open_files = OpenFiles(store, root, self.settling, clock)
+        self._intake = Intake(store, root, load_rules, rules, clock, self._stopped, self.settling)
         self._publisher = Publisher(store, rules, clock, self._stopped, cache_bytes)
 
     def stop(self) -> None:
@@ -135,6 +142,10 @@ class Refresher:
     def scan_changed(self, paths: Collection[Path]) -> LoadReport:
         """Load what something happened to; see `Intake.scan_changed`."""
         return self._intake.scan_changed(paths)
+
+    def tell_open(self) -> None:
+        """Say in the store which files have been open for a minute; see `OpenFiles.tell`."""
+        self._open_files.tell()
 
     def refresh(self, on_published: Callable[[int], None] | None = None) -> int:
         """Mark what time has flipped, publish every dirty feed; returns how many representations changed.

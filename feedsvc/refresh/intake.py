@@ -20,10 +20,12 @@ from feedsvc.applying import Arrival
 from feedsvc.loading import content
 from feedsvc.loading.content import FoundFile
 from feedsvc.loading.rules import LoadRules
-from feedsvc.model import Article, Change, Note, Rejected, versioned
+from feedsvc.model import Article, Change, Loaded, Note, Rejected, versioned
 from feedsvc.reading import FILES_A_BATCH, Outcome, ReadRules, Ready
+from feedsvc.refresh.holding import Holding
 from feedsvc.refresh.looking import Look
 from feedsvc.selection import Rules
+from feedsvc.settling import Settling
 from feedsvc.store import articles, representations, sources
 from feedsvc.store.articles import Application
 from feedsvc.store.schema import Store
@@ -39,13 +41,22 @@ _STAYS = "; the last good version of the story stays published"
 
 @dataclass(slots=True)
 class LoadReport:
-    """What a look at story files found. Files that had not changed were not read."""
+    """What a look at story files found. Files that had not changed were not read.
+
+    `unsettled` has the paths of those that changed and were not read, for they may be half written.
+    """
 
     read: int = 0
     changed: int = 0
     removed: int = 0
     rejected: list[Rejected] = field(default_factory=list)
     notes: list[tuple[str, Note]] = field(default_factory=list)
+    unsettled: set[str] = field(default_factory=set)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there was nothing to bring in."""
+        return not (self.read or self.removed)
 
 
 class _Looks:
@@ -69,6 +80,7 @@ class _Looks:
 class Intake:
     """Looks through the folder `root` and applies what it finds. `clock` returns aware UTC.
 
+    What may be half written is left out, and noted in `settling`: its last whole version stays published.
     Once `stopped` is set, the work under way ends after its present transaction.
     """
 
@@ -80,10 +92,12 @@ class Intake:
         rules: Rules,
         clock: Callable[[], datetime],
         stopped: threading.Event,
+        settling: Settling,
     ) -> None:
         self._store = store
         self._root = root
-        self._read_rules = ReadRules(root.absolute(), load_rules, rules.customs)
+        self._read_rules = ReadRules(root.absolute(), load_rules, rules.customs, settling.settle)
+        self._holding = Holding(root, settling)
         self._rules = rules
         self._clock = clock
         self._stopped = stopped
@@ -122,7 +136,7 @@ class Intake:
             self._filling = representations.is_empty(connection)
         self._forced = force
         try:
-            self._bring_in(self._look(), report, on_read)
+            self._bring_in(self._look(), report, on_read, wait=True)
             if force:
                 with self._store.read() as connection:
                     waiting = sources.waiting_for_pushed(connection)
@@ -145,6 +159,13 @@ class Intake:
         _tell_of(report)
         return report
 
+    def _load_fresh(self, report: LoadReport) -> None:
+        """Look again at what was left out, once it has been quiet if nobody writes to it."""
+        if report.unsettled:
+            self._stopped.wait(self._holding.seconds)
+            if not self._stopped.is_set():
+                self._load_again(sorted(report.unsettled), report)
+
     def _look(self, under: str = "", *, every: bool = False) -> Look:
         return Look(content.walk(self._root, under), self._seen(under), every=every)
 
@@ -165,31 +186,49 @@ class Intake:
         return {linked for linked in self._linked if real & _with_parents(self._root / linked)}
 
     def _bring_in(
-        self, look: Look | _Looks, report: LoadReport, on_read: Callable[[int], None] | None = None
+        self,
+        look: Look | _Looks,
+        report: LoadReport,
+        on_read: Callable[[int], None] | None = None,
+        *,
+        wait: bool = False,
     ) -> None:
-        """Load what a look finds changed, then remove what it finds gone: a file that moved is met first."""
-        told = time.monotonic()
-        batches = reading.outcomes(self._read_rules, look.changed())
+        """Load what a look finds changed, then remove what it finds gone: a file that moved is met first.
+
+        With `wait`, what has just changed is waited for before that: it may be what was moved, copied.
+        """
+        began = told = time.monotonic()
+        changed = self._holding.readable(look.changed(), report.unsettled)
+        batches = reading.outcomes(self._read_rules, changed)
         while outcomes := list(chain.from_iterable(islice(batches, _BATCHES_A_TRANSACTION))):
             if self._stopped.is_set():
                 return  # what was not found yet is not gone
-            self._load(outcomes, report)
+            self._load(outcomes, report, began)
             if on_read:
                 on_read(report.read)
             if time.monotonic() > told + _TELL_SECONDS:
                 told = time.monotonic()
                 log.info("stories_loading", read=report.read)
         self._linked |= look.linked
+        if wait:
+            self._load_fresh(report)
         if not self._stopped.is_set():
             self._remove(look.gone, report)
 
-    def _load(self, outcomes: Sequence[Outcome], report: LoadReport) -> None:
-        report.read += len(outcomes)
+    def _load(self, outcomes: Sequence[Outcome], report: LoadReport, began: float) -> None:
+        """Bring a batch in; what is known of its files was asked for after the instant `began`."""
+        whole = self._holding.whole(outcomes, report.unsettled)
+        if not whole:
+            return
+        report.read += len(whole)
         with self._store.write(repeatable=self._filling) as tx:  # the files are there to be read again
-            waiting = self._accept(tx, {file.path: (file, outcome) for file, outcome in outcomes}, report)
+            waiting = self._accept(tx, whole, report)
+        self._holding.were_read((file for file, _ in whole.values()), began)
         self._load_again(waiting, report)
 
-    def _accept(self, tx: Connection, outcomes: Mapping[str, Outcome], report: LoadReport) -> list[str]:
+    def _accept(
+        self, tx: Connection, outcomes: Mapping[str, tuple[FoundFile, Ready | Rejected]], report: LoadReport
+    ) -> list[str]:
         """Write what a batch of files came to; returns the paths that wait for an id that was given up."""
         owned_before = {
             path: source.article_id
@@ -213,9 +252,10 @@ class Intake:
         return sources.waiting_for(tx, given_up)
 
     def _load_again(self, paths: Sequence[str], report: LoadReport) -> None:
+        began = time.monotonic()
         files = [file for path in paths for file in content.walk(self._root, path)]
-        for outcomes in reading.outcomes(self._read_rules, files):
-            self._load(outcomes, report)
+        for outcomes in reading.outcomes(self._read_rules, self._holding.readable(files, report.unsettled)):
+            self._load(outcomes, report, began)
 
     def _told_apart(
         self, tx: Connection, outcomes: Sequence[Ready | Rejected]
@@ -267,12 +307,21 @@ class Intake:
         return {one: other for one in ids if (other := urls.twin(self._rules.site, one))}
 
     def _still_claims(self, path: str, article_id: str) -> bool:
-        """Whether the file at `path` is there and its story still has the id that another claims, too."""
+        """Whether the file at `path` is there and its story still has the id that another claims, too.
+
+        If it is being written, nobody knows yet: the id stays its own until it is whole.
+        """
+        if not os.path.lexists(self._root / path):
+            return False
+        known = self._holding.known(path)
+        if known is None:
+            return True
+        rules = self._read_rules
         try:
-            outcome = content.load(self._root, path, self._read_rules.load)
+            outcome = content.load(self._root, path, rules.load, rules.settle, known)
         except FileNotFoundError:
             return False
-        return isinstance(outcome, Rejected) or outcome.article.id == article_id
+        return not isinstance(outcome, Loaded) or outcome.article.id == article_id
 
     def _apply(self, tx: Connection, found: Sequence[tuple[FoundFile, Ready]]) -> int:
         known = articles.digests(tx, [ready.placed.id for _, ready in found])
