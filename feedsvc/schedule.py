@@ -284,8 +284,9 @@ class Schedule:
                 self._settling.note(path, kind, now)
         if any(event.kind in URGENT for event in events):
             # A job of its own each time: one that is already running may have taken the paths before these.
+            # It sees to the others, too.
             self._run("changed", self._load_pending)
-        if events:
+        elif events:
             self._load_when_settled()
 
     # -- what is loaded when it is whole -----------------------------------------------------------------

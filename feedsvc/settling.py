@@ -201,7 +201,10 @@ class Settling:
         with self._lock:
             entry = self._entries.get(path)
             if entry is not None:
-                return entry.known if entry.taken or entry.due(self.settle) <= now else None
+                if entry.taken or entry.due(self.settle) <= now:
+                    return entry.known
+                # It was open: whoever looks anyway may ask again, but its state then was no quiet one.
+                return entry.known._replace(seen=None) if entry.attempts else None
             return Known(placed=True) if self._is_in_placed_folder(path) else NOTHING_KNOWN
 
     def next_due(self) -> float | None:

@@ -82,14 +82,16 @@ class InotifyWatch:
         if not self._wait(tree.file, IDLE):
             return []
         until = time.monotonic() + DEBOUNCE
-        gathered: list[Event] = []
-        while not self._stopping:
+        gathered = tree.read()
+        if not _any_urgent(gathered):
+            self._wait(None, STEP)  # so that a stream of writes wakes nobody for each of them
+            gathered += tree.read()
+        found = gathered
+        # Whoever writes on and on delays no other: only what can be acted on at once is gathered for longer.
+        while _any_urgent(found) and time.monotonic() < until and not self._stopping:
             self._wait(None, STEP)
             found = tree.read()
-            gathered += found
-            # Who writes on and on delays no other: only what can be acted on at once is gathered for longer.
-            if time.monotonic() > until or not any(event.kind in URGENT for event in found):
-                break
+            gathered = gathered + found
         return gathered
 
     def _wait(self, file: int | None, seconds: float) -> bool:
@@ -99,6 +101,10 @@ class InotifyWatch:
         if file is not None:
             poller.register(file, select.POLLIN)
         return bool(poller.poll(seconds * 1000))
+
+
+def _any_urgent(events: list[Event]) -> bool:
+    return any(event.kind in URGENT for event in events)
 
 
 def _instance() -> INotify:

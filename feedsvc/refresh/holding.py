@@ -55,7 +55,7 @@ class Holding:
                 held.add(file.path)
             else:
                 whole[file.path] = file, outcome
-        held -= whole.keys()
+        held.difference_update(whole)
         return whole
 
     def were_read(self, files: Iterable[FoundFile], since: float) -> None:
