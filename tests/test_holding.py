@@ -116,7 +116,7 @@ def test_id_stays_with_a_file_that_is_being_rewritten(desk: Desk) -> None:
     assert desk.quarantine == []
 
 
-def test_renamed_file_is_read_at_once_and_so_is_one_in_a_renamed_folder(desk: Desk, tmp_path: Path) -> None:
+def test_renamed_file_is_read_at_once_and_so_is_one_in_a_renamed_folder(desk: Desk) -> None:
     settling = desk.refresher.settling
     write_story(desk.root, "a.md")
     write_story(desk.root, "folder/deep/b.md")
