@@ -104,6 +104,7 @@ class Schedule:
         self._trouble = ""
         self._settled_at: float | None = None
         self._not_before = 0.0
+        self._is_look_due = False
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._looked = threading.Event()
@@ -178,8 +179,21 @@ class Schedule:
     def _regular(self) -> None:
         if self._is_watching:
             self._publish()
-        elif not self._scanning.is_set():
-            self._run("look", self._scan)
+        else:
+            self._look_at_everything()
+
+    def _look_at_everything(self) -> None:
+        """Have the whole folder looked through soon, however often this is asked for meanwhile."""
+        with self._lock:
+            if self._is_look_due:
+                return
+            self._is_look_due = True
+        self._run("look", self._due_look)
+
+    def _due_look(self) -> None:
+        with self._lock:
+            self._is_look_due = False
+        self._scan()
 
     def _scan(self) -> None:
         self._scanning.set()
@@ -261,7 +275,7 @@ class Schedule:
                     self._note(events)
                     self._tell_trouble(self._watch_of.unwatched)
                     if number == 0:  # only now is it sure that nothing happens unseen
-                        self._run("catch_up", self._scan)
+                        self._look_at_everything()
             except Exception as error:  # no folder, or no more inotify instances
                 self._tell_trouble({str(self._watched): str(error)})
                 self._stopping.wait(_AGAIN)
@@ -279,7 +293,7 @@ class Schedule:
         for path, kind in events:
             if kind is Kind.LOST:
                 self._settling.lose_track()
-                self._run("catch_up", self._scan)
+                self._look_at_everything()
             else:
                 self._settling.note(path, kind, now)
         if any(event.kind in URGENT for event in events):
@@ -293,10 +307,12 @@ class Schedule:
 
     def _load_when_settled(self) -> None:
         """Have what waits loaded once it is due."""
+        now = time.monotonic()
+        if self._settled_at is not None and self._settled_at <= now + self._settling.settle:
+            return  # nothing that is new can be due before that
         due = self._settling.next_due()
         if due is None:
             return
-        now = time.monotonic()
         with self._lock:
             at = max(due, self._not_before)
             if self._settled_at is not None and self._settled_at <= at:

@@ -170,7 +170,7 @@ class _Tree:
 
     def _folder_met(self, path: str, mask: int, cookie: int) -> list[Event]:
         if mask & _CREATE:
-            return self._add(path)
+            return self._add(path, tell=True)
         if mask & _MOVED_TO:
             if before := self._moving.pop(cookie, None):
                 self._rename(before, path)
@@ -185,11 +185,14 @@ class _Tree:
             return [Event(path, Kind.DELETED)]
         if not mask & _ATTRIB:
             return []
-        again = self._add(path) if self._unwatched.pop(path, None) else []
+        again = self._add(path, tell=True) if self._unwatched.pop(path, None) else []
         return [*again, Event(path, Kind.TOUCHED)]
 
-    def _add(self, path: str) -> list[Event]:
-        """Watch a folder and those below; returns the files that were there already, as if just created."""
+    def _add(self, path: str, *, tell: bool = False) -> list[Event]:
+        """Watch a folder and those below.
+
+        With `tell`, returns the files that were there already, as if just created.
+        """
         found: list[Event] = []
         waiting = [path]
         while waiting:
@@ -198,11 +201,10 @@ class _Tree:
                 self._paths[self._inotify.add_watch(folder, _MASK)] = folder
                 with os.scandir(folder) as entries:
                     for entry in entries:
-                        if content.is_passed_over(entry.name):
-                            continue
                         if entry.is_dir(follow_symlinks=False):
-                            waiting.append(entry.path)
-                        elif _is_story(entry.name) or entry.is_symlink():
+                            if not content.is_passed_over(entry.name):
+                                waiting.append(entry.path)
+                        elif tell and _may_be_story(entry):
                             found.append(Event(entry.path, Kind.CREATED))
             except (FileNotFoundError, NotADirectoryError):
                 continue
@@ -242,6 +244,10 @@ def _file_met(path: str, mask: int) -> list[Event]:
 
 def _is_story(path: str) -> bool:
     return path.lower().endswith(content.SUFFIXES)
+
+
+def _may_be_story(entry: os.DirEntry[str]) -> bool:
+    return not content.is_passed_over(entry.name) and (_is_story(entry.name) or entry.is_symlink())
 
 
 def _is_linked(path: str) -> bool:
