@@ -9,8 +9,9 @@ Left of `publish` is the refresher, which `refresh` sequences and `schedule` dri
 it is `web`, Flask behind a WSGI short cut. They meet only in the store, so either can restart or fail alone.
 Imports point one way, too::
 
-    model, errors, slugs, urls, characters, lru
-        ◀ markup ◀ loading, store, selection, render ◀ reading ◀ refresh ◀ schedule ◀ cli
+    model, errors, slugs, urls, characters, lru, settling
+        ◀ markup ◀ loading, store, selection, render ◀ reading ◀ refresh ◀ cli
+          settling, loading ◀ watching ◀ schedule ◀ cli
           markup, store, selection, config_values ◀ web ◀ cli
 """
 

@@ -39,6 +39,8 @@ _ALSO = {
     "url": ("permalink", "canonical(?:_url)?", "link"),
 }
 
+_UNSETTLED = "it is open, or was just written to; close it, or end the program that writes it"
+
 
 class Finding(NamedTuple):
     """Something to mend: the story file or feed, the line (1 for a feed), the rule, and what to do."""
@@ -60,18 +62,20 @@ def check(
     *,
     names: Names = Names(),  # noqa: B008 - a frozen value
     known: Set[str] = frozenset(),
+    settle: float = 0.0,
 ) -> list[Finding]:
     """Load every story and build every feed, as a refresh would; returns what is wrong, by place and line.
 
     `names` are those that the configuration uses. `known` are names of stories that are in no file: they were
-    pushed, or are gone.
+    pushed, or are gone. `settle` is how long (seconds) a file has to be quiet: one that is being written
+    can't be checked.
     """
     if not root.is_dir():
         wanted = "make it, or have store.content name the folder of stories"
         return [Finding(str(root), 1, "folder-missing", f"there is no such folder; {wanted}")]
     with tempfile.TemporaryDirectory(prefix="feedsvc-check-") as folder:
         store = Store(f"sqlite:///{folder}/check.db")
-        refresher = Refresher(store, root, load_rules, rules)
+        refresher = Refresher(store, root, load_rules, rules, settle=settle)
         refresher.prepare()
         report = refresher.scan(on_read=on_read)
         refresher.refresh()
@@ -83,6 +87,10 @@ def check(
             }
             findings |= {
                 Finding(places.shown(path), note.line, note.rule, note.reason) for path, note in report.notes
+            }
+            findings |= {
+                Finding(places.shown(path), 1, "file-unsettled", f"{_UNSETTLED}; check again afterwards")
+                for path in report.unsettled
             }
             for article, remark in _remarks(connection, rules):
                 findings.add(places.finding(connection, article, remark))

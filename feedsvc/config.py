@@ -14,6 +14,7 @@ from feedsvc.config_types import (
     Authority,
     Count,
     Duration,
+    FineDuration,
     Language,
     Mailbox,
     MaxAge,
@@ -240,6 +241,11 @@ class ScheduleTable(Table):
     rescan: Annotated[Duration, Field(ge=1)] = Field(
         default=600,
         description="Interval of the full look through the content folder, the watcher's safety net.",
+    )
+    settle: Annotated[FineDuration, Field(le=3600)] = Field(
+        default=0.5,
+        description="How long a file has to be quiet, after it was closed, before it is read, in seconds "
+        "with fractions. What is renamed into place is read at once.",
     )
 
 

@@ -20,6 +20,7 @@ from feedsvc.domain import constraints
 from feedsvc.urls import uri
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+_FINE_UNITS = {"ms": 0.001, **_UNITS}
 _SIZES = {"": 1, "KB": 1000, "MB": 1000**2, "GB": 1000**3}
 
 
@@ -37,6 +38,17 @@ def _scaled(value: object, units: Mapping[str, int], wanted: str) -> object:
 
 def _duration(value: object) -> object:
     return _scaled(value, _UNITS, 'write a duration such as "30s", "5m", "2h" or "1d"')
+
+
+def _fine_duration(value: object) -> object:
+    """Seconds with their fraction: 0.5, `0.5s`, `500ms`, `1m`."""
+    if isinstance(value, str):
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", value.strip())
+        if found and found[2] in _FINE_UNITS:
+            return float(found[1]) * _FINE_UNITS[found[2]]
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    raise ValueError('write a duration such as "0.5s", "500ms" or "1m"')
 
 
 def _duration_or_auto(value: object) -> object:
@@ -175,6 +187,7 @@ def _network(value: str) -> str:
 
 
 Duration = Annotated[int, BeforeValidator(_duration), Field(ge=0)]
+FineDuration = Annotated[float, BeforeValidator(_fine_duration), Field(ge=0, allow_inf_nan=False)]
 MaxAge = Annotated[Annotated[int, Field(ge=0)] | Literal["auto"], BeforeValidator(_duration_or_auto)]
 Count = Annotated[int, BeforeValidator(_whole)]
 Words = Annotated[str, AfterValidator(_printable)]

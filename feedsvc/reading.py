@@ -12,11 +12,13 @@ from typing import NamedTuple
 
 import structlog
 
-from feedsvc.loading.content import FoundFile, Reader
+from feedsvc.loading.content import Reader
 from feedsvc.loading.rules import LoadRules
+from feedsvc.loading.walk import FoundFile
 from feedsvc.model import ARTICLE, Article, CustomFeed, Loaded, Note, Placed, Rejected
 from feedsvc.processes import Process, ProcessLostError, processors
 from feedsvc.selection import placed
+from feedsvc.settling import Known, Unsettled
 
 log = structlog.get_logger(__name__)
 
@@ -47,16 +49,21 @@ class Ready(NamedTuple):
         return ARTICLE.validate_json(self.placed.json)
 
 
-Outcome = tuple[FoundFile, Ready | Rejected]
+Made = list[Ready | Rejected | Unsettled | None]
+Outcome = tuple[FoundFile, Ready | Rejected | Unsettled]
 
 
 @dataclass(frozen=True, slots=True)
 class ReadRules:
-    """What reading is told: the folder of stories, what files are read by, and the feeds editors defined."""
+    """What reading is told: the folder of stories, what files are read by, and the feeds editors defined.
+
+    `settle` is how long (seconds) a file has to be quiet before it is read.
+    """
 
     root: Path
     load: LoadRules
     customs: tuple[CustomFeed, ...] = ()
+    settle: float = 0.0
 
 
 def outcomes(rules: ReadRules, files: Iterable[FoundFile]) -> Iterator[list[Outcome]]:
@@ -84,23 +91,30 @@ def _batches(files: Iterable[FoundFile]) -> Iterator[list[FoundFile]]:
 
 
 def _read_here(rules: ReadRules, batch: Sequence[FoundFile]) -> list[Outcome]:
-    return _paired(batch, read(rules, [file.path for file in batch]))
+    return _paired(batch, read(rules, _asked(batch)))
 
 
-Made = list[Ready | Rejected | None]
+Asked = Sequence[tuple[str, Known]]
 
 
-def read(rules: ReadRules, paths: Sequence[str]) -> Made:
-    """What files came to; None for one that has gone: the watcher or the next look will say so."""
-    reader = Reader(rules.root, rules.load)
+def _asked(batch: Sequence[FoundFile]) -> Asked:
+    return [(file.path, file.known) for file in batch]
+
+
+def read(rules: ReadRules, files: Asked) -> Made:
+    """What files came to; None for one that has gone: the watcher or the next look will say so.
+
+    With each path goes what is known of the file.
+    """
+    reader = Reader(rules.root, rules.load, rules.settle)
     made: Made = []
-    for path in paths:
+    for path, known in files:
         try:
-            outcome = reader.load(path)
+            outcome = reader.load(path, known)
         except FileNotFoundError:
             made.append(None)
         else:
-            made.append(outcome if isinstance(outcome, Rejected) else _ready(outcome, rules.customs))
+            made.append(_ready(outcome, rules.customs) if isinstance(outcome, Loaded) else outcome)
     return made
 
 
@@ -111,19 +125,19 @@ def _ready(loaded: Loaded, customs: Sequence[CustomFeed]) -> Ready:
     return Ready(loaded.path, made, loaded.notes, plain, loaded.fingerprint, loaded.says_status)
 
 
-def _paired(batch: Sequence[FoundFile], made: Sequence[Ready | Rejected | None]) -> list[Outcome]:
+def _paired(batch: Sequence[FoundFile], made: Made) -> list[Outcome]:
     return [(file, outcome) for file, outcome in zip(batch, made, strict=True) if outcome is not None]
 
 
 def _spread(rules: ReadRules, batches: Iterator[list[FoundFile]], processes: int) -> Iterator[list[Outcome]]:
     """Batches go round the readers, so that they come back in their order."""
-    readers: deque[Process[Sequence[str], Made]] = deque()
+    readers: deque[Process[Asked, Made]] = deque()
     under_way: deque[list[FoundFile]] = deque()
     try:
         readers.extend(Process("feedsvc.reading:read", rules) for _ in range(processes))
         for batch in batches:
             under_way.append(batch)
-            readers[0].ask([file.path for file in batch])
+            readers[0].ask(_asked(batch))
             readers.rotate(-1)
             if len(under_way) == _AHEAD * processes:
                 made = _paired(under_way[0], readers[0].answer())

@@ -5,7 +5,7 @@ Knows nothing of what a refresh does. Jobs live in memory; what must not be lost
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -13,29 +13,42 @@ from typing import Protocol
 import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
-from watchfiles import watch
+
+from feedsvc import watching
+from feedsvc.settling import URGENT, Kind, Settling
+from feedsvc.watching import Event
 
 log = structlog.get_logger(__name__)
 
-_DEBOUNCE_MS = 200  # the longest that a stream of events is gathered
-_STEP_MS = 20  # the quiet after which it is handed over
+_BETWEEN = 0.2  # seconds between two loads of files that have become quiet, so that they come in batches
 _PULSE = 0.02  # seconds between two looks at whether somebody wrote to the store, where that is cheap
 _AMID_A_LOOK = 5.0  # seconds between two publications while files are looked through
 _SURE = 1.0  # seconds after which a look is due all the same: who was pushing many stories may have died
 _LOOK = 0.25  # seconds between two where it takes a query
-_IDLE_MS = 1_000  # how often the watcher looks whether it still watches the right folder
 _AGAIN = 1.0  # seconds until a watch that failed is tried again; it begins with a look at everything
 _RETRY = timedelta(seconds=1)  # until files whose loading failed are tried again
 _NOTICES = 2  # seconds between two looks for what partners must be told
+_MOST_TOLD = 5  # folders named in one warning
 _HORIZON = timedelta(days=1)  # flips farther off are left to a later refresh to schedule
 
 
+class _Loaded(Protocol):
+    """What a load of changed files came to."""
+
+    @property
+    def is_empty(self) -> bool: ...
+
+
 class _Refresher(Protocol):
-    """What a schedule calls."""
+    """What a schedule calls. In `settling` it notes what happens to files."""
+
+    settling: Settling
 
     def scan(self) -> object: ...
 
-    def scan_changed(self, paths: set[Path]) -> object: ...
+    def scan_changed(self, paths: set[Path]) -> _Loaded: ...
+
+    def tell_open(self) -> None: ...
 
     def refresh(self) -> object: ...
 
@@ -67,7 +80,8 @@ class _Notifier(Protocol):
 class Schedule:
     """Runs a refresher in the background: at intervals, at each flip, and when files change.
 
-    Intervals are in seconds. `watched` is the folder whose changes are loaded at once, or None for none.
+    Intervals are in seconds. `watched` is the folder whose changes are loaded at once, or None for none:
+    then, and as long as it can't be watched, every regular refresh looks through the folder.
     `first` is how long (seconds) the first look through the folder leaves the machine to the web workers that
     start, if the store has published before: then what time has flipped is published at once all the same.
     `notifier` is run every few seconds.
@@ -85,8 +99,14 @@ class Schedule:
         notifier: _Notifier | None = None,
     ) -> None:
         self._refresher = refresher
+        self._settling = refresher.settling
         self._watched = watched
-        self._pending: set[Path] = set()
+        self._watch_of = watching.watch(watched) if watched else None
+        self._is_watching = False
+        self._trouble = ""
+        self._settled_at: float | None = None
+        self._not_before = 0.0
+        self._is_look_due = False
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._looked = threading.Event()
@@ -99,7 +119,7 @@ class Schedule:
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
         now = datetime.now(UTC)
-        regular = self._publish if watched else self._scan
+        regular = self._regular if watched else self._scan
         self._add("refresh", regular, "interval", seconds=refresh, executor="publish" if watched else "load")
         look = now + timedelta(seconds=first)
         self._add("rescan", self._rescan, "interval", seconds=rescan, executor="load", next_run_time=look)
@@ -129,6 +149,8 @@ class Schedule:
         self._refresher.stop()
         if self._notifier:
             self._notifier.stop()
+        if self._watch_of:
+            self._watch_of.stop()
         if self._scheduler.running:
             self._scheduler.shutdown(wait=True)
         for thread in (self._watcher, self._warmer, self._listener):
@@ -156,6 +178,25 @@ class Schedule:
         except Exception:  # a job that fails is tried again by the next; what it left undone is still dirty
             log.exception("job_failed", job=name)
 
+    def _regular(self) -> None:
+        if self._is_watching:
+            self._publish()
+        else:
+            self._look_at_everything()
+
+    def _look_at_everything(self) -> None:
+        """Have the whole folder looked through soon, however often this is asked for meanwhile."""
+        with self._lock:
+            if self._is_look_due:
+                return
+            self._is_look_due = True
+        self._run("look", self._due_look)
+
+    def _due_look(self) -> None:
+        with self._lock:
+            self._is_look_due = False
+        self._scan()
+
     def _scan(self) -> None:
         self._scanning.set()
         try:
@@ -164,6 +205,7 @@ class Schedule:
         finally:
             self._scanning.clear()
         self._looked.set()
+        self._after_load()
 
     def _rescan(self) -> None:
         self._scan()
@@ -232,65 +274,88 @@ class Schedule:
     # -- the watcher -------------------------------------------------------------------------------------
 
     def _watch(self) -> None:
-        assert self._watched is not None
-        has_failed = False
+        assert self._watch_of is not None
         while not self._stopping.is_set():
             try:
-                self._watch_folder(self._watched, _identity(self._watched))
-                has_failed = False
-            except Exception as error:  # no folder, a name that isn't UTF-8, no more inotify watches
-                log.warning("watch_failed", path=str(self._watched), error=str(error))
-                if not has_failed:  # if the folder is gone, that is noted where operators see it
+                for number, events in enumerate(self._watch_of.batches()):
+                    self._note(events)
+                    self._tell_trouble(self._watch_of.unwatched)
+                    if number == 0:  # only now is it sure that nothing happens unseen
+                        self._look_at_everything()
+            except Exception as error:  # no folder, or no more inotify instances
+                was_watching = self._is_watching
+                self._tell_trouble({str(self._watched): str(error)})
+                if was_watching:  # if the folder is gone, that is noted where operators see it
                     self._run("unwatched", self._look_for_folder)
-                has_failed = True
                 self._stopping.wait(_AGAIN)
 
-    def _watch_folder(self, folder: Path, identity: tuple[int, int]) -> None:
-        events = watch(
-            folder,
-            watch_filter=None,
-            debounce=_DEBOUNCE_MS,
-            step=_STEP_MS,
-            rust_timeout=_IDLE_MS,
-            yield_on_timeout=True,
-            stop_event=self._stopping,
-            raise_interrupt=False,
-        )
-        caught_up = False
-        for changes in events:
-            if changes:
-                self._load({Path(path) for _, path in changes})
-            elif _identity(folder) != identity:
-                return  # the folder was replaced: watch the new one
-            if not caught_up:  # only now is it sure that nothing happens unseen
-                self._run("catch_up", self._scan)
-                caught_up = True
+    def _tell_trouble(self, unwatched: Mapping[str, str]) -> None:
+        """Note whether all is watched; what isn't is told once."""
+        self._is_watching = not unwatched
+        trouble = "; ".join(f"{path}: {reason}" for path, reason in sorted(unwatched.items())[:_MOST_TOLD])
+        if trouble and trouble != self._trouble:
+            log.warning("not_watched", folders=len(unwatched), reasons=trouble)
+        self._trouble = trouble
 
     def _look_for_folder(self) -> None:
         self._refresher.scan_changed(set())
 
-    def _load(self, paths: set[Path]) -> None:
+    def _note(self, events: Sequence[Event]) -> None:
+        now = time.monotonic()
+        for path, kind in events:
+            if kind is Kind.LOST:
+                self._settling.lose_track()
+                self._look_at_everything()
+            else:
+                self._settling.note(path, kind, now)
+        if any(event.kind in URGENT for event in events):
+            # A job of its own each time: one that is already running may have taken the paths before these.
+            # It sees to the others, too.
+            self._run("changed", self._load_pending)
+        elif events:
+            self._load_when_settled()
+
+    # -- what is loaded when it is whole -----------------------------------------------------------------
+
+    def _load_when_settled(self) -> None:
+        """Have what waits loaded once it is due."""
+        now = time.monotonic()
+        if self._settled_at is not None and self._settled_at <= now + self._settling.settle:
+            return  # nothing that is new can be due before that
+        due = self._settling.next_due()
+        if due is None:
+            return
         with self._lock:
-            self._pending |= paths
-        # A job of its own each time: one that is already running may have taken the paths before these.
-        self._run("changed", self._load_pending)
+            at = max(due, self._not_before)
+            if self._settled_at is not None and self._settled_at <= at:
+                return  # that one looks for what is due next
+            self._settled_at = at
+        self._run("settled", self._load_settled, datetime.now(UTC) + timedelta(seconds=max(0.0, at - now)))
+
+    def _load_settled(self) -> None:
+        with self._lock:
+            self._settled_at = None
+            self._not_before = time.monotonic() + _BETWEEN
+        self._load_pending()
 
     def _load_pending(self) -> None:
-        with self._lock:
-            paths, self._pending = self._pending, set()
-        if not paths:
-            return
-        with self._changing:
-            try:
-                self._refresher.scan_changed(paths)
-            except Exception:
-                with self._lock:
-                    self._pending |= paths
-                self._run("changed", self._load_pending, datetime.now(UTC) + _RETRY)
-                raise
+        paths = self._settling.take(time.monotonic())
+        if paths:
+            with self._changing:
+                self._load(paths)
+        self._after_load()
+
+    def _load(self, paths: list[str]) -> None:
+        try:
+            loaded = self._refresher.scan_changed(set(map(Path, paths)))
+        except Exception:
+            self._settling.put_back(paths)
+            self._run("changed", self._load_pending, datetime.now(UTC) + _RETRY)
+            raise
+        self._settling.done(paths)
+        if not loaded.is_empty:
             self._publish()
 
-
-def _identity(folder: Path) -> tuple[int, int]:
-    stat = folder.stat()
-    return stat.st_dev, stat.st_ino
+    def _after_load(self) -> None:
+        self._load_when_settled()
+        self._refresher.tell_open()

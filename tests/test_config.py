@@ -59,6 +59,21 @@ def test_every_finding_is_named_at_once(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("written", "seconds"), [("0.25", 0.25), ('"500ms"', 0.5), ('"1.5s"', 1.5), ('"1m"', 60), ("0", 0)]
+)
+def test_settle_takes_fractions_of_seconds(tmp_path: Path, written: str, seconds: float) -> None:
+    assert loaded(tmp_path, f"[schedule]\nsettle = {written}\n").schedule.settle == seconds
+    assert loaded(tmp_path, "", FEEDSVC_SCHEDULE_SETTLE=written.strip('"')).schedule.settle == seconds
+
+
+@pytest.mark.parametrize("written", ["-1", "true", '"soon"', "nan", "inf", '"2h"', '""'])
+def test_settle_that_is_no_short_duration_is_named(tmp_path: Path, written: str) -> None:
+    assert findings(tmp_path, f"[schedule]\nsettle = {written}\n")[0].startswith(
+        "config.toml:2: schedule.settle"
+    )
+
+
 def test_broken_toml_names_the_line(tmp_path: Path) -> None:
     assert findings(tmp_path, '[site]\nname = "x\n')[0].startswith("config.toml:2: ")
 

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from feedsvc import gate
 from feedsvc.checking import check
 from feedsvc.loading import generators
-from feedsvc.loading.content import load, parse, walk
+from feedsvc.loading.content import load, parse
 from feedsvc.loading.generators import Generator, Site
 from feedsvc.loading.rules import LoadRules
+from feedsvc.loading.walk import walk
 from feedsvc.model import Loaded, Rejected
 from feedsvc.rights import Audience
 from feedsvc.selection import Rules

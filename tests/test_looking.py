@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feedsvc.loading.content import FoundFile
+from feedsvc.loading.walk import FoundFile
 from feedsvc.refresh.looking import Look
 from feedsvc.store.sources import Seen
 

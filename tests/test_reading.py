@@ -6,12 +6,13 @@ from pathlib import Path
 import pytest
 
 from feedsvc import reading
-from feedsvc.loading import content
-from feedsvc.loading.content import FoundFile
+from feedsvc.loading import walk
 from feedsvc.loading.rules import LoadRules
+from feedsvc.loading.walk import FoundFile
 from feedsvc.model import CustomFeed
 from feedsvc.processes import Process
-from feedsvc.reading import Made, Outcome, ReadRules, Ready
+from feedsvc.reading import Asked, Made, Outcome, ReadRules, Ready
+from feedsvc.settling import NOTHING_KNOWN
 from tests.stories import write_story
 
 MANY = 2 * reading.FILES_A_BATCH + 300
@@ -30,7 +31,7 @@ def rules(tmp_path_factory: pytest.TempPathFactory) -> ReadRules:
 
 
 def files(rules: ReadRules) -> list[FoundFile]:
-    return list(content.walk(rules.root))
+    return list(walk.walk(rules.root))
 
 
 def spread(rules: ReadRules, found: Sequence[FoundFile]) -> list[Outcome]:
@@ -68,15 +69,15 @@ def test_files_that_went_meanwhile_are_left_out(rules: ReadRules) -> None:
 
 
 def test_reader_that_dies_loses_no_file(rules: ReadRules, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Mortal(Process[Sequence[str], Made]):
+    class Mortal(Process[Asked, Made]):
         asked = 0
 
-        def ask(self, paths: Sequence[str]) -> None:
+        def ask(self, files: Asked) -> None:
             Mortal.asked += 1
             if Mortal.asked == 3:
                 self._process.kill()
                 self._process.wait()
-            super().ask(paths)
+            super().ask(files)
 
     monkeypatch.setattr(reading, "Process", Mortal)
     found = files(rules)
@@ -87,7 +88,7 @@ def test_reader_that_dies_loses_no_file(rules: ReadRules, monkeypatch: pytest.Mo
 def test_readers_end_when_nobody_wants_more(rules: ReadRules, monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[int | None] = []
 
-    class Watched(Process[Sequence[str], Made]):
+    class Watched(Process[Asked, Made]):
         def end(self) -> None:
             super().end()
             ended.append(self._process.poll())
@@ -101,8 +102,8 @@ def test_readers_end_when_nobody_wants_more(rules: ReadRules, monkeypatch: pytes
 
 
 def test_reader_ends_with_its_pipe(rules: ReadRules) -> None:
-    reader = Process[Sequence[str], Made]("feedsvc.reading:read", rules)
-    reader.ask([files(rules)[0].path])
+    reader = Process[Asked, Made]("feedsvc.reading:read", rules)
+    reader.ask([(files(rules)[0].path, NOTHING_KNOWN)])
     assert isinstance(reader.answer()[0], Ready)
     reader._to.close()
     assert reader._process.wait(timeout=10) == 0

@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, text
 
-from feedsvc.loading import content
-from feedsvc.loading.content import FoundFile
+from feedsvc.loading import walk as walk_module
 from feedsvc.loading.generators import NO_SITE, Site
 from feedsvc.loading.rules import LoadRules
+from feedsvc.loading.walk import FoundFile
 from feedsvc.model import CustomFeed, FeedSettings, Representation
 from feedsvc.processes import Process
 from feedsvc.refresh import Refresher, ahead, intake
@@ -381,8 +381,8 @@ def test_folder_that_may_not_be_read_for_a_while_empties_no_feed(
     newsroom.write("b.md")
     before = newsroom.run()
     # What `walk` gives then; the tests may be run by root, whom nothing stops.
-    found = [FoundFile("world", 0, 0, unreadable=True), *content.walk(newsroom.root, "b.md")]
-    monkeypatch.setattr(content, "walk", lambda _root, _under="", _site=None: iter(found))
+    found = [FoundFile("world", 0, 0, unreadable=True), *walk_module.walk(newsroom.root, "b.md")]
+    monkeypatch.setattr(walk_module, "walk", lambda _root, _under="", _site=None: iter(found))
     assert newsroom.run() == before
 
 
@@ -525,7 +525,7 @@ def test_file_that_another_process_loads_during_a_look_is_not_gone(
 ) -> None:
     newsroom.write("a.md")
     newsroom.run()
-    walk = content.walk
+    walk = walk_module.walk
 
     def slow(root: Path, under: str = "", site: Site = NO_SITE) -> Iterator[FoundFile]:
         listed = list(walk(root, under, site))
@@ -535,7 +535,7 @@ def test_file_that_another_process_loads_during_a_look_is_not_gone(
             other.scan_changed([root / "z.md"])
         yield from listed
 
-    monkeypatch.setattr(content, "walk", slow)
+    monkeypatch.setattr(walk_module, "walk", slow)
     assert newsroom.run()["all.rss"].body.count(b"<item>") == 2
 
 
@@ -718,3 +718,24 @@ def test_earlier_version_stays_when_its_file_is_broken_otherwise(newsroom: Newsr
     file.write_text(file.read_text("utf-8").replace("title:", "tags: [a\ntitle:", 1), "utf-8")
     assert holding(newsroom.run(), "Zebra")
     assert "stays published" in newsroom.quarantine()["a.md"]
+
+
+def test_folder_that_says_otherwise_has_its_stories_read_again(newsroom: Newsroom) -> None:
+    """Hugo's cascade is written, changed and removed beside stories that stay as they are."""
+    newsroom.write("a/b/c.md", "Zebra crossing.")
+    newsroom.write("d.md", "Other.")
+    index = newsroom.root / "a" / "_index.md"
+    assert holding(newsroom.run(), "Zebra")
+    index.write_text("---\ncascade: {build: {list: never}}\n---\n", "utf-8")
+    newsroom.refresher.scan_changed([index])
+    newsroom.refresher.refresh()
+    assert not holding(newsroom.published(), "Zebra")
+    assert newsroom.refresher.scan().read == 0
+    index.write_text("---\ncascade: {build: {list: always}}\n---\n", "utf-8")
+    os.utime(index, ns=(index.stat().st_mtime_ns + 10**9,) * 2)
+    assert holding(newsroom.run(), "Zebra")
+    index.write_text("---\ncascade: {draft: true}\n---\n", "utf-8")
+    os.utime(index, ns=(index.stat().st_mtime_ns + 2 * 10**9,) * 2)
+    assert not holding(newsroom.run(), "Zebra")
+    index.unlink()
+    assert holding(newsroom.run(), "Zebra")

@@ -498,19 +498,19 @@ def test_folder_that_is_missing_is_told_until_it_is_back(newsroom: Newsroom, tmp
 def test_folder_that_vanishes_during_a_look_removes_nothing(
     newsroom: Newsroom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from feedsvc.loading import content
+    from feedsvc.loading import walk as walk_module
 
     fill(newsroom, 1)
-    walk = content.walk
+    walk = walk_module.walk
 
     def vanishing(
         root: Path, under: str = "", site: generators.Site = generators.NO_SITE
-    ) -> Iterator[content.FoundFile]:
+    ) -> Iterator[walk_module.FoundFile]:
         if not under:
             shutil.rmtree(root)
         yield from walk(root, under, site)
 
-    monkeypatch.setattr(content, "walk", vanishing)
+    monkeypatch.setattr(walk_module, "walk", vanishing)
     newsroom.run()
     assert ids(newsroom) == {"world/000"}
 

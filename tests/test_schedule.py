@@ -1,5 +1,7 @@
 """The schedule calls the refresher when it should; a fake refresher says when it was called."""
 
+import errno
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -8,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from feedsvc.refresh.intake import LoadReport
 from feedsvc.schedule import Schedule
+from feedsvc.settling import Settling, State, Unsettled
 
 
 class Recorder:
@@ -20,6 +24,7 @@ class Recorder:
         self.flips: list[datetime] = []
         self.failures = 0
         self.happened = threading.Condition()
+        self.settling = Settling(0.1)
 
     def _note(self, call: str) -> None:
         with self.happened:
@@ -29,12 +34,16 @@ class Recorder:
     def scan(self) -> None:
         self._note("scan")
 
-    def scan_changed(self, paths: set[Path]) -> None:
+    def tell_open(self) -> None:
+        pass
+
+    def scan_changed(self, paths: set[Path]) -> LoadReport:
         if self.failures:
             self.failures -= 1
             raise OSError("the store is busy")
         self.paths |= paths
         self._note("scan_changed")
+        return LoadReport(read=len(paths))
 
     def refresh(self) -> None:
         self._note("refresh")
@@ -126,10 +135,85 @@ def test_refresh_runs_at_the_next_flip_and_at_the_one_after(
     assert datetime.now(UTC) >= soon
 
 
+def test_file_saved_in_place_is_loaded_once_it_was_closed_and_quiet(
+    schedules: list[Schedule], recorder: Recorder, tmp_path: Path
+) -> None:
+    recorder.settling.settle = 0.4
+    start(schedules, recorder, tmp_path)
+    recorder.wait_for("scan", times=2)
+    with (tmp_path / "a.md").open("w") as file:
+        for _ in range(8):
+            file.write("x")
+            file.flush()
+            time.sleep(0.1)
+            assert "scan_changed" not in recorder.calls
+    closed = time.monotonic()
+    recorder.wait_for("scan_changed")
+    assert time.monotonic() > closed + 0.2
+
+
+def test_renamed_file_is_loaded_at_once_beside_one_that_never_ends(
+    schedules: list[Schedule], recorder: Recorder, tmp_path: Path
+) -> None:
+    recorder.settling.settle = 60.0
+    root = tmp_path / "content"
+    root.mkdir()
+    start(schedules, recorder, root)
+    recorder.wait_for("scan", times=2)
+    with (root / "endless.md").open("w") as file:
+        file.write("x")
+        file.flush()
+        (tmp_path / "a.md").write_text("x")
+        (tmp_path / "a.md").rename(root / "a.md")
+        recorder.wait_for("scan_changed", seconds=1)
+    assert recorder.paths == {root / "a.md"}
+
+
+def test_many_files_that_settle_are_loaded_in_batches(
+    schedules: list[Schedule], recorder: Recorder, tmp_path: Path
+) -> None:
+    start(schedules, recorder, tmp_path)
+    recorder.wait_for("scan", times=2)
+    for number in range(500):
+        (tmp_path / f"{number}.md").write_text("x")
+    deadline = time.monotonic() + 10
+    while len(recorder.paths) < 500 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert len(recorder.paths) == 500
+    assert recorder.calls.count("scan_changed") < 50
+
+
+def test_what_is_refused_is_tried_again_without_an_event(
+    schedules: list[Schedule], recorder: Recorder
+) -> None:
+    """As where there is no watcher."""
+    scan = recorder.scan
+
+    def held() -> None:
+        recorder.settling.hold("/a.md", Unsettled("a.md", State(1, 1, 1), "fresh"), time.monotonic())
+        scan()
+
+    recorder.scan = held  # type: ignore[method-assign]
+    start(schedules, recorder)
+    recorder.wait_for("scan_changed", seconds=2)
+    assert recorder.paths == {Path("/a.md")}
+
+
+def test_what_cannot_be_watched_is_looked_at_every_interval(
+    schedules: list[Schedule], recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("feedsvc.watching_inotify.INotify.add_watch", full)
+    start(schedules, recorder, tmp_path, refresh=1)
+    recorder.wait_for("scan", times=3)
+
+
 def test_folder_that_appears_later_is_watched(
     schedules: list[Schedule], recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("feedsvc.schedule._IDLE_MS", 100)
+    monkeypatch.setattr("feedsvc.watching_inotify.IDLE", 0.1)
     folder = tmp_path / "later"
     start(schedules, recorder, folder)
     recorder.wait_for("scan")
@@ -144,7 +228,7 @@ def test_folder_that_is_gone_is_looked_for_once(
     schedules: list[Schedule], recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The look notes that it is missing."""
-    monkeypatch.setattr("feedsvc.schedule._IDLE_MS", 100)
+    monkeypatch.setattr("feedsvc.watching_inotify.IDLE", 0.1)
     monkeypatch.setattr("feedsvc.schedule._AGAIN", 0.05)
     folder = tmp_path / "content"
     folder.mkdir()

@@ -21,7 +21,7 @@ from feedsvc.cli import explaining, partners, removals
 from feedsvc.cli.common import refresher_of, with_config
 from feedsvc.config import Config
 from feedsvc.errors import FeedsvcError, PageRefused, StoreError
-from feedsvc.loading import content, generators
+from feedsvc.loading import generators, walk
 from feedsvc.loading.story_text import read_page, to_story
 from feedsvc.logs import set_up_logging
 from feedsvc.refresh import Refresher
@@ -103,9 +103,9 @@ def worker(config: Config) -> None:
 def refresh(config: Config, as_json: bool, force: bool, allow_removals: bool, paths: tuple[str, ...]) -> None:
     """Load what changed, publish every dirty feed, and exit: 1 if a story waits or a feed is still dirty.
 
-    With --allow-removals, stories that are held because too many files were gone at once are removed: all of
-    them, or those of a file or folder PATH, named from the content folder or from here. A service that runs
-    meanwhile need not be stopped.
+    A file that is being written is left to the next run. With --allow-removals, stories that are held because
+    too many files were gone at once are removed: all of them, or those of a file or folder PATH, named from
+    the content folder or from here. A service that runs meanwhile need not be stopped.
     """
     if paths and not allow_removals:
         raise click.UsageError(f"{paths[0]!r} is too much; a path goes with --allow-removals")
@@ -125,16 +125,19 @@ def refresh(config: Config, as_json: bool, force: bool, allow_removals: bool, pa
         "changed": report.changed,
         "removed": report.removed,
         "quarantined": len(quarantined),
+        "unsettled": len(report.unsettled),
         "published": published,
         "dirty": dirty_feeds,
         "held": held,
     }
+    for path in sorted(report.unsettled):
+        click.echo(f"{path}: is open, or was just written to; the next run reads it", err=True)
     for one in quarantined:
         click.echo(f"{one.path}:{one.line}: {one.reason}", err=True)
     if why_held:
         click.echo(why_held, err=True)
     click.echo(json.dumps(figures) if as_json else _sentence(figures))
-    sys.exit(1 if quarantined or dirty_feeds or held else 0)
+    sys.exit(1 if quarantined or report.unsettled or dirty_feeds or held else 0)
 
 
 @main.command()
@@ -146,9 +149,7 @@ def check(config: Config, as_json: bool) -> None:
 
     set_up_logging("error", config.log.format)  # what the refresher logs comes back as findings
     load_rules = config_values.load_rules(config)
-    with _progress(
-        "checking stories", lambda: content.count(config.content_root, load_rules.site)
-    ) as on_read:
+    with _progress("checking stories", lambda: walk.count(config.content_root, load_rules.site)) as on_read:
         findings = checking.check(
             config.content_root,
             load_rules,
@@ -156,6 +157,7 @@ def check(config: Config, as_json: bool) -> None:
             on_read,
             names=config_names.names(config),
             known=_known_names(config),
+            settle=config.schedule.settle,
         )
     for finding in findings:
         click.echo(json.dumps(finding._asdict(), ensure_ascii=False) if as_json else str(finding))
@@ -280,7 +282,7 @@ def settings() -> None:
 def _to_read(config: Config, refresher: Refresher) -> int | None:
     """How many stories a look is to read: all, if the store is new; else it finds out itself."""
     site = generators.detect(config.content_root)
-    return content.count(config.content_root, site) if refresher.is_new else None
+    return walk.count(config.content_root, site) if refresher.is_new else None
 
 
 @contextmanager

@@ -97,6 +97,7 @@ def refresher_of(config: Config) -> Iterator[Refresher]:
         removal_limit=config_values.removal_limit(config),
         cache_bytes=config.feeds.cache,
         names=config_names.names(config),
+        settle=config.schedule.settle,
     )
     refresher.prepare()
     try:

@@ -19,7 +19,7 @@ from feedsvc import config_values, gate, selection
 from feedsvc.cli.common import Moment, names_of, with_config
 from feedsvc.config import Config
 from feedsvc.errors import ConfigError
-from feedsvc.loading import content, generators
+from feedsvc.loading import generators, walk
 from feedsvc.model import Article
 from feedsvc.rights import Audience, Level
 from feedsvc.selection import Rules
@@ -85,7 +85,7 @@ def _found(connection: Connection, config: Config, name: str) -> Article:
     waiting = next((one for one in sources.quarantined(connection) if one.path == name), None)
     if waiting:
         raise ConfigError(f"{waiting.path}:{waiting.line}: it waits in quarantine: {waiting.reason}")
-    if content.story_path(config.content_root, config.content_root / name, site) is None:
+    if walk.story_path(config.content_root, config.content_root / name, site) is None:
         raise ConfigError(f"{name}: it is not read: site generators leave out what has such a name")
     raise ConfigError(f"there is no story {name!r} in the store; name its id, or its path under content")
 

@@ -43,7 +43,7 @@ def with_inherited(found: FrontMatter, inherited: Inherited) -> FrontMatter:
     return replace(found, fields={**inherited, **found.fields}) if inherited else found
 
 
-def names(folder: str, generator: Generator | None) -> tuple[str, ...]:
+def names_of_rules(folder: str, generator: Generator | None) -> tuple[str, ...]:
     """The files of a folder that may say something of the stories below it; `folder` is its name."""
     if generator == "eleventy":
         return (f"{folder}.json", f"{folder}.11tydata.json")
@@ -79,7 +79,7 @@ class Folders:
         return known
 
     def _own(self, folder: str) -> Iterator[_Rule]:
-        for name in names(folder.rpartition("/")[2], self._generator):
+        for name in names_of_rules(folder.rpartition("/")[2], self._generator):
             path = f"{folder}/{name}".lstrip("/")
             if os.path.isfile(f"{self._root}/{path}"):
                 yield from self._read(path)

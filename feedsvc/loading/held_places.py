@@ -9,9 +9,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from feedsvc.loading.content import SUFFIXES, Reader
+from feedsvc.loading.content import Reader
 from feedsvc.loading.generators import leaves_out
 from feedsvc.loading.rules import LoadRules
+from feedsvc.loading.walk import SUFFIXES
 from feedsvc.model import Loaded
 
 _MOST: Final = 1_000

@@ -21,9 +21,11 @@ from feedsvc.processes import collect_now
 from feedsvc.refresh.changed_rights import ChangedRights
 from feedsvc.refresh.intake import Intake, LoadReport
 from feedsvc.refresh.naming import NameCheck
+from feedsvc.refresh.open_files import OpenFiles
 from feedsvc.refresh.publishing import Publisher
 from feedsvc.removals import DEFAULT, RemovalLimit
 from feedsvc.selection import Rules
+from feedsvc.settling import Settling
 from feedsvc.store import articles, conditions, dirty, removals, representations, sources
 from feedsvc.store.schema import Store, read_meta, write_meta
 
@@ -41,7 +43,9 @@ class Refresher:
 
     `root` is the folder of stories, `clock` returns aware UTC, `cache_bytes` bounds the stories in memory,
     `names` are those that the configuration gives to what stories are filed under. If more stories than
-    `removal_limit` lose their files within a minute, they stay until it is confirmed.
+    `removal_limit` lose their files within a minute, they stay until it is confirmed. `settle` is how long
+    (seconds) a file has to be quiet before it is read, unless it is renamed into place; whoever watches the
+    folder notes in `settling` what happens there.
     Whatever dies on the way, a change that was loaded stays marked until every feed it touches is published.
     """
 
@@ -56,6 +60,7 @@ class Refresher:
         clock: Callable[[], datetime] = _now,
         cache_bytes: int = 96_000_000,
         names: Names = Names(),  # noqa: B008 - a frozen value
+        settle: float = 0.0,
     ) -> None:
         self._store = store
         self._load_rules = load_rules
@@ -66,7 +71,11 @@ class Refresher:
         """Whether `prepare` found that who may have what was another when the feeds were published."""
         self._names = NameCheck(names)
         self._has_looked = False
-        self._intake = Intake(store, root, load_rules, rules, clock, self._stopped, removal_limit)
+        self.settling = Settling(settle)
+        self._open_files = OpenFiles(store, root, self.settling, clock)
+        self._intake = Intake(
+            store, root, load_rules, rules, clock, self._stopped, removal_limit, self.settling
+        )
         self._publisher = Publisher(store, rules, clock, self._stopped, cache_bytes)
         self._changed_rights = ChangedRights(store, rules, clock, self._stopped)
 
@@ -158,6 +167,10 @@ class Refresher:
     def scan_changed(self, paths: Collection[Path]) -> LoadReport:
         """Load what something happened to; see `Intake.scan_changed`."""
         return self._intake.scan_changed(paths)
+
+    def tell_open(self) -> None:
+        """Say in the store which files have been open for a minute; see `OpenFiles.tell`."""
+        self._open_files.tell()
 
     def refresh(self, on_published: Callable[[int], None] | None = None) -> int:
         """Mark what time has flipped, publish every dirty feed; returns how many representations changed.

@@ -15,17 +15,20 @@ from pathlib import Path
 import structlog
 from sqlalchemy import Connection
 
-from feedsvc import applying, reading, urls
+from feedsvc import applying, reading
 from feedsvc.applying import Arrival
-from feedsvc.loading import content
-from feedsvc.loading.content import FoundFile
+from feedsvc.loading import walk
 from feedsvc.loading.rules import LoadRules
+from feedsvc.loading.walk import FoundFile
 from feedsvc.model import Article, Change, Note, Rejected, to_micros, versioned
 from feedsvc.reading import FILES_A_BATCH, Outcome, ReadRules, Ready
+from feedsvc.refresh.claims import Claims
+from feedsvc.refresh.holding import Holding
 from feedsvc.refresh.looking import Look
 from feedsvc.refresh.removing import Remover, found_again, remove_unowned
 from feedsvc.removals import RemovalLimit
 from feedsvc.selection import Rules
+from feedsvc.settling import Settling
 from feedsvc.store import articles, representations, sources
 from feedsvc.store.articles import Application
 from feedsvc.store.schema import Store
@@ -35,10 +38,6 @@ log = structlog.get_logger(__name__)
 
 _BATCHES_A_TRANSACTION = 4  # each waits for the disk at its end, and keeps other writers waiting until then
 _TELL_SECONDS = 5.0  # between two words on how far a long load has come
-_PUSHED = "give this one another, or have it take that story's place with `feedsvc refresh --force`"
-_WITHDRAWN = (
-    "write status: published here and run `feedsvc refresh --force` to bring it back, or write another"
-)
 _STAYS = "; the last good version of the story stays published"
 _HELD_BACK = "; the story's last good version is held back, too"
 _UNREADABLE = "its file is in quarantine, and may be meant to hold it back"
@@ -48,7 +47,8 @@ _UNREADABLE = "its file is in quarantine, and may be meant to hold it back"
 class LoadReport:
     """What a look at story files found. Files that had not changed were not read.
 
-    `held` are the stories whose files are gone and that stay until somebody confirms their removal.
+    `held` are the stories whose files are gone and that stay until somebody confirms their removal;
+    `unsettled` has the paths of those that changed and were not read, for they may be half written.
     """
 
     read: int = 0
@@ -57,6 +57,12 @@ class LoadReport:
     held: int = 0
     rejected: list[Rejected] = field(default_factory=list)
     notes: list[tuple[str, Note]] = field(default_factory=list)
+    unsettled: set[str] = field(default_factory=set)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there was nothing to bring in."""
+        return not (self.read or self.removed)
 
 
 class _Looks:
@@ -84,6 +90,7 @@ class _Looks:
 class Intake:
     """Looks through the folder `root` and applies what it finds. `clock` returns aware UTC.
 
+    What may be half written is left out, and noted in `settling`: its last whole version stays published.
     Once `stopped` is set, the work under way ends after its present transaction.
     """
 
@@ -96,11 +103,14 @@ class Intake:
         clock: Callable[[], datetime],
         stopped: threading.Event,
         limit: RemovalLimit,
+        settling: Settling,
     ) -> None:
         self._store = store
         self._root = root
-        self._read_rules = ReadRules(root.absolute(), load_rules, rules.customs)
+        self._read_rules = ReadRules(root.absolute(), load_rules, rules.customs, settling.settle)
         self._site = load_rules.site
+        self._holding = Holding(root, settling)
+        self._claims = Claims(root, self._read_rules, rules.site, self._holding)
         self._rules = rules
         self._clock = clock
         self._stopped = stopped
@@ -146,7 +156,7 @@ class Intake:
             self._filling = representations.is_empty(connection)
         self._forced, self._allowed = force, allowed
         try:
-            self._bring_in(self._look(), report, on_read)
+            self._bring_in(self._look(), report, on_read, wait=True)
             if force:
                 with self._store.read() as connection:
                     waiting = sources.waiting_for_pushed(connection)
@@ -164,7 +174,7 @@ class Intake:
         if not self._remover.is_folder_there():
             return report
         stories = {
-            story for path in paths if (story := content.story_path(self._root, path, self._site)) is not None
+            story for path in paths if (story := walk.story_path(self._root, path, self._site)) is not None
         }
         stories |= self._aliases(paths)
         looks = [self._look(path, every=not (self._root / path).is_dir()) for path in sorted(stories)]
@@ -173,8 +183,15 @@ class Intake:
         _tell_of(report)
         return report
 
+    def _load_fresh(self, report: LoadReport) -> None:
+        """Look again at what was left out, once it has been quiet if nobody writes to it."""
+        if report.unsettled:
+            self._stopped.wait(self._holding.seconds)
+            if not self._stopped.is_set():
+                self._load_again(sorted(report.unsettled), report)
+
     def _look(self, under: str = "", *, every: bool = False) -> Look:
-        return Look(content.walk(self._root, under, self._site), self._seen(under), every=every)
+        return Look(walk.walk(self._root, under, self._site), self._seen(under), every=every)
 
     def _seen(self, under: str) -> Iterator[Seen]:
         """What was read, a page at a time: a view of the store that lasted would keep its log from ending."""
@@ -193,15 +210,24 @@ class Intake:
         return {linked for linked in self._linked if real & _with_parents(self._root / linked)}
 
     def _bring_in(
-        self, look: Look | _Looks, report: LoadReport, on_read: Callable[[int], None] | None = None
+        self,
+        look: Look | _Looks,
+        report: LoadReport,
+        on_read: Callable[[int], None] | None = None,
+        *,
+        wait: bool = False,
     ) -> None:
-        """Load what a look finds changed, then remove what it finds gone: a file that moved is met first."""
-        told = time.monotonic()
-        batches = reading.outcomes(self._read_rules, look.changed())
+        """Load what a look finds changed, then remove what it finds gone: a file that moved is met first.
+
+        With `wait`, what has just changed is waited for before that: it may be what was moved, copied.
+        """
+        began = told = time.monotonic()
+        changed = self._holding.readable(look.changed(), report.unsettled)
+        batches = reading.outcomes(self._read_rules, changed)
         while outcomes := list(chain.from_iterable(islice(batches, _BATCHES_A_TRANSACTION))):
             if self._stopped.is_set():
                 return  # what was not found yet is not gone
-            self._load(outcomes, report)
+            self._load(outcomes, report, began)
             if on_read:
                 on_read(report.read)
             if time.monotonic() > told + _TELL_SECONDS:
@@ -209,6 +235,8 @@ class Intake:
                 log.info("stories_loading", read=report.read)
         self._linked |= look.linked
         self._remover.take_back(look.returned)
+        if wait:
+            self._load_fresh(report)
         if look.gone and not self._stopped.is_set():
             removed, held = self._remover.remove(
                 look.gone, self._allowed, lambda paths: self._load_again(paths, report)
@@ -216,18 +244,27 @@ class Intake:
             report.removed += removed
             report.held += held
 
-    def _load(self, outcomes: Sequence[Outcome], report: LoadReport) -> None:
-        report.read += len(outcomes)
+    def _load(self, outcomes: Sequence[Outcome], report: LoadReport, began: float) -> None:
+        """Bring a batch in; what is known of its files was asked for after the instant `began`."""
+        whole = self._holding.whole(outcomes, report.unsettled)
+        if not whole:
+            return
+        report.read += len(whole)
         with self._store.write(repeatable=self._filling) as tx:  # the files are there to be read again
-            waiting = self._accept(tx, {file.path: (file, outcome) for file, outcome in outcomes}, report)
+            waiting = self._accept(tx, whole, report)
+        self._holding.were_read((file for file, _ in whole.values()), began)
         self._load_again(waiting, report)
 
-    def _accept(self, tx: Connection, outcomes: Mapping[str, Outcome], report: LoadReport) -> list[str]:
+    def _accept(
+        self, tx: Connection, outcomes: Mapping[str, tuple[FoundFile, Ready | Rejected]], report: LoadReport
+    ) -> list[str]:
         """Write what a batch of files came to; returns the paths that wait for an id that was given up."""
         before = sources.at(tx, list(outcomes))
         owned_before = {path: source.article_id for path, source in before.items() if source.article_id}
         articles.lock(tx, [one.placed.id for _, one in outcomes.values() if isinstance(one, Ready)])
-        accepted, rejected = self._told_apart(tx, [outcome for _, outcome in outcomes.values()])
+        accepted, rejected = self._claims.settle(
+            tx, [outcome for _, outcome in outcomes.values()], forced=self._forced
+        )
         rejected = [_with_what_stays(one) if one.path in owned_before else one for one in rejected]
         suspected = [owned_before[one.path] for one in rejected if one.may_hold and one.path in owned_before]
         report.changed += self._hold_back(tx, suspected)
@@ -262,74 +299,13 @@ class Intake:
         fingerprint = outcome.fingerprint if isinstance(outcome, Ready) else ""
         is_known = self._filling if before is None else before.fingerprint in {None, fingerprint}
         found_at = (before.found_at if before else 0) if is_known else to_micros(now)
-        return Source(file.path, file.size, file.mtime_ns, owns, fingerprint, found_at)
+        return Source(file.path, file.size, file.stamp, owns, fingerprint, found_at)
 
     def _load_again(self, paths: Sequence[str], report: LoadReport) -> None:
-        files = [file for path in paths for file in content.walk(self._root, path, self._site)]
-        for outcomes in reading.outcomes(self._read_rules, files):
-            self._load(outcomes, report)
-
-    def _told_apart(
-        self, tx: Connection, outcomes: Sequence[Ready | Rejected]
-    ) -> tuple[list[Ready], list[Rejected]]:
-        """Of several files that claim one id, the first keeps it; whoever owned it before comes first.
-
-        None gets that of a story that was pushed, unless it is forced to.
-        """
-        loaded = [outcome for outcome in outcomes if isinstance(outcome, Ready)]
-        rejected = [outcome for outcome in outcomes if isinstance(outcome, Rejected)]
-        ids = [one.placed.id for one in loaded]
-        twins = self._twins(tx, ids)
-        owners = sources.owners(tx, [*ids, *twins.values()])
-        pushed = sources.ingested(tx, ids)
-        there = set(articles.digests(tx, list(twins.values())))
-        withdrawn = articles.withdrawn(tx, list(pushed)) if self._forced else set()
-        accepted: list[Ready] = []
-        for one in loaded:
-            article_id = one.placed.id
-            twin = twins.get(article_id)
-            if twin and (twin in there or twin in owners) and owners.get(twin) != {one.path}:
-                told = f"id: {article_id!r} is, in feeds, the id of the story {twin!r}; give this one another"
-                rejected.append(Rejected(one.path, 1, told, twin, "id-duplicate"))
-                continue
-            if article_id in withdrawn and one.placed.status != "withdrawn" and not one.says_status:
-                reason = f"id: {article_id!r} is the id of a story that the API withdrew; {_WITHDRAWN}"
-                rejected.append(Rejected(one.path, 1, reason, article_id, "story-withdrawn"))
-                continue
-            if article_id not in owners and article_id not in pushed:
-                accepted.append(one)
-                owners[article_id] = {one.path}
-                continue
-            if article_id in pushed and not self._forced:
-                reason = f"id: {article_id!r} is the id of a story that came by the API; {_PUSHED}"
-                rejected.append(Rejected(one.path, 1, reason, article_id, "id-duplicate"))
-                continue
-            others = owners.get(article_id, set()) - {one.path}
-            holder = next((other for other in sorted(others) if self._still_claims(other, article_id)), None)
-            if holder is None:
-                accepted.append(one)
-                owners[article_id] = {one.path}
-            else:
-                reason = f"id: {article_id!r} is the id of {holder} already; give this story another"
-                rejected.append(Rejected(one.path, 1, reason, article_id, "id-duplicate"))
-        if taken := [one.placed.id for one in accepted if one.placed.id in pushed]:
-            sources.disown(tx, taken)
-        return accepted, rejected
-
-    def _twins(self, tx: Connection, ids: Sequence[str]) -> dict[str, str]:
-        """Of ids that feeds write as they would another, that other; see `urls.twin`. Hardly any are so."""
-        prefix = f"tag:{self._rules.site.authority}:"
-        if not any(one.startswith(prefix) for one in ids) and not articles.is_any(tx, prefix):
-            return {}
-        return {one: other for one in ids if (other := urls.twin(self._rules.site, one))}
-
-    def _still_claims(self, path: str, article_id: str) -> bool:
-        """Whether the file at `path` is there and its story still has the id that another claims, too."""
-        try:
-            outcome = content.load(self._root, path, self._read_rules.load)
-        except FileNotFoundError:
-            return False
-        return isinstance(outcome, Rejected) or outcome.article.id == article_id
+        began = time.monotonic()
+        files = [file for path in paths for file in walk.walk(self._root, path, self._site)]
+        for outcomes in reading.outcomes(self._read_rules, self._holding.readable(files, report.unsettled)):
+            self._load(outcomes, report, began)
 
     def _apply(self, tx: Connection, found: Sequence[tuple[FoundFile, Ready]]) -> int:
         ids = [ready.placed.id for _, ready in found]

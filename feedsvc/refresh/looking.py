@@ -5,7 +5,7 @@ Knows nothing of what is in a file. Both sides come in order of path, so that me
 
 from collections.abc import Iterable, Iterator
 
-from feedsvc.loading.content import FoundFile
+from feedsvc.loading.walk import FoundFile
 from feedsvc.store.sources import Seen
 
 
@@ -41,7 +41,7 @@ class Look:
                 self.gone.append(known[0])
                 known = next(seen, None)
             if known is not None and known[0] == path:
-                is_same = known[1] == file.size and known[2] == file.mtime_ns
+                is_same = known[1] == file.size and known[2] == file.stamp
                 was_missing = known[3] is not None
                 known = next(seen, None)
                 if is_same and not self._every:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from feedsvc import applying
 from feedsvc.applying import Arrival
-from feedsvc.loading import content
+from feedsvc.loading import walk
 from feedsvc.loading.generators import Site
 from feedsvc.model import Change, to_micros
 from feedsvc.reading import FILES_A_BATCH
@@ -133,7 +133,7 @@ class Remover:
             return True
         except OSError:
             return False
-        return next(content.walk(self._root, path, self._site), None) is None
+        return next(walk.walk(self._root, path, self._site), None) is None
 
     def _decide(self, tx: Connection, absent: Sequence[str], allowed: tuple[str, ...]) -> _Decision:
         now = self._clock()

@@ -1,0 +1,252 @@
+"""Walks the folder of stories: which files are stories, and where a change belongs.
+
+Knows the file system, names and generators' folders; must not know what is in a file, nor what was read.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from operator import itemgetter
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import structlog
+
+from feedsvc.loading.folders import names_of_rules
+from feedsvc.loading.generators import NO_SITE, Site, leaves_out
+from feedsvc.settling import NOTHING_KNOWN, Known
+
+log = structlog.get_logger(__name__)
+
+SUFFIXES: Final = (".md", ".markdown", ".html", ".htm", ".json")
+_PASSED_OVER: Final = re.compile(r"^[.~]|^#.*#$|~$|\.(?:swp|bak|orig|tmp)$|^_index\.", re.IGNORECASE)
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9][\w-]*\.(?:md|markdown|html|htm|json)", re.ASCII)
+"""What needs no closer look: a story's name, and nothing that is passed over."""
+_STAMPS: Final = 2**62  # what a column of the store holds
+
+
+class FoundFile(NamedTuple):
+    """A story file: its path relative to `content/` with `/` between parts, size in bytes, and mtime.
+
+    `linked` says that it is a symbolic link, or was found through one. `unreadable` says that it is no file
+    but a folder that may not be read, so that nobody knows what is in it. `known` is what is known besides.
+    `folders_ns` changes with the files that say something of all stories in a folder (see `folders`).
+    """
+
+    path: str
+    size: int
+    mtime_ns: int
+    linked: bool = False
+    unreadable: bool = False
+    known: Known = NOTHING_KNOWN
+    folders_ns: int = 0
+
+    @property
+    def stamp(self) -> int:
+        """What is another once the file is to be read again: its mtime, and that of its folders' files."""
+        return (self.mtime_ns + self.folders_ns) % _STAMPS
+
+
+class _Folder(NamedTuple):
+    path: str
+    real: str
+    trail: tuple[str, ...]
+    """The real folders in which links were followed on the way here."""
+    linked: bool = False
+    stamp: int = 0
+
+
+def walk(root: Path, under: str = "", site: Site = NO_SITE) -> Iterator[FoundFile]:
+    """Every story file below `root`, or below `under` in it (which may be one file), ordered by path.
+
+    Hidden files, editors' backups, other suffixes, Hugo's `_index` pages and what the site's generator leaves
+    out (see `generators`) are passed over. Links to folders are followed within `root`; a link that leads out
+    of it is yielded, for `load` to reject with a reason. So is a folder that may not be read. A file name
+    that is not UTF-8 is yielded escaped, and rejected likewise. What is missing yields nothing.
+    """
+    base = os.path.realpath(root)
+    waiting: list[FoundFile | _Folder] = []
+    if (start := _start(base, under, site)) is not None:
+        waiting.append(start)
+    followed: set[str] = set()
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, FoundFile):
+            yield found
+        else:
+            waiting.extend(_listed(found, base, followed, site))
+
+
+def count(root: Path, site: Site = NO_SITE) -> int:
+    """How many story files there are below `root`."""
+    return sum(1 for _ in walk(root, site=site))
+
+
+def _start(base: str, under: str, site: Site) -> FoundFile | _Folder | None:
+    parts = [part for part in under.split("/") if part]
+    path = ""
+    linked = False
+    stamp = 0
+    for part in parts:
+        is_top = not path
+        stamp += _stamp_of(f"{base}/{path}", site)
+        path = f"{path}/{part}" if path else part
+        is_folder = os.path.isdir(f"{base}/{path}")
+        if _PASSED_OVER.search(part) or leaves_out(site, part, is_top=is_top, is_folder=is_folder):
+            return None
+        linked = linked or os.path.islink(f"{base}/{path}")
+        if not within(base, os.path.realpath(f"{base}/{path}")):
+            return _found(path, f"{base}/{path}", linked)
+    full = f"{base}/{path}" if path else base
+    if os.path.isdir(full):
+        return _Folder(f"{path}/" if path else "", os.path.realpath(full), (), linked, stamp)
+    found = _found(path, full, linked) if path and path.lower().endswith(SUFFIXES) else None
+    return found and found._replace(folders_ns=stamp)
+
+
+def _stamp_of(folder: str, site: Site) -> int:
+    """The times of the files of a folder that say something of all stories below it."""
+    stamp = 0
+    for name in names_of_rules(os.path.basename(folder.rstrip("/")), site.generator):
+        with suppress(OSError):
+            stamp += os.stat(f"{folder}/{name}").st_mtime_ns
+    return stamp
+
+
+def _listed(folder: _Folder, base: str, followed: set[str], site: Site) -> list[FoundFile | _Folder]:
+    """What a folder holds, last path first, so that a stack gives it back in path order."""
+    listed: list[FoundFile | _Folder] = []
+    rules = names_of_rules(os.path.basename(folder.real), site.generator)
+    stamp = folder.stamp
+    try:
+        with os.scandir(folder.real) as entries:
+            for entry in entries:
+                if entry.name in rules:
+                    stamp += entry.stat().st_mtime_ns
+                # Nearly every entry is a plain file with a plain name, and an archive has very many.
+                made = (
+                    _stated(entry, folder.path + entry.name, folder.linked)
+                    if _PLAIN_NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)
+                    else _judged(entry, folder, base, followed, site)
+                )
+                if made is not None:
+                    listed.append(made)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        log.warning("folder_unreadable", path=folder.path or ".", error=str(error))
+        path = folder.path.rstrip("/") or "."
+        return [FoundFile(path, 0, 0, linked=folder.linked, unreadable=True)]
+    listed.sort(key=itemgetter(0), reverse=True)
+    return [_below(one, stamp) for one in listed] if stamp else listed
+
+
+def _below(found: FoundFile | _Folder, stamp: int) -> FoundFile | _Folder:
+    return found._replace(folders_ns=stamp) if isinstance(found, FoundFile) else found._replace(stamp=stamp)
+
+
+def _judged(
+    entry: os.DirEntry[str], folder: _Folder, base: str, followed: set[str], site: Site
+) -> FoundFile | _Folder | None:
+    name = entry.name
+    is_story = name.lower().endswith(SUFFIXES)
+    if _PASSED_OVER.search(name):
+        return None
+    if leaves_out(site, name, is_top=not folder.path, is_folder=_is_folder(entry)):
+        return None
+    path = folder.path + (name if name.isascii() else _readable(name))
+    if entry.is_symlink():
+        target = os.path.realpath(entry.path)
+        if os.path.isdir(target):
+            return _linked(entry, path, target, folder, base, followed)
+    elif entry.is_dir():
+        return _Folder(f"{path}/", entry.path, folder.trail, folder.linked)
+    return _stated(entry, path, folder.linked or entry.is_symlink()) if is_story else None
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
+
+
+def _linked(
+    entry: os.DirEntry[str], path: str, target: str, folder: _Folder, base: str, followed: set[str]
+) -> FoundFile | _Folder | None:
+    if not within(base, target):
+        return _found(path, entry.path, True)
+    # A link met again, or one to a folder it is in, would never end.
+    if entry.path in followed or any(within(target, real) for real in (*folder.trail, folder.real)):
+        return None
+    followed.add(entry.path)
+    return _Folder(f"{path}/", target, (*folder.trail, folder.real), True)
+
+
+def _stated(entry: os.DirEntry[str], path: str, linked: bool) -> FoundFile | None:
+    try:
+        seen = entry.stat()
+    except OSError:
+        return _found(path, entry.path, linked)
+    return FoundFile(path, seen.st_size, seen.st_mtime_ns, linked)
+
+
+def _found(path: str, full: str, linked: bool) -> FoundFile | None:
+    """A file or link by its path; None if it is gone. A link that leads nowhere is not gone."""
+    for look in (os.stat, os.lstat):
+        try:
+            seen = look(full)
+        except OSError:
+            continue
+        return FoundFile(path, seen.st_size, seen.st_mtime_ns, linked)
+    return None
+
+
+def within(outer: str, inner: str) -> bool:
+    """Whether a path is another one, or below it."""
+    return inner == outer or inner.startswith(outer.rstrip("/") + "/")
+
+
+def _readable(name: str) -> str:
+    """A name with the bytes escaped that are not UTF-8 (`caf\\xe9.md`), so that a store can hold it."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def is_passed_over(name: str) -> bool:
+    """Whether nothing of a file or folder of that name matters: hidden, or what an editor leaves."""
+    return bool(_PASSED_OVER.search(name)) and not name.startswith("_index.")
+
+
+def story_path(root: Path, changed: Path, site: Site = NO_SITE) -> str | None:
+    """Where a change seen by a watcher is, relative to `root`: for `walk` to look under.
+
+    None if it cannot be a story file, nor a folder that may hold some; "" for `root` itself. The path need
+    not be there any more.
+    """
+    relative = _relative(root, changed)
+    if relative is not None and changed.name in names_of_rules(changed.parent.name, site.generator):
+        return story_path(root, changed.parent, site)  # which says something of all that is in it
+    if relative is None or _is_passed_over(relative.parts, site):
+        return None
+    path = relative.as_posix() if relative.parts else ""
+    if _readable(path) != path:
+        return "" if len(relative.parts) < 2 else story_path(root, changed.parent, site)
+    if not path or path.lower().endswith(SUFFIXES) or os.path.isdir(changed):
+        return path
+    return None if os.path.lexists(changed) else path  # what is gone may have been a folder
+
+
+def _is_passed_over(parts: Sequence[str], site: Site) -> bool:
+    return any(
+        _PASSED_OVER.search(part) or leaves_out(site, part, is_top=n == 0, is_folder=n < len(parts) - 1)
+        for n, part in enumerate(parts)
+    )
+
+
+def _relative(root: Path, changed: Path) -> Path | None:
+    seen = os.path.abspath(changed)
+    for base in (os.path.abspath(root), os.path.realpath(root)):
+        if within(base, seen):
+            return Path(os.path.relpath(seen, base)) if seen != base else Path()
+    return None

@@ -1,0 +1,104 @@
+"""Which of several files that claim one id may have it.
+
+Knows the store's owners, and asks a file again that owned an id; nothing of what becomes of the stories.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from feedsvc import urls
+from feedsvc.loading import content
+from feedsvc.model import Loaded, Rejected, Site
+from feedsvc.reading import ReadRules, Ready
+from feedsvc.refresh.holding import Holding
+from feedsvc.store import articles, sources
+
+_PUSHED = "give this one another, or have it take that story's place with `feedsvc refresh --force`"
+_WITHDRAWN = (
+    "write status: published here and run `feedsvc refresh --force` to bring it back, or write another"
+)
+
+
+class Claims:
+    """The ids that files below `root` claim; `holding` knows which files are being written."""
+
+    def __init__(self, root: Path, read_rules: ReadRules, site: Site, holding: Holding) -> None:
+        self._root = root
+        self._read_rules = read_rules
+        self._site = site
+        self._holding = holding
+
+    def settle(
+        self, tx: Connection, outcomes: Sequence[Ready | Rejected], *, forced: bool
+    ) -> tuple[list[Ready], list[Rejected]]:
+        """Which files may be loaded, and which are set aside.
+
+        Of several files that claim one id, the first keeps it; whoever owned it before comes first. None gets
+        that of a story that was pushed, unless it is `forced` to.
+        """
+        loaded = [outcome for outcome in outcomes if isinstance(outcome, Ready)]
+        rejected = [outcome for outcome in outcomes if isinstance(outcome, Rejected)]
+        ids = [one.placed.id for one in loaded]
+        twins = self._twins(tx, ids)
+        owners = sources.owners(tx, [*ids, *twins.values()])
+        pushed = sources.ingested(tx, ids)
+        there = set(articles.digests(tx, list(twins.values())))
+        withdrawn = articles.withdrawn(tx, list(pushed)) if forced else set()
+        accepted: list[Ready] = []
+        for one in loaded:
+            article_id = one.placed.id
+            twin = twins.get(article_id)
+            if twin and (twin in there or twin in owners) and owners.get(twin) != {one.path}:
+                told = f"id: {article_id!r} is, in feeds, the id of the story {twin!r}; give this one another"
+                rejected.append(Rejected(one.path, 1, told, twin, "id-duplicate"))
+                continue
+            if article_id in withdrawn and one.placed.status != "withdrawn" and not one.says_status:
+                reason = f"id: {article_id!r} is the id of a story that the API withdrew; {_WITHDRAWN}"
+                rejected.append(Rejected(one.path, 1, reason, article_id, "story-withdrawn"))
+                continue
+            if article_id not in owners and article_id not in pushed:
+                accepted.append(one)
+                owners[article_id] = {one.path}
+                continue
+            if article_id in pushed and not forced:
+                reason = f"id: {article_id!r} is the id of a story that came by the API; {_PUSHED}"
+                rejected.append(Rejected(one.path, 1, reason, article_id, "id-duplicate"))
+                continue
+            others = owners.get(article_id, set()) - {one.path}
+            holder = next((other for other in sorted(others) if self._still_claims(other, article_id)), None)
+            if holder is None:
+                accepted.append(one)
+                owners[article_id] = {one.path}
+            else:
+                reason = f"id: {article_id!r} is the id of {holder} already; give this story another"
+                rejected.append(Rejected(one.path, 1, reason, article_id, "id-duplicate"))
+        if taken := [one.placed.id for one in accepted if one.placed.id in pushed]:
+            sources.disown(tx, taken)
+        return accepted, rejected
+
+    def _twins(self, tx: Connection, ids: Sequence[str]) -> dict[str, str]:
+        """Of ids that feeds write as they would another, that other; see `urls.twin`. Hardly any are so."""
+        prefix = f"tag:{self._site.authority}:"
+        if not any(one.startswith(prefix) for one in ids) and not articles.is_any(tx, prefix):
+            return {}
+        return {one: other for one in ids if (other := urls.twin(self._site, one))}
+
+    def _still_claims(self, path: str, article_id: str) -> bool:
+        """Whether the file at `path` is there and its story still has the id that another claims, too.
+
+        If it is being written, nobody knows yet: the id stays its own until it is whole.
+        """
+        if not os.path.lexists(self._root / path):
+            return False
+        known = self._holding.known(path)
+        if known is None:
+            return True
+        rules = self._read_rules
+        try:
+            outcome = content.load(self._root, path, rules.load, rules.settle, known)
+        except FileNotFoundError:
+            return False
+        return not isinstance(outcome, Loaded) or outcome.article.id == article_id

@@ -1,0 +1,67 @@
+"""Story files that stay open for long → a condition that an operator sees, as long as it lasts.
+
+Knows nothing of why a file isn't read; `settling` knows.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import structlog
+
+from feedsvc.settling import Settling
+from feedsvc.store import conditions
+from feedsvc.store.schema import Store
+
+log = structlog.get_logger(__name__)
+
+NAME = "files-open"
+_LONG = 60.0  # seconds
+_MOST_NAMED = 10
+_REMEDY = "their last whole versions stay published; close them, or end the program that writes them"
+
+
+class OpenFiles:
+    """Tells of files below `root` that have been written to, or open, for over a minute.
+
+    `clock` returns aware UTC.
+    """
+
+    def __init__(self, store: Store, root: Path, settling: Settling, clock: Callable[[], datetime]) -> None:
+        self._store = store
+        self._root = root
+        self._settling = settling
+        self._clock = clock
+        self._told: str | None = None
+        """What was said last; None if it isn't known what a process before this one said."""
+        self._named: dict[tuple[str, float], str] = {}
+
+    def tell(self) -> None:
+        """Set the condition `files-open`, or clear it. Called again and again by a service that goes on."""
+        detail = self._detail()
+        if detail == self._told:
+            return
+        with self._store.write() as tx:
+            if detail:
+                conditions.put(tx, NAME, detail, self._clock())
+            else:
+                conditions.clear(tx, NAME)
+        if detail:
+            log.warning("files_open", detail=detail)
+        self._told = detail
+
+    def _detail(self) -> str:
+        found = self._settling.unsettled_for(_LONG, time.monotonic())
+        # The clocks drift apart: a file is named by the same minute every time.
+        self._named = {one: self._named.get(one) or self._name(*one) for one in found.items()}
+        if not found:
+            return ""
+        named = list(self._named.values())[:_MOST_NAMED]
+        more = f", and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
+        return f"{', '.join(named)}{more}: open, or being written, for over a minute; {_REMEDY}"
+
+    def _name(self, path: str, since: float) -> str:
+        started = self._clock() - timedelta(seconds=time.monotonic() - since)
+        return f"{os.path.relpath(path, os.path.realpath(self._root))} (since {started:%H:%M} UTC)"

@@ -1,0 +1,249 @@
+"""When a story file that changed may be read: as soon as it is whole.
+
+Knows neither files nor watchers: what happened to a path, and when, comes in. Instants are seconds of a
+monotonic clock; paths are absolute, without links.
+"""
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Literal, NamedTuple
+
+_LEAST_PAUSE = 0.05  # seconds between two attempts to read a file, however short it has to be quiet
+_MOST_PAUSE = 5.0  # seconds: a file that is open is tried again so often, in case nobody tells of its closing
+_MOVE_GRACE = 0.5  # seconds, beside the quiet ones, that a deletion waits for what may take its place
+
+
+class Kind(Enum):
+    """What happened to a path."""
+
+    CREATED = "created"
+    """There is a new file, which somebody may go on writing."""
+    TOUCHED = "touched"
+    """Something happened that doesn't say whether anybody has the file open, such as a new mode or time."""
+    WRITTEN = "written"
+    """Somebody who has it open wrote to it."""
+    CLOSED = "closed"
+    """Somebody who could write to it closed it."""
+    PLACED = "placed"
+    """It was renamed into place, or linked there: it is whole. So is every file of a folder that was."""
+    MOVED = "moved"
+    """It was renamed away."""
+    DELETED = "deleted"
+    LOST = "lost"
+    """Events were lost: anything may have happened anywhere."""
+
+
+_GONE = {Kind.MOVED, Kind.DELETED}
+URGENT = {*_GONE, Kind.PLACED}
+"""What can be acted on at once."""
+
+
+class State(NamedTuple):
+    """What tells one state of a file from another: size in bytes, times of change of content and of inode."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+
+class Known(NamedTuple):
+    """What is known of a file that is to be read, besides what the file itself says.
+
+    `placed`: it was renamed into place. `written`: it was written to, and nobody was seen closing it.
+    `seen`: the state it had when it was looked at last, which was at least the quiet time ago.
+    """
+
+    placed: bool = False
+    written: bool = False
+    seen: State | None = None
+
+
+NOTHING_KNOWN = Known()
+
+
+class Unsettled(NamedTuple):
+    """A file that is not to be read yet, in the state it was seen in.
+
+    It is `open` for writing, `fresh` (changed too short a time ago), or `growing` (it changed while it was
+    read). `path` is relative to the folder of stories.
+    """
+
+    path: str
+    state: State
+    reason: Literal["open", "fresh", "growing"]
+
+
+@dataclass(slots=True)
+class _Entry:
+    """A path that something happened to, until it has been read."""
+
+    since: float
+    changed: float
+    kind: Kind
+    created: bool = False
+    written: bool = False
+    seen: State | None = None
+    attempts: int = 0
+    """How often it was found open in a row."""
+    taken: bool = False
+
+    def note(self, kind: Kind, now: float) -> None:
+        self.changed = now
+        self.attempts = 0
+        self.taken = False
+        self.seen = None
+        if kind in _GONE or kind is Kind.PLACED:
+            self.written = self.created = False
+        elif kind is Kind.WRITTEN:
+            self.written = True
+        elif kind is Kind.CLOSED:
+            self.written = False
+        self.created = self.created or kind is Kind.CREATED
+        # A new mode, or the closing of what was renamed into place, makes it no less whole.
+        if self.kind is not Kind.PLACED or kind not in {Kind.TOUCHED, Kind.CLOSED}:
+            self.kind = kind
+
+    def due(self, settle: float) -> float:
+        """When it may be tried to read it, apart from what waits for others."""
+        if self.kind in URGENT:
+            return self.changed
+        pause = settle
+        if self.attempts:
+            pause = min(_MOST_PAUSE, max(settle, _LEAST_PAUSE) * 2**self.attempts)
+        elif self.seen:
+            pause = max(settle, _LEAST_PAUSE)
+        return self.changed + pause
+
+    @property
+    def known(self) -> Known:
+        return Known(self.kind is Kind.PLACED, self.written, self.seen)
+
+
+class Settling:
+    """The paths that changed and have not been read since. May be used by several threads.
+
+    `settle` is how long (seconds) a file has to be quiet before it is read, unless it is renamed into place.
+    """
+
+    def __init__(self, settle: float) -> None:
+        self.settle = settle
+        self._entries: dict[str, _Entry] = {}
+        self._lock = threading.Lock()
+
+    def note(self, path: str, kind: Kind, now: float) -> None:
+        """Something happened to a path."""
+        with self._lock:
+            entry = self._entries.get(path)
+            if entry is None:
+                entry = self._entries[path] = _Entry(now, now, kind)
+            entry.note(kind, now)
+
+    def lose_track(self) -> None:
+        """Events were lost: whether a file is open is known no more."""
+        with self._lock:
+            for entry in self._entries.values():
+                entry.written = False
+
+    def hold(self, path: str, found: Unsettled, now: float) -> None:
+        """A file was not read, for it is not whole; it is due again later."""
+        with self._lock:
+            entry = self._entries.get(path)
+            if entry is None:
+                entry = self._entries[path] = _Entry(now, now, Kind.TOUCHED)
+            elif entry.kind in URGENT:
+                entry.kind = Kind.TOUCHED
+            entry.changed = now
+            entry.taken = False
+            entry.seen = found.state
+            entry.attempts = min(entry.attempts + 1, 16) if found.reason == "open" else 0
+
+    def take(self, now: float) -> list[str]:
+        """The paths that are due; they are not given again unless something happens, or they are put back."""
+        with self._lock:
+            arrivals = self._arrivals()
+            due = {
+                path: entry
+                for path, entry in self._entries.items()
+                if not entry.taken and self._due(entry, arrivals) <= now
+            }
+            for entry in due.values():
+                entry.taken = True
+        return list(due)
+
+    def put_back(self, paths: Iterable[str]) -> None:
+        """What was taken could not be read, for a reason that is not the files': have it due again."""
+        with self._lock:
+            for path in paths:
+                if entry := self._entries.get(path):
+                    entry.taken = False
+
+    def done(self, paths: Iterable[str]) -> None:
+        """What was taken was acted on."""
+        with self._lock:
+            for path in paths:
+                entry = self._entries.get(path)
+                if entry and entry.taken:
+                    del self._entries[path]
+
+    def was_read(self, path: str, before: float) -> None:
+        """A file was read, and what is known of it was asked for after the instant `before`."""
+        with self._lock:
+            entry = self._entries.get(path)
+            if entry and entry.changed <= before:
+                del self._entries[path]
+
+    def known(self, path: str, now: float) -> Known | None:
+        """What is known of a file that is about to be read; None if it isn't to be read yet."""
+        if not self._entries:
+            return NOTHING_KNOWN
+        with self._lock:
+            entry = self._entries.get(path)
+            if entry is not None:
+                if entry.taken or entry.due(self.settle) <= now:
+                    return entry.known
+                # It was open: whoever looks anyway may ask again, but its state then was no quiet one.
+                return entry.known._replace(seen=None) if entry.attempts else None
+            return Known(placed=True) if self._is_in_placed_folder(path) else NOTHING_KNOWN
+
+    def next_due(self) -> float | None:
+        """The instant at which a path is due next, which may be past; None if none waits."""
+        with self._lock:
+            arrivals = self._arrivals()
+            return min(
+                (self._due(entry, arrivals) for entry in self._entries.values() if not entry.taken),
+                default=None,
+            )
+
+    def unsettled_for(self, seconds: float, now: float) -> dict[str, float]:
+        """The files that have been open, or changing, for longer than that: path → since when."""
+        with self._lock:
+            return {
+                path: entry.since
+                for path, entry in sorted(self._entries.items())
+                if now - entry.since > seconds
+                and entry.kind not in URGENT
+                and (entry.attempts or entry.due(self.settle) > now)
+            }
+
+    def _due(self, entry: _Entry, arrivals: float) -> float:
+        """A deletion waits for new files: one of them may be what was deleted, copied to another place."""
+        due = entry.due(self.settle)
+        if entry.kind is Kind.DELETED:
+            return min(max(due, arrivals), due + self.settle + _MOVE_GRACE)
+        return due
+
+    def _arrivals(self) -> float:
+        """When the last of the new files is due."""
+        return max(
+            (entry.due(self.settle) for entry in self._entries.values() if entry.created and not entry.taken),
+            default=0.0,
+        )
+
+    def _is_in_placed_folder(self, path: str) -> bool:
+        while (path := path.rpartition("/")[0]) != "":
+            entry = self._entries.get(path)
+            if entry is not None and entry.kind is Kind.PLACED:
+                return True
+        return False
