@@ -25,7 +25,7 @@ from feedsvc.selection import Rules
 from feedsvc.store import articles, dirty, sources, tokens
 from feedsvc.store.schema import Store
 from feedsvc.store.tokens import Scope, Token, hashed
-from feedsvc.web.application import application
+from feedsvc.web.app import application
 from tests.conftest import Clock
 from tests.stories import NOON, article, write_story
 from tests.test_ingest import documents
@@ -479,7 +479,7 @@ def test_what_cannot_be_taken_is_told_as_a_problem(
         ("POST", "articles/a", "DELETE, GET, HEAD, PUT"),
         ("OPTIONS", "articles/a", "DELETE, GET, HEAD, PUT"),
         ("GET", "articles", "POST"),
-        ("DELETE", "schema", "GET, HEAD"),
+        ("DELETE", "schema", "GET, HEAD, OPTIONS"),
     ],
 )
 def test_other_methods_are_told_which_there_are(desk: Desk, method: str, path: str, allowed: str) -> None:

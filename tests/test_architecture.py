@@ -28,6 +28,8 @@ ALLOWED = {
     "markup": LEAVES | {"embeds"},
     "loading": LEAVES,
     "processes": {"logs"},
+    "lanes": set(),
+    "supervising": set(),
     "reading": LEAVES | {"loading", "processes", "selection"},
     "store": LEAVES,
     "gate": LEAVES,
@@ -45,7 +47,7 @@ ALLOWED = {
     "linting": LEAVES | {"render"},
     "checking": LEAVES | {"documents", "linting"} | {"loading", "store", "selection", "refresh"},
     "web": LEAVES
-    | {"config", "config_file", "config_values", "logs", "markup"}
+    | {"config", "config_file", "config_values", "lanes", "logs", "markup", "supervising"}
     | {"gate", "ingest", "pushing", "store", "selection"},
 }
 

@@ -19,7 +19,7 @@ from feedsvc.refresh import Refresher
 from feedsvc.store import articles, deliveries, tokens
 from feedsvc.store.schema import Store
 from feedsvc.store.tokens import Scope, Token, hashed
-from feedsvc.web.application import application
+from feedsvc.web.app import application
 from tests.conftest import Clock
 from tests.stories import NOON, article
 

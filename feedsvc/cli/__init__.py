@@ -56,6 +56,7 @@ def _listening(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--port", type=click.IntRange(1, 65_535), help="Port to listen at, over http.port."),
         click.option("--host", help="Address to listen at, over http.host."),
+        click.option("--uds", default="", help="Unix socket to listen at instead, over http.uds."),
     ):
         command = option(command)
     return command
@@ -67,21 +68,23 @@ def _listening(command: Callable[..., Any]) -> Callable[..., Any]:
 @main.command()
 @with_config
 @_listening
-def serve(config: Config, host: str | None, port: int | None, workers: int | None) -> None:
+def serve(config: Config, host: str | None, port: int | None, uds: str, workers: int | None) -> None:
     """Keep the feeds fresh and serve them: the refresher here, web workers beside it."""
     from feedsvc.cli import serving
+    from feedsvc.web.server.supervisor import Where
 
-    serving.serve(config, host, port, workers)
+    serving.serve(config, Where(host, port, uds, workers))
 
 
 @main.command()
 @with_config
 @_listening
-def web(config: Config, host: str | None, port: int | None, workers: int | None) -> None:
+def web(config: Config, host: str | None, port: int | None, uds: str, workers: int | None) -> None:
     """Serve only: the web half of `serve`, for a machine of its own."""
     from feedsvc.cli import serving
+    from feedsvc.web.server.supervisor import Where
 
-    serving.web(config, host, port, workers)
+    serving.web(config, Where(host, port, uds, workers))
 
 
 @main.command()

@@ -1,0 +1,107 @@
+"""One of `feedsvc serve`'s web workers: uvicorn with our protocol, and Flask's application behind it.
+
+Knows how the parts are put together, and no rule of any.
+"""
+
+import asyncio
+import gc
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import uvicorn
+
+from feedsvc import config_values
+from feedsvc.logs import set_up_logging
+from feedsvc.store.schema import Store
+from feedsvc.urls import prefix
+from feedsvc.web.addresses import networks
+from feedsvc.web.app import Served, application
+from feedsvc.web.server.asgi import Application
+from feedsvc.web.server.connections import Connections
+from feedsvc.web.server.context import handed_over
+from feedsvc.web.server.protocol import protocol_class
+
+_LAST_SECONDS = 3  # that a worker has for open requests when it ends; the whole service has 5
+_DESCRIPTORS = 65_536  # more than that would only be clients who ask for nothing
+_OWN_DESCRIPTORS = 96  # the store's, the workers' among each other, and bodies on the disk
+_SWITCH = 0.0005  # seconds that a thread which makes a page may keep the one that answers polls waiting
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, ended by SIGTERM or with its parent."""
+
+    def __init__(self, config: uvicorn.Config, connections: Connections, ready: int) -> None:
+        super().__init__(config)
+        self._connections = connections
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self.end)
+        loop.add_reader(sys.stdin.fileno(), self.end)  # its end: the parent is gone
+        self._watch = loop.create_task(self._connections.watch())
+        os.write(self._ready, b"1")
+        os.close(self._ready)
+
+    def end(self) -> None:
+        """Answer what is open, and end."""
+        self.should_exit = True
+        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone: uvicorn would raise them again at its end, and nothing after it would run."""
+        yield
+
+
+def main() -> None:
+    """Serve until told to end."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C comes to the parent, too, which tells us
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    context = handed_over()
+    config = context.config
+    set_up_logging(config.log.level, config.log.format)
+    sys.setswitchinterval(_SWITCH)
+    app = application(config, Store(config.store_url, create=False), context.folder)
+    served: Served = app.extensions["feedsvc-served"]
+    below = prefix(config_values.site(config))
+    connections = Connections(
+        config.http, networks(config.http.trusted_proxies), _descriptors() - _OWN_DESCRIPTORS
+    )
+    server = _Server(
+        uvicorn.Config(
+            Application(app.wsgi_app, served, config, below),
+            http=protocol_class(connections, served.feeds),
+            loop="uvloop",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            backlog=4_096,
+            timeout_graceful_shutdown=_LAST_SECONDS,
+            ssl_certfile=config.tls_file("certificate"),
+            ssl_keyfile=config.tls_file("key"),
+        ),
+        connections,
+        context.ready,
+    )
+    gc.collect()
+    gc.freeze()  # what is there stays; it need not be looked through again
+    server.run([socket.socket(fileno=number) for number in context.listeners])
+
+
+def _descriptors() -> int:
+    """Have as many descriptors as the system lets this process have, and say how many."""
+    of_now, at_most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if at_most == resource.RLIM_INFINITY else min(at_most, _DESCRIPTORS)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(of_now, wanted), at_most))
+    return max(resource.getrlimit(resource.RLIMIT_NOFILE)[0], 128)
