@@ -29,6 +29,7 @@ ALLOWED = {
     "loading": LEAVES,
     "processes": {"logs"},
     "lanes": set(),
+    "listening": {"errors"},
     "supervising": set(),
     "reading": LEAVES | {"loading", "processes", "selection"},
     "store": LEAVES,
@@ -47,7 +48,7 @@ ALLOWED = {
     "linting": LEAVES | {"render"},
     "checking": LEAVES | {"documents", "linting"} | {"loading", "store", "selection", "refresh"},
     "web": LEAVES
-    | {"config", "config_file", "config_values", "lanes", "logs", "markup", "supervising"}
+    | {"config", "config_file", "config_values", "lanes", "listening", "logs", "markup", "supervising"}
     | {"gate", "ingest", "pushing", "store", "selection"},
 }
 

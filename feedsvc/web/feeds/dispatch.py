@@ -48,7 +48,10 @@ class Feeds:
         return self._kept_path(target) if len(target) <= _LONGEST_KEPT else self._path(target)
 
     def _path(self, target: bytes) -> str:
-        path = unquote_to_bytes(target.partition(b"?")[0]).decode("latin-1")
+        return self.without_prefix(unquote_to_bytes(target.partition(b"?")[0]).decode("latin-1"))
+
+    def without_prefix(self, path: str) -> str:
+        """The path below the site's prefix; see `without_prefix`."""
         return without_prefix(path, self._prefix)
 
     def is_feed(self, path: str) -> bool:

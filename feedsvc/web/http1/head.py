@@ -5,7 +5,6 @@ Pure: no connection and no clock.
 
 from collections.abc import Sequence
 from typing import Final
-from urllib.parse import quote_from_bytes
 
 import httptools
 
@@ -13,7 +12,6 @@ from feedsvc.web.feeds.error_responses import NO_HOST
 
 LONGEST_TARGET: Final = 8_192
 """Bytes; RFC 9110 §4.1 wants 8,000 at least."""
-_PRINTABLE: Final = bytes(range(0x21, 0x7F))
 
 Fields = Sequence[tuple[bytes, bytes]]
 """Header fields, their names in lower case."""
@@ -63,14 +61,13 @@ def _path(method: bytes, target: bytes) -> bytes:
             return b""
         if parsed.schema.lower() not in {b"http", b"https"} or not parsed.host:
             return b""
-        target = (parsed.path or b"/") + (b"?" + parsed.query if parsed.query else b"")
-    # Clients send what somebody typed: what no URL may have is percent-encoded.
-    return target if target.isascii() else quote_from_bytes(target, safe=_PRINTABLE).encode()
+        return (parsed.path or b"/") + (b"?" + parsed.query if parsed.query else b"")
+    return target
 
 
-def without_upgrade(method: bytes, target: bytes, fields: Fields) -> bytes:
+def without_upgrade(method: bytes, target: bytes, version: str, fields: Fields) -> bytes:
     """A head as who doesn't know its Upgrade field reads it (RFC 9110 §7.8)."""
-    lines = [b"%s %s HTTP/1.1" % (method, target)]
+    lines = [b"%s %s HTTP/%s" % (method, target, version.encode())]
     for name, value in fields:
         if name == b"connection":
             kept = [one for one in value.split(b",") if one.strip().lower() in {b"close", b"keep-alive"}]

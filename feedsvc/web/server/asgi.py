@@ -5,18 +5,17 @@ Knows which requests need what to be answered, and no rule of any.
 
 import asyncio
 import io
-from collections.abc import Awaitable, Callable, Generator, Iterator
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from feedsvc.config import Config
 from feedsvc.lanes import BusyError, Lane
-from feedsvc.web.feeds.dispatch import without_prefix
 from feedsvc.web.feeds.error_responses import API, error_response
 from feedsvc.web.feeds.response import Response
 from feedsvc.web.feeds.routes import feed_request
 from feedsvc.web.http1.body import Body, BodyTooLargeError
-from feedsvc.web.http1.environ import environ_of, with_body
+from feedsvc.web.http1.wsgi import PIECE, Made, environ_of, made_by, with_body
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -30,15 +29,7 @@ _FEED_THREADS: Final = 4
 _FEED_PATIENCE: Final = 2.0  # seconds; then the store is taken not to answer
 _PATIENCE: Final = 10.0  # seconds that a page, or a story that is pushed, waits for a thread
 _SLOWEST: Final = 1_000  # bytes of a body a second
-_PIECE: Final = 1_000_000  # bytes of a response that are made before they are sent
 _BATCHES: Final = "/api/articles"
-
-
-class _Made(NamedTuple):
-    status: int
-    headers: list[tuple[str, str]]
-    body: bytes
-    rest: Iterator[bytes]
 
 
 class DisconnectedError(Exception):
@@ -48,12 +39,11 @@ class DisconnectedError(Exception):
 class Application:
     """The ASGI application: feeds in memory at once, all else by `app` in a thread of its lane."""
 
-    def __init__(self, app: "WSGIApplication", served: "Served", config: Config, prefix: str) -> None:
+    def __init__(self, app: "WSGIApplication", served: "Served", config: Config) -> None:
         self._app = app
         self._served = served
         self._http = config.http
         self._limits = config.limits
-        self._prefix = prefix
         self._feeds = Lane("feeds", _FEED_THREADS, _FEED_PATIENCE)
         self._pages = Lane("pages", config.http.threads, _PATIENCE)
         self._api = Lane("api", config.http.threads, _PATIENCE)
@@ -62,7 +52,7 @@ class Application:
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         environ = environ_of(scope)
-        path = without_prefix(environ["PATH_INFO"], self._prefix)
+        path = self._served.feeds.without_prefix(environ["PATH_INFO"])
         asked = feed_request(environ | {"PATH_INFO": path})
         is_feed = self._served.feeds.is_feed(path)
         if is_feed and asked.method in {"GET", "HEAD"} and (found := self._served.feeds.from_memory(asked)):
@@ -71,17 +61,15 @@ class Application:
         body = Body(self._longest_body(path))
         try:
             is_read = await self._read_body(environ, path, receive, body)
-            lane = self._lane(path, is_feed)
-            made = await lane.run(partial(self._made, environ))
-            await _send_made(send, made, lane, closes=not is_read)
+            made = await self._lane(path, is_feed).run(partial(made_by, self._app, environ))
+            await _send_made(send, made, closes=not is_read)
         except BodyTooLargeError:
             await _send_whole(send, error_response(413, path), closes=True)
         except TimeoutError:
             await _send_whole(send, error_response(408, path), closes=True)
         except BusyError:
-            busy = (
-                self._served.feeds.last_resort(asked) if is_feed else error_response(503, path, asked.method)
-            )
+            feeds = self._served.feeds
+            busy = feeds.last_resort(asked) if is_feed else error_response(503, path, asked.method)
             await _send_whole(send, busy, _has_body(environ))
         except DisconnectedError:
             pass
@@ -89,13 +77,9 @@ class Application:
             body.close()
 
     def _lane(self, path: str, is_feed: bool) -> Lane:
-        return (
-            self._feeds
-            if is_feed
-            else self._api
-            if path.startswith(API)
-            else self._ops.get(path, self._pages)
-        )
+        if is_feed:
+            return self._feeds
+        return self._api if path.startswith(API) else self._ops.get(path, self._pages)
 
     def _longest_body(self, path: str) -> int:
         return self._limits.ingest if path.rstrip("/") == _BATCHES else self._limits.story + 1
@@ -119,38 +103,9 @@ class Application:
         with_body(environ, body.whole(), body.size)
         return True
 
-    def _made(self, environ: dict[str, Any]) -> _Made:
-        status, headers = 500, list[tuple[str, str]]()
-
-        def start_response(line: str, fields: list[tuple[str, str]], _exc_info: Any = None) -> Any:
-            nonlocal status, headers
-            status, headers = int(line[:3]), fields
-
-        pieces = _pieces(self._app(environ, start_response), environ["SERVER_PROTOCOL"] == "HTTP/1.0")
-        body = next(pieces, b"")  # a generator may start its response only now
-        if len(body) < _PIECE:
-            pieces.close()
-        return _Made(status, headers, body, pieces)
-
 
 def _has_body(environ: dict[str, Any]) -> bool:
     return "HTTP_TRANSFER_ENCODING" in environ or environ.get("CONTENT_LENGTH", "0").strip("0") != ""
-
-
-def _pieces(made: Any, in_one: bool) -> Generator[bytes]:
-    """What a WSGI application returned, in large pieces; in one for clients that know no chunked coding."""
-    try:
-        gathered, size = [], 0
-        for piece in made:
-            gathered.append(piece)
-            size += len(piece)
-            if size >= _PIECE and not in_one:
-                yield b"".join(gathered)
-                gathered, size = [], 0
-        yield b"".join(gathered)
-    finally:
-        if hasattr(made, "close"):
-            made.close()
 
 
 async def _send_whole(send: Send, response: Response, closes: bool) -> None:
@@ -158,17 +113,14 @@ async def _send_whole(send: Send, response: Response, closes: bool) -> None:
     await send({"type": "http.response.body", "body": response.body})
 
 
-async def _send_made(send: Send, made: _Made, lane: Lane, closes: bool) -> None:
+async def _send_made(send: Send, made: Made, closes: bool) -> None:
     """Send what a thread made. No thread waits for the client: one is taken anew for each further piece."""
-    rest = await lane.run(lambda: next(made.rest, None)) if len(made.body) >= _PIECE else None
-    headers = made.headers
-    if rest is None and made.body and all(name.lower() != "content-length" for name, _ in headers):
-        headers = [*headers, ("Content-Length", str(len(made.body)))]
-    await _start(send, made.status, headers, closes)
+    await _start(send, made.status, made.headers, closes)
     piece: bytes | None = made.body
     while piece is not None:
+        rest = await asyncio.to_thread(next, made.rest, None) if len(piece) >= PIECE else None
         await send({"type": "http.response.body", "body": piece, "more_body": rest is not None})
-        piece, rest = rest, await lane.run(lambda: next(made.rest, None)) if rest is not None else None
+        piece = rest
 
 
 async def _start(send: Send, status: int, headers: Any, closes: bool) -> None:

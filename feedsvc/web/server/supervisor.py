@@ -5,19 +5,18 @@ Knows nothing of feeds. The calling process is the workers' parent until a signa
 
 import os
 import signal
-import socket
 import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from ssl import PROTOCOL_TLS_SERVER, SSLContext
 from typing import Final, NamedTuple
 
 import structlog
 
 from feedsvc.config import Config
 from feedsvc.errors import ConfigError, FeedsvcError
+from feedsvc.listening import Address, check_certificate, close_listener, listener
 from feedsvc.supervising import Child, Generation
 from feedsvc.web.ops import metrics_listener
 from feedsvc.web.server.context import Context
@@ -25,7 +24,6 @@ from feedsvc.web.spool import settle
 
 log = structlog.get_logger(__name__)
 
-_BACKLOG: Final = 4_096
 _PATIENCE: Final = 4.0  # seconds for workers to end; the whole service has 5
 _START_SECONDS: Final = 60.0
 _TICK: Final = 0.2  # seconds between two looks at the workers when no signal tells that one has ended
@@ -39,7 +37,7 @@ class Where(NamedTuple):
     uds: str = ""
     workers: int | None = None
 
-    def address(self, config: Config) -> tuple[str, int] | Path:
+    def address(self, config: Config) -> Address:
         """Where to listen."""
         unix = Path(self.uds) if self.uds else None if self.host or self.port else config.unix_socket
         return unix or (self.host or config.http.host, self.port or config.http.port)
@@ -117,7 +115,8 @@ class Supervisor:
         before, old_socket = self._config, self._socket
         try:
             config = self._load()
-            check_tls(config)
+            if config.http.tls:
+                check_certificate(config.tls_file("certificate"), config.tls_file("key"))
             if self._where.address(config) != self._where.address(before):
                 self._socket = listener(self._where.address(config))
         except FeedsvcError as error:
@@ -150,58 +149,3 @@ class Supervisor:
             while not self._is_ending:
                 self._is_ending = self._signals.get_nowait() in {signal.SIGTERM, signal.SIGINT}
         return self._is_ending
-
-
-def listener(address: tuple[str, int] | Path) -> socket.socket:
-    """A socket that listens there. Raises ConfigError."""
-    try:
-        if isinstance(address, Path):
-            return _unix_listener(address)
-        family, _, _, _, place = socket.getaddrinfo(
-            *address, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        made = socket.socket(family, socket.SOCK_STREAM)
-        # Else connections that it closed first would keep the next start from having the port, for a minute.
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind(place)
-        made.listen(_BACKLOG)
-    except OSError as error:
-        where = address if isinstance(address, Path) else f"{address[0]}:{address[1]}"
-        raise ConfigError(f"http: cannot listen at {where}: {error.strerror or error}") from error
-    return made
-
-
-def _unix_listener(path: Path) -> socket.socket:
-    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    if path.is_socket():
-        try:
-            made.connect(str(path))
-        except OSError:
-            path.unlink()  # of a service that was killed
-        else:
-            raise OSError("another process listens there")
-    made.close()
-    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    made.bind(str(path))
-    path.chmod(0o666)  # who may come to it is for its folder to say
-    made.listen(_BACKLOG)
-    return made
-
-
-def close_listener(listening: socket.socket) -> None:
-    """Close it, and remove a Unix socket's file."""
-    place = listening.getsockname()
-    listening.close()
-    if isinstance(place, str) and place:
-        Path(place).unlink(missing_ok=True)
-
-
-def check_tls(config: Config) -> None:
-    """See that there is a certificate with its key, if there is to be one. Raises ConfigError."""
-    if config.http.tls is None:
-        return
-    certificate, key = config.tls_file("certificate"), config.tls_file("key")
-    try:
-        SSLContext(PROTOCOL_TLS_SERVER).load_cert_chain(str(certificate), str(key))
-    except OSError as error:
-        raise ConfigError(f"http.tls: {certificate} with {key}: {error.strerror or error}") from error

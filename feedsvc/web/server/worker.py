@@ -6,29 +6,29 @@ Knows how the parts are put together, and no rule of any.
 import asyncio
 import gc
 import os
-import resource
 import signal
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import uvicorn
 
-from feedsvc import config_values
+from feedsvc.listening import BACKLOG
 from feedsvc.logs import set_up_logging
 from feedsvc.store.schema import Store
-from feedsvc.urls import prefix
 from feedsvc.web.addresses import networks
 from feedsvc.web.app import Served, application
+from feedsvc.web.http1.connections import Connections, most_connections
 from feedsvc.web.server.asgi import Application
-from feedsvc.web.server.connections import Connections
-from feedsvc.web.server.context import handed_over
+from feedsvc.web.server.context import Context, handed_over
 from feedsvc.web.server.protocol import protocol_class
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
 _LAST_SECONDS = 3  # that a worker has for open requests when it ends; the whole service has 5
-_DESCRIPTORS = 65_536  # more than that would only be clients who ask for nothing
-_OWN_DESCRIPTORS = 96  # the store's, the workers' among each other, and bodies on the disk
 _SWITCH = 0.0005  # seconds that a thread which makes a page may keep the one that answers polls waiting
 
 
@@ -61,22 +61,23 @@ class _Server(uvicorn.Server):
 
 
 def main() -> None:
-    """Serve until told to end."""
+    """Serve until told to end: what a worker runs."""
+    context = handed_over()
+    set_up_logging(context.config.log.level, context.config.log.format)
+    app = application(context.config, Store(context.config.store_url, create=False), context.folder)
+    serve(context, app.wsgi_app, app.extensions["feedsvc-served"])
+
+
+def serve(context: Context, app: "WSGIApplication", served: Served) -> None:
+    """Serve an application, and the feeds that are answered before it, until told to end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C comes to the parent, too, which tells us
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    context = handed_over()
-    config = context.config
-    set_up_logging(config.log.level, config.log.format)
     sys.setswitchinterval(_SWITCH)
-    app = application(config, Store(config.store_url, create=False), context.folder)
-    served: Served = app.extensions["feedsvc-served"]
-    below = prefix(config_values.site(config))
-    connections = Connections(
-        config.http, networks(config.http.trusted_proxies), _descriptors() - _OWN_DESCRIPTORS
-    )
+    config, http = context.config, context.config.http
+    connections = Connections(http, networks(http.trusted_proxies), most_connections())
     server = _Server(
         uvicorn.Config(
-            Application(app.wsgi_app, served, config, below),
+            Application(app, served, config),
             http=protocol_class(connections, served.feeds),
             loop="uvloop",
             ws="none",
@@ -85,7 +86,7 @@ def main() -> None:
             access_log=False,
             proxy_headers=False,
             server_header=False,
-            backlog=4_096,
+            backlog=BACKLOG,
             timeout_graceful_shutdown=_LAST_SECONDS,
             ssl_certfile=config.tls_file("certificate"),
             ssl_keyfile=config.tls_file("key"),
@@ -96,12 +97,3 @@ def main() -> None:
     gc.collect()
     gc.freeze()  # what is there stays; it need not be looked through again
     server.run([socket.socket(fileno=number) for number in context.listeners])
-
-
-def _descriptors() -> int:
-    """Have as many descriptors as the system lets this process have, and say how many."""
-    of_now, at_most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _DESCRIPTORS if at_most == resource.RLIM_INFINITY else min(at_most, _DESCRIPTORS)
-    with suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(of_now, wanted), at_most))
-    return max(resource.getrlimit(resource.RLIMIT_NOFILE)[0], 128)

@@ -4,9 +4,11 @@ Knows no message.
 """
 
 import asyncio
+import resource
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from feedsvc.config import HttpTable
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from feedsvc.web.server.protocol import FeedProtocol
 
 _GRACE: Final = 0.25  # seconds that a client which may just be asking has when the worker ends
+_DESCRIPTORS: Final = 65_536  # more than that would only be clients who ask for nothing
+_OWN_DESCRIPTORS: Final = 96  # the store's, and those of bodies on the disk
 _AT_ONCE: Final = 500  # connections looked at before others are answered
 _SHED: Final = 16  # of so many idle connections one is closed at a time when there are too many
 
@@ -94,6 +98,15 @@ class Connections:
         for one in [*self._open]:
             if one.is_idle:
                 one.transport.close()
+
+
+def most_connections() -> int:
+    """Have as many descriptors as the system lets this process have; how many connections that allows."""
+    of_now, at_most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if at_most == resource.RLIM_INFINITY else min(at_most, _DESCRIPTORS)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(of_now, wanted), at_most))
+    return max(resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _OWN_DESCRIPTORS, 16)
 
 
 def remote_address(transport: asyncio.BaseTransport) -> str:

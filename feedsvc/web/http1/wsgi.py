@@ -1,13 +1,18 @@
-"""What a WSGI application is told of a request: PEP 3333's environment, of an ASGI scope.
+"""What a WSGI application (PEP 3333) is told of a request in an ASGI scope, and what it answers.
 
-Pure: the body comes in as a file.
+Knows no server: the body comes in as a file.
 """
 
 import sys
-from collections.abc import Mapping
-from typing import IO, Any, Final
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+PIECE: Final = 1_000_000
+"""Bytes of a response that are made before they are sent."""
 WHOLE_BODY: Final = "feedsvc.whole_body"
 """Is in the environment if wsgi.input has all of the body already."""
 _UNNAMED: Final = {b"content-type": "CONTENT_TYPE", b"content-length": "CONTENT_LENGTH"}
@@ -49,3 +54,46 @@ def with_body(environ: dict[str, Any], body: IO[bytes], size: int) -> None:
     """Have an environment say that its body is all in a file, of so many bytes."""
     environ.pop("HTTP_TRANSFER_ENCODING", None)
     environ |= {"CONTENT_LENGTH": str(size), "wsgi.input": body, WHOLE_BODY: True}
+
+
+class Made(NamedTuple):
+    """A response: its first PIECE, and the rest, which is made when it is asked for."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+    rest: Iterator[bytes]
+
+
+def made_by(app: "WSGIApplication", environ: dict[str, Any]) -> Made:
+    """What an application answers. For a thread."""
+    status, headers = 500, list[tuple[str, str]]()
+
+    def start_response(line: str, fields: list[tuple[str, str]], _exc_info: Any = None) -> Any:
+        nonlocal status, headers
+        status, headers = int(line[:3]), fields
+
+    # A client of HTTP/1.0 knows no chunked coding: it gets all in one, with its length.
+    in_one = environ["SERVER_PROTOCOL"] == "HTTP/1.0"
+    pieces = _pieces(app(environ, start_response), in_one)
+    body = next(pieces, b"")  # a generator may start its response only now
+    if len(body) < PIECE or in_one:
+        pieces.close()
+        if body and all(name.lower() != "content-length" for name, _ in headers):
+            headers = [*headers, ("Content-Length", str(len(body)))]
+    return Made(status, headers, body, pieces)
+
+
+def _pieces(made: Iterable[bytes], in_one: bool) -> Generator[bytes]:
+    try:
+        gathered, size = list[bytes](), 0
+        for piece in made:
+            gathered.append(piece)
+            size += len(piece)
+            if size >= PIECE and not in_one:
+                yield b"".join(gathered)
+                gathered, size = [], 0
+        yield b"".join(gathered)
+    finally:
+        if (close := getattr(made, "close", None)) is not None:
+            close()
