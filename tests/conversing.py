@@ -35,7 +35,8 @@ class Worker:
         self.process = subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, preexec_fn=preexec)  # type: ignore[call-overload]
         self.pid = self.process.pid
         for _ in range(300):
-            with suppress(OSError), self.connect():
+            with suppress(OSError, h11.RemoteProtocolError), self.connect() as connection:
+                self.ask(connection, request("/page"))
                 return
             time.sleep(0.05)
         raise TimeoutError("the worker did not start")

@@ -45,11 +45,17 @@ class _CycleTransport:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self.write = connection.transport.write
-        self.is_closing = connection.transport.is_closing
+
+    def is_closing(self) -> bool:
+        return self._connection.has_ended or self._connection.transport.is_closing()
+
+    def write(self, data: bytes) -> None:
+        if not self.is_closing():  # uvicorn tells only the last of several responses
+            self._connection.transport.write(data)
 
     def close(self) -> None:
-        self._connection.close(has_unread=True)
+        if not self.is_closing():
+            self._connection.close(has_unread=True)
 
 
 class LimitedProtocol(HttpToolsProtocol):
