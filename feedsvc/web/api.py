@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
 from threading import BoundedSemaphore
-from typing import Final, TypeVar
+from typing import IO, Final, TypeVar
 
 import structlog
 from flask import Blueprint, Response, request
@@ -36,6 +36,7 @@ from feedsvc.web.cacheable import cacheable
 from feedsvc.web.feeds.conditional import matches_strongly, matches_weakly
 from feedsvc.web.feeds.response import CORS, PREFLIGHT
 from feedsvc.web.feeds.routes import as_flask
+from feedsvc.web.http1.wsgi import whole_body
 from feedsvc.web.keyring import Keyring
 from feedsvc.web.problems import HEADERS, REFUSED, ROOT, Problem, unreadable
 from feedsvc.web.wrong_tokens import WrongTokens
@@ -172,11 +173,15 @@ class Api:
         force = _flag("force")
         _of_type("application/x-ndjson")
         request.max_content_length = self._limits.ingest
+        with whole_body(request.environ, lambda: request.stream, self._limits.ingest) as stream:
+            return self._written(stream, token, force)
+
+    def _written(self, stream: IO[bytes], token: Token, force: bool) -> Response:
         if not self._batches.acquire(timeout=_BATCH_PATIENCE):
             raise Problem(503, "As many batches as this service takes at once are being read; come again.")
         try:
             batch = Batch(self._store, self._rules, self._clock, token.id, self._limits.story, force=force)
-            answers = batch.read(request.stream)
+            answers = batch.read(stream)
         finally:
             self._batches.release()
         log.info("stories_pushed", token=token.id, **batch.counts)

@@ -4,9 +4,14 @@ Knows no server: the body comes in as a file.
 """
 
 import sys
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import unquote_to_bytes
+
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from feedsvc.web.http1.body import Body, BodyTooLargeError
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -54,6 +59,29 @@ def with_body(environ: dict[str, Any], body: IO[bytes], size: int) -> None:
     """Have an environment say that its body is all in a file, of so many bytes."""
     environ.pop("HTTP_TRANSFER_ENCODING", None)
     environ |= {"CONTENT_LENGTH": str(size), "wsgi.input": body, WHOLE_BODY: True}
+
+
+@contextmanager
+def whole_body(
+    environ: Mapping[str, Any], stream: Callable[[], IO[bytes]], longest: int
+) -> Iterator[IO[bytes]]:
+    """The body of a request, all of it, whichever server gives it: so that one that is cut off changes nothing.
+
+    Raises RequestEntityTooLarge, and what reading `stream()` raises.
+    """
+    if environ.get(WHOLE_BODY):
+        yield environ["wsgi.input"]
+        return
+    body = Body(longest)
+    try:
+        read = stream()
+        while piece := read.read(65_536):
+            body.add(piece)
+        yield body.whole()
+    except BodyTooLargeError:
+        raise RequestEntityTooLarge from None
+    finally:
+        body.close()
 
 
 class Made(NamedTuple):
