@@ -44,6 +44,7 @@ ALLOWED = {
     "outgoing": {"errors", "feedsvc"},
     "notices": LEAVES | {"outgoing", "store"},
     "schedule": set(),
+    "running": {"config", "store"},
     "documents": {"model"},
     "linting": LEAVES | {"render"},
     "checking": LEAVES | {"documents", "linting"} | {"loading", "store", "selection", "refresh"},

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from feedsvc import config_reference, config_values
 from feedsvc.cli import explaining, partners
-from feedsvc.cli.common import refresher_of, with_config
+from feedsvc.cli.common import refresher_of, warn_of_differences, with_config
 from feedsvc.config import Config
 from feedsvc.errors import ConfigError, FeedsvcError, PageRefused
 from feedsvc.loading import content
@@ -136,6 +136,7 @@ def check(config: Config, as_json: bool) -> None:
         findings = checking.check(
             config.content_root, config_values.load_rules(config), config_values.rules(config), on_read
         )
+    warn_of_differences(config)
     for finding in findings:
         click.echo(json.dumps(finding._asdict(), ensure_ascii=False) if as_json else str(finding))
     sys.exit(1 if findings else 0)
@@ -163,11 +164,12 @@ def status(config: Config, as_json: bool) -> None:
             "quarantined": [f"{one.path}:{one.line}: {one.reason}" for one in quarantined],
         }
     store.close()
+    figures["configuration_differs"] = warn_of_differences(config)
     if as_json:
         click.echo(json.dumps(figures, ensure_ascii=False))
         return
     for name, value in figures.items():
-        if name != "quarantined":
+        if name not in {"quarantined", "configuration_differs"}:
             click.echo(f"{name.replace('_', ' '):16} {'–' if value is None else value}")
     click.echo(f"{'quarantined':16} {len(quarantined)}")
     for one in quarantined:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 import structlog
 
-from feedsvc import config_file, config_values
+from feedsvc import config_file, config_values, running
 from feedsvc.cli.common import refresher_of
 from feedsvc.config import Config
 from feedsvc.errors import FeedsvcError
@@ -60,6 +60,7 @@ def _read_again(config: Config) -> Config:
 @contextmanager
 def _refreshing(config: Config) -> Iterator[None]:
     with refresher_of(config) as refresher, _notifier(config) as notifier:
+        running.note(config, "serve")
         if refresher.rights_changed:
             refresher.refresh()  # before anybody is served what they may have no more
         schedule = _schedule(config, refresher, notifier, first=0.0 if refresher.is_new else _WORKERS_START)
@@ -73,6 +74,7 @@ def _refreshing(config: Config) -> Iterator[None]:
 @contextmanager
 def _opening(config: Config) -> Iterator[None]:
     Store(config.store_url).close()  # makes it if it isn't there, and says so if it can't be reached
+    running.note(config, "web")
     yield
 
 
@@ -87,6 +89,7 @@ def worker(config: Config) -> None:
     ending = False
     while not ending:
         with refresher_of(config) as refresher, _notifier(config) as notifier:
+            running.note(config, "worker")
             schedule = _schedule(config, refresher, notifier)
             schedule.start()
             _on_signals(signals, came)

@@ -65,7 +65,7 @@ def with_body(environ: dict[str, Any], body: IO[bytes], size: int) -> None:
 def whole_body(
     environ: Mapping[str, Any], stream: Callable[[], IO[bytes]], longest: int
 ) -> Iterator[IO[bytes]]:
-    """The body of a request, all of it, whichever server gives it: so that one that is cut off changes nothing.
+    """The body of a request, all of it, whichever server gives it: one that is cut off changes nothing.
 
     Raises RequestEntityTooLarge, and what reading `stream()` raises.
     """
