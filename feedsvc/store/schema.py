@@ -331,9 +331,8 @@ def write_meta(tx: Connection, name: str, value: str) -> None:
 def list_meta(connection: Connection, prefix: str) -> dict[str, str]:
     """The values of `meta` whose names begin so."""
     is_one = meta.c.name.startswith(prefix, autoescape=True)
-    return {
-        name: value for name, value in connection.execute(select(meta.c.name, meta.c.value).where(is_one))
-    }
+    rows = connection.execute(select(meta.c.name, meta.c.value).where(is_one))
+    return {row.name: row.value for row in rows}
 
 
 def remove_meta(tx: Connection, name: str) -> None:
