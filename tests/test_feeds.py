@@ -85,7 +85,7 @@ def test_other_path_is_no_feeds(path: str) -> None:
     assert place_of(path) is None
 
 
-# The short cut against Flask and Werkzeug
+# Feeds as Flask and Werkzeug would answer them
 
 ENCODINGS: dict[str | None, Coding] = {
     None: "identity",

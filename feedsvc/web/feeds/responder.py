@@ -159,11 +159,15 @@ class Responder:
         entry = self._peek(request.path)
         if entry is None or not (entry.fresh or self._cache.needs_no_load(entry)):
             return None
-        accept_encoding = request.fields.get("accept-encoding")
+        fields = request.fields
+        accept_encoding = fields.get("accept-encoding")
         coding = self._codings.get(accept_encoding) or self._coding(accept_encoding)
-        if coding is not None and coding not in entry.variants:
+        if coding is None:
+            return self._error(406, entry.format, request), entry
+        variant = entry.variants.get(coding)
+        if variant is None:
             return None
-        response = self._from(entry, request)
+        response = self._from_variant(entry, variant, request)
         return (response, entry) if response else None
 
     def remember(self, raw: bytes, entry: Entry, response: Response, framing: bytes, closes: bool) -> None:
@@ -202,13 +206,15 @@ class Responder:
 
     def _from(self, entry: Entry, request: FeedRequest) -> Response | None:
         """What the feed answers a GET or HEAD with; None if a story in it has expired."""
-        entry.used = True
-        fields = request.fields
-        accept_encoding = fields.get("accept-encoding")
-        coding = self._codings.get(accept_encoding) or self._coding(accept_encoding)
+        coding = self._coding(request.fields.get("accept-encoding"))
         if coding is None:
             return self._error(406, entry.format, request)
         variant = entry.variants.get(coding) or self._cache.variant(entry, coding)
+        return self._from_variant(entry, variant, request)
+
+    def _from_variant(self, entry: Entry, variant: Variant, request: FeedRequest) -> Response | None:
+        entry.used = True
+        fields = request.fields
         # Nearly every poll is this one, and what it gets is what all below comes to: half the time of it.
         if (
             fields.get("if-none-match") == variant.etag
@@ -225,7 +231,7 @@ class Responder:
         if now > variant.ready_until:
             if now > entry.shown_until:
                 return None
-            variant = entry.variants[coding] = nearer_expiry(variant, now)
+            variant = entry.variants[variant.coding] = nearer_expiry(variant, now)
         status = conditional_status(
             variant.etag,
             variant.changed_at,

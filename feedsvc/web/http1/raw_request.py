@@ -14,11 +14,20 @@ LONGEST: Final = 8_192
 KEEP_ALIVE: Final = b"connection: keep-alive\r\n"
 CLOSE: Final = b"connection: close\r\n"
 
-_FRAMING: Final = ("connection", "content-length", "expect", "host", "transfer-encoding", "upgrade")
-_NAMES: Final = {
-    spelled: name for name in (*FIELDS, *_FRAMING) for spelled in (name.encode(), name.title().encode())
+_CAREFUL: Final = "careful"
+"""Stands for fields with which a request is left to a protocol."""
+_MEANINGS: Final = {
+    **{name: name for name in (*FIELDS, "connection", "host")},
+    **dict.fromkeys(("content-length", "expect", "transfer-encoding", "upgrade"), _CAREFUL),
+    # Those that nearly all clients send, so that they are not looked up twice.
+    **dict.fromkeys(("accept", "accept-language", "cache-control", "pragma", "user-agent"), ""),
 }
-_NOT_PLAIN: Final = {"content-length", "expect", "transfer-encoding", "upgrade"}
+_NAMES: Final = {
+    spelled: meaning
+    for name, meaning in _MEANINGS.items()
+    for spelled in (name.encode(), name.title().encode())
+}
+_METHODS: Final = {b"GET": "GET", b"HEAD": "HEAD"}
 
 
 class RawRequestReader(FeedRequest):
@@ -64,8 +73,8 @@ class RawRequestReader(FeedRequest):
         if self._begun != 1 or self._complete != 1:
             self._renew()  # it may be within another message
             return False
-        self.method = self._parser.get_method().decode()
-        is_plain = self._is_plain and self.method in {"GET", "HEAD"} and self._is_framed_plainly()
+        self.method = _METHODS.get(self._parser.get_method(), "")
+        is_plain = self._is_plain and self.method != "" and self._is_framed_plainly()
         if not self._stays_open:
             self._renew()  # it takes nothing more after that; the next message is another connection's
         return is_plain
@@ -73,7 +82,7 @@ class RawRequestReader(FeedRequest):
     def _is_framed_plainly(self) -> bool:
         fields, target = self.fields, self.target
         host = fields.get("host", "")
-        if target[:1] != b"/" or b"#" in target or "," in host or not _NOT_PLAIN.isdisjoint(fields):
+        if target[:1] != b"/" or b"#" in target or "," in host:
             return False
         if self._stays_open and "connection" not in fields:
             self.framing, self.closes = b"", False
@@ -92,11 +101,13 @@ class RawRequestReader(FeedRequest):
         self.target += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        known = _NAMES.get(name) or _NAMES.get(name.lower())
-        if known is not None:
-            if known in self._read:
+        known = _NAMES.get(name)
+        if known is None:
+            known = _NAMES.get(name.lower())
+        if known:
+            if known in self._read or known is _CAREFUL:
                 self._is_plain = False
-            self._read[known] = value.strip().decode("latin-1")
+            self._read[known] = str(value.strip(), "latin-1")
 
     def on_message_complete(self) -> None:
         self._complete += 1

@@ -86,7 +86,7 @@ class FeedProtocol(asyncio.Protocol):
                 reader.remote = remote_address(self.transport)
             found = feeds.from_memory(reader)
             if found is not None:
-                self._answer(data, *found)
+                self._answer(data, found[0], found[1])
                 return
         if self.handed is None:
             self.handed = LimitedProtocol(self, *self._arguments)
