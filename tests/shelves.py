@@ -8,8 +8,9 @@ from flask import Flask
 from werkzeug.test import Client, TestResponse
 
 from feedsvc.model import Format, Representation, Site
-from feedsvc.web.feeds.cache import Entry, FeedCache, Place, place_of
+from feedsvc.web.feeds.cache import Entry, FeedCache
 from feedsvc.web.feeds.dispatch import Feeds
+from feedsvc.web.feeds.places import Place, place_of
 from feedsvc.web.feeds.responder import FeedCounters, FeedRequest, Responder
 from feedsvc.web.feeds.response import Response
 from feedsvc.web.feeds.routes import blueprint

@@ -14,8 +14,9 @@ from werkzeug.test import Client
 
 from feedsvc.web.feeds import cache as cache_module
 from feedsvc.web.feeds import conditional as caching
-from feedsvc.web.feeds.cache import Entry, FeedCache, FeedUnavailableError, place_of
+from feedsvc.web.feeds.cache import Entry, FeedCache, FeedUnavailableError
 from feedsvc.web.feeds.encoding import Coding
+from feedsvc.web.feeds.places import place_of
 from feedsvc.web.feeds.response import CORS
 from feedsvc.web.feeds.variants import Variant, ready_variant
 from tests.shelves import (

@@ -71,9 +71,8 @@ def _listening(command: Callable[..., Any]) -> Callable[..., Any]:
 def serve(config: Config, host: str | None, port: int | None, uds: str, workers: int | None) -> None:
     """Keep the feeds fresh and serve them: the refresher here, web workers beside it."""
     from feedsvc.cli import serving
-    from feedsvc.web.server.supervisor import Where
 
-    serving.serve(config, Where(host, port, uds, workers))
+    serving.serve(config, serving.Where(host, port, uds, workers))
 
 
 @main.command()
@@ -82,9 +81,8 @@ def serve(config: Config, host: str | None, port: int | None, uds: str, workers:
 def web(config: Config, host: str | None, port: int | None, uds: str, workers: int | None) -> None:
     """Serve only: the web half of `serve`, for a machine of its own."""
     from feedsvc.cli import serving
-    from feedsvc.web.server.supervisor import Where
 
-    serving.web(config, Where(host, port, uds, workers))
+    serving.web(config, serving.Where(host, port, uds, workers))
 
 
 @main.command()

@@ -10,7 +10,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 import structlog
@@ -19,10 +20,11 @@ from feedsvc import config_file, config_values, running
 from feedsvc.cli.common import refresher_of
 from feedsvc.config import Config
 from feedsvc.errors import FeedsvcError
+from feedsvc.listening import Address
 from feedsvc.refresh import Refresher
 from feedsvc.schedule import Schedule
 from feedsvc.store.schema import Store
-from feedsvc.web.server.supervisor import Supervisor, Where
+from feedsvc.web.server.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from feedsvc.notices import Notifier
@@ -30,6 +32,20 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _WORKERS_START = 1.0  # seconds, about
+
+
+class Where(NamedTuple):
+    """What the command line says over the configuration; None or "" where it says nothing."""
+
+    host: str | None = None
+    port: int | None = None
+    uds: str = ""
+    workers: int | None = None
+
+    def address(self, config: Config) -> Address:
+        """Where to listen."""
+        unix = Path(self.uds) if self.uds else None if self.host or self.port else config.unix_socket
+        return unix or (self.host or config.http.host, self.port or config.http.port)
 
 
 def serve(config: Config, where: Where) -> None:
@@ -50,7 +66,13 @@ def _supervise(
         address = where.address(config)
         shown = f"http://{address[0]}:{address[1]}/" if isinstance(address, tuple) else address
         click.echo(f"feedsvc serves {shown} (Ctrl-C ends it)", err=True)
-    Supervisor(config, where, lambda: _read_again(config), beside).run()
+    Supervisor(
+        config,
+        address=where.address,
+        workers=lambda now: where.workers or now.http.workers,
+        load=lambda: _read_again(config),
+        beside=beside,
+    ).run()
 
 
 def _read_again(config: Config) -> Config:

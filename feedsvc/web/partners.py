@@ -11,8 +11,9 @@ from feedsvc.model import Representation
 from feedsvc.selection import Partner
 from feedsvc.store.tokens import Token
 from feedsvc.web.addresses import Network, client_address
-from feedsvc.web.feeds.cache import Entry, Place, place_below
+from feedsvc.web.feeds.cache import Entry
 from feedsvc.web.feeds.error_responses import PARTNERS, error_response
+from feedsvc.web.feeds.places import Place, place_below
 from feedsvc.web.feeds.responder import FeedRequest, Responder
 from feedsvc.web.feeds.response import Response
 from feedsvc.web.keyring import Keyring

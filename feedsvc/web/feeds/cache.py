@@ -10,22 +10,19 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from math import inf
-from typing import NamedTuple
 from zlib import crc32
 
 import structlog
 
-from feedsvc.model import CONTENT_TYPES, Format, Representation, Site
+from feedsvc.model import Format, Representation, Site
 from feedsvc.web.feeds.encoding import Coding
+from feedsvc.web.feeds.places import Place, wsgi_path
 from feedsvc.web.feeds.response import Response
 from feedsvc.web.feeds.variants import Variant, ready_variant
 
 log = structlog.get_logger(__name__)
 
 Load = Callable[[str, Format, str], Representation | None]
-
-ROOT = "/feeds/"
-"""What the path of every feed begins with."""
 
 _VARIANT_OVERHEAD = 6_144
 """Bytes that a variant's objects and responses take beside its body, or an entry's beside its own.
@@ -51,48 +48,6 @@ class FeedUnavailableError(Exception):
 
     The cause, if there is one, is the load's own error.
     """
-
-
-class Place(NamedTuple):
-    """What a feed's path names. `path` is as WSGI writes it: UTF-8 bytes as Latin-1 characters, in NFC.
-
-    `partner` is whose feed it is, "" for everybody's.
-    """
-
-    path: str
-    key: str
-    format: Format
-    partner: str = ""
-
-
-def place_of(path: str) -> Place | None:
-    """What PATH_INFO names if it is a feed's: `/feeds/<key>.<format>`; else None.
-
-    The key is NFC, as slugs are, in whatever form the client wrote it. One with a control character is none:
-    no slug has any, and PostgreSQL raises on NUL.
-    """
-    return place_below(path)
-
-
-def place_below(path: str, partner: str = "") -> Place | None:
-    """What a path names below `/partners/<partner>`; see `place_of`."""
-    if not path.startswith(ROOT):
-        return None
-    stem, _, suffix = path[len(ROOT) :].rpartition(".")
-    if suffix not in CONTENT_TYPES:
-        return None
-    try:
-        key = unicodedata.normalize("NFC", stem.encode("latin-1").decode("utf-8"))
-    except UnicodeError:
-        return None
-    if not key or any(char < " " or char == "\x7f" for char in key):
-        return None
-    return Place(_wsgi_path(key, suffix, partner), key, suffix, partner)
-
-
-def _wsgi_path(key: str, fmt: Format, partner: str) -> str:
-    path = f"{ROOT}{key}.{fmt}".encode().decode("latin-1")
-    return f"/partners/{partner}{path}" if partner else path
 
 
 @dataclass(slots=True, eq=False)
@@ -298,7 +253,7 @@ class FeedCache:
         """
         with self._lock:
             for partner, key, fmt in changed:
-                path = _wsgi_path(unicodedata.normalize("NFC", key), fmt, partner)
+                path = wsgi_path(unicodedata.normalize("NFC", key), fmt, partner)
                 self._loading.discard(path)
                 entry = self._entries.get(path)
                 if entry is not None:

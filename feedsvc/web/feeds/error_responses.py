@@ -8,8 +8,8 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Final
 
-from feedsvc.web.feeds.cache import ROOT
 from feedsvc.web.feeds.conditional import CODINGS
+from feedsvc.web.feeds.places import ROOT
 from feedsvc.web.feeds.response import CORS, Headers, Response
 
 PARTNERS: Final = "/partners/"

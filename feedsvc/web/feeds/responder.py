@@ -16,10 +16,11 @@ from math import inf
 
 from feedsvc.model import FORMATS, Format
 from feedsvc.store.tokens import Token
-from feedsvc.web.feeds.cache import Entry, FeedCache, FeedUnavailableError, KnownResponse, Place, place_of
+from feedsvc.web.feeds.cache import Entry, FeedCache, FeedUnavailableError, KnownResponse
 from feedsvc.web.feeds.conditional import choose_coding, conditional_status
 from feedsvc.web.feeds.encoding import Coding
 from feedsvc.web.feeds.error_responses import STATUSES, error_response
+from feedsvc.web.feeds.places import Place, place_of
 from feedsvc.web.feeds.response import PREFLIGHT, Response
 from feedsvc.web.feeds.variants import Variant, full_at, nearer_expiry, opened_as_page
 

@@ -9,9 +9,9 @@ from typing import Any, Final
 from flask import Blueprint, request
 from flask import Response as FlaskResponse
 
-from feedsvc.web.feeds.cache import ROOT
 from feedsvc.web.feeds.dispatch import Feeds
 from feedsvc.web.feeds.error_responses import NO_HOST, error_response
+from feedsvc.web.feeds.places import ROOT
 from feedsvc.web.feeds.responder import FIELDS, FeedRequest
 from feedsvc.web.feeds.response import Response
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Final, NamedTuple
+from typing import Final
 
 import structlog
 
@@ -29,35 +29,25 @@ _START_SECONDS: Final = 60.0
 _TICK: Final = 0.2  # seconds between two looks at the workers when no signal tells that one has ended
 
 
-class Where(NamedTuple):
-    """What the command line says over the configuration; None or "" where it says nothing."""
-
-    host: str | None = None
-    port: int | None = None
-    uds: str = ""
-    workers: int | None = None
-
-    def address(self, config: Config) -> Address:
-        """Where to listen."""
-        unix = Path(self.uds) if self.uds else None if self.host or self.port else config.unix_socket
-        return unix or (self.host or config.http.host, self.port or config.http.port)
-
-
 class Supervisor:
     """Serves by `config`. `load` reads it anew; `beside` is what else is done by it in this process.
 
+    `address` and `workers` say where to listen, and with how many workers, by a configuration.
     Raises ConfigError if the address is taken, or what `beside` raises.
     """
 
     def __init__(
         self,
         config: Config,
-        where: Where,
+        *,
+        address: Callable[[Config], Address],
+        workers: Callable[[Config], int],
         load: Callable[[], Config],
         beside: Callable[[Config], AbstractContextManager[None]],
     ) -> None:
         self._config = config
-        self._where = where
+        self._address = address
+        self._number = workers
         self._load = load
         self._beside = beside
         self._signals: SimpleQueue[int] = SimpleQueue()
@@ -67,7 +57,7 @@ class Supervisor:
         """Serve until SIGTERM or SIGINT; then let open requests be answered, and return."""
         with ExitStack() as at_end, ExitStack() as self._work:
             self._folder = Path(at_end.enter_context(tempfile.TemporaryDirectory(prefix="feedsvc-")))
-            self._socket = listener(self._where.address(self._config))
+            self._socket = listener(self._address(self._config))
             at_end.callback(lambda: close_listener(self._socket))
             # glibc would give each thread an arena, and what one freed is of no use to the others: with feeds
             # coming and going in a full cache that is a quarter more. The lock they share costs nothing.
@@ -108,7 +98,7 @@ class Supervisor:
                 [number],
             )
 
-        return Generation(start, self._where.workers or config.http.workers)
+        return Generation(start, self._number(config))
 
     def _reload(self) -> None:
         """Bring all to the configuration as it is now; if it has a fault, leave all as it is."""
@@ -117,8 +107,8 @@ class Supervisor:
             config = self._load()
             if config.http.tls:
                 check_certificate(config.tls_file("certificate"), config.tls_file("key"))
-            if self._where.address(config) != self._where.address(before):
-                self._socket = listener(self._where.address(config))
+            if self._address(config) != self._address(before):
+                self._socket = listener(self._address(config))
         except FeedsvcError as error:
             log.error("configuration_refused", reason=str(error))
             return
