@@ -76,7 +76,10 @@ def _supervise(
 
 
 def _read_again(config: Config) -> Config:
-    return config_file.load(config.path, os.environ)
+    """The configuration as its file has it now, over a store that can be reached. Raises FeedsvcError."""
+    again = config_file.load(config.path, os.environ)
+    Store(again.store_url).close()
+    return again
 
 
 @contextmanager

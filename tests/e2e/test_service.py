@@ -110,7 +110,7 @@ def test_sighup_brings_a_new_configuration_and_refuses_nobody(service: Service) 
 
 @pytest.mark.parametrize(
     "fault",
-    ["\n[nonsense\n", "\n[http]\nprot = 1\n", '\n[http.tls]\ncertificate = "none.pem"\nkey = "none.pem"\n'],
+    ["\n[http]\nprot = 1\n", '\n[http.tls]\ncertificate = "none.pem"\nkey = "none.pem"\n'],
 )
 def test_faulty_configuration_leaves_the_running_one_and_says_why(service: Service, fault: str) -> None:
     started(service)
@@ -127,14 +127,6 @@ def test_faulty_configuration_leaves_the_running_one_and_says_why(service: Servi
     service.config.write_text(text)
     service.process.send_signal(signal.SIGHUP)
     service.wait_until(log_has(service, "configuration_reloaded"), 15)
-
-
-def test_no_process_outlives_a_service_that_was_killed(service: Service) -> None:
-    started(service, "--workers", "2")
-    assert service.process is not None
-    service.process.kill()
-    service.process.wait()
-    service.wait_until(lambda: not service.processes(), 5)
 
 
 def test_interrupt_of_the_whole_group_ends_it_cleanly(service: Service) -> None:
