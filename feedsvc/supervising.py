@@ -32,11 +32,15 @@ class Child:
         program = f"import sys; sys.path[:] = {sys.path!r}; from {module} import {function}; {function}()"
         self._ready, told = os.pipe()
         os.set_blocking(self._ready, False)
+        # What a terminal sends to the whole group is for this process to act on: a child inherits that it is
+        # blocked, from its first instruction on.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
         try:
             self._process = Popen(
                 [sys.executable, "-c", program], stdin=PIPE, pass_fds=[*descriptors, told], bufsize=0
             )
         finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             os.close(told)
         self.pid = self._process.pid
         self._is_ready = False

@@ -55,6 +55,18 @@ def test_processes_that_do_not_come_up_are_not_waited_for() -> None:
     generation.end(1)
 
 
+def test_what_a_terminal_sends_is_not_for_the_children() -> None:
+    started: list[Child] = []
+    generation = Generation(starting("serving", started), 1)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        os.kill(started[0].pid, number)  # while it starts, too
+    assert generation.await_ready(20)
+    os.kill(started[0].pid, signal.SIGINT)
+    time.sleep(0.1)
+    assert started[0].is_alive
+    generation.end(5)
+
+
 def test_process_that_heeds_no_signal_is_killed() -> None:
     started: list[Child] = []
     generation = Generation(starting("deaf", started), 1)

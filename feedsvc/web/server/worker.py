@@ -70,8 +70,6 @@ def main() -> None:
 
 def serve(context: Context, app: "WSGIApplication", served: Served) -> None:
     """Serve an application, and the feeds that are answered before it, until told to end."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C comes to the parent, too, which tells us
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     sys.setswitchinterval(_SWITCH)
     config, http = context.config, context.config.http
     connections = Connections(http, networks(http.trusted_proxies), most_connections())
