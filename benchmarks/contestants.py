@@ -13,32 +13,34 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks import machine
+from benchmarks import machine, running
 from benchmarks.archives import Archives
 from benchmarks.peers import nginx, python_servers
+from benchmarks.polls import Way
 from benchmarks.running import ROOT, Answer, Server, get
 from benchmarks.service import FEED, Site
 
 FEEDSVC = "feedsvc"
 NGINX = "nginx, static files"
-READY_GRANIAN = "one ready answer by WSGI on Granian"
-FLASK_GRANIAN = "Flask view on Granian"
 FLASK_GUNICORN = "Flask view on gunicorn"
 DJANGO = "Django syndication, cached, on gunicorn"
-_READY_APPLICATION = "benchmarks.peers.ready_answer:app"
 _FLASK_APPLICATION = "benchmarks.peers.flask_view:app"
 _DJANGO_APPLICATION = "benchmarks.peers.django_site:application"
 _ENTRIES = 50
-_Add = Callable[[str, Server, bytes | None], None]
+_Add = Callable[[str, Server, bytes | None], "Contestant"]
 
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """A server with the feed at FEED, and the ETag of its gzip representation."""
+    """A server with the feed at FEED, and the ETag of its gzip representation.
+
+    `ways` are the ports at which it is polled by each way, and the process whose CPU that takes.
+    """
 
     name: str
     server: Server
     etag: str
+    ways: dict[Way, tuple[int, int]]
 
 
 class WrongAnswerError(Exception):
@@ -56,23 +58,39 @@ class _Bytes:
 
 @contextmanager
 def all_of_them(
-    archives: Archives, site: Site, cores: set[int] | None
+    archives: Archives, site: Site, cores: set[int] | None, load_cores: set[int] | None
 ) -> Iterator[tuple[list[Contestant], list[str]]]:
     """Every contestant that can be had, feedsvc first; and the names of those that are missing, with why."""
     with ExitStack() as stack:
         found: list[Contestant] = []
         missing: list[str] = []
 
-        def add(name: str, server: Server, expected: bytes | None) -> None:
+        def add(name: str, server: Server, expected: bytes | None) -> Contestant:
             stack.callback(server.stop)
-            found.append(Contestant(name, server, _seen_to_work(name, server, expected)))
+            ways: dict[Way, tuple[int, int]] = {"plain": (server.port, server.pid)}
+            found.append(Contestant(name, server, _seen_to_work(name, server, expected), ways))
+            return found[-1]
+
+        def add_proxy(one: Contestant, folder: Path) -> None:
+            proxy = nginx.start_proxy(folder, FEED, one.server.port, load_cores)
+            stack.callback(proxy.stop)
+            one.ways["proxy"] = proxy.port, one.server.pid
 
         service = site.serve(cores=cores)
         feed = _bytes_of(service)
-        add(FEEDSVC, service, feed.plain)
+        ours = add(FEEDSVC, service, feed.plain)
         if machine.has(nginx.COMMAND):
             folder = archives.empty_folder("nginx")
-            add(NGINX, nginx.start(folder, FEED, feed.plain, feed.gzipped, cores), feed.plain)
+            certificate, key = _certificate(folder)
+            tls_port = running.free_port()
+            tls = (tls_port, certificate, key)
+            theirs = add(NGINX, nginx.start(folder, FEED, feed.plain, feed.gzipped, cores, tls), feed.plain)
+            theirs.ways["tls"] = tls_port, theirs.server.pid
+            with_tls = site.serve_tls(certificate, key, cores)
+            stack.callback(with_tls.stop)
+            ours.ways["tls"] = with_tls.port, with_tls.pid
+            for one in (ours, theirs):
+                add_proxy(one, folder)
         else:
             missing.append(f"{NGINX}: no `nginx` on the path")
         _add_wsgi(archives, feed, cores, add, missing)
@@ -81,6 +99,16 @@ def all_of_them(
         else:
             missing.append(f"{DJANGO}: not installed")
         yield found, missing
+
+
+def _certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate and its key, such as Let's Encrypt gives by default: ECDSA on P-256."""
+    certificate, key = (folder / "tls.pem").absolute(), (folder / "tls.key").absolute()
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 9 -subj /CN=a"
+    subprocess.run(
+        [*command.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True, timeout=60
+    )
+    return certificate, key
 
 
 def _bytes_of(service: Server) -> _Bytes:
@@ -99,8 +127,6 @@ def _add_wsgi(
     (folder / "all.rss").write_bytes(feed.plain)
     (folder / "all.rss.gz").write_bytes(feed.gzipped)
     environment = {"FLASK_VIEW_FOLDER": str(folder.absolute())}
-    for name, application in ((READY_GRANIAN, _READY_APPLICATION), (FLASK_GRANIAN, _FLASK_APPLICATION)):
-        add(name, python_servers.granian(application, folder, FEED, environment, cores), feed.plain)
     if not find_spec("gunicorn"):
         missing.append(f"{FLASK_GUNICORN}: not installed")
         return

@@ -20,7 +20,7 @@ from benchmarks.polling import Reader
 from benchmarks.results import Section, Table, Target
 from benchmarks.scale import Scale
 from benchmarks.service import FEED
-from feedsvc.web.encoding import Coding, encoded
+from feedsvc.web.feeds.encoding import Coding, encoded
 
 _TIMES = 5
 """How often a feed is encoded in a round. The quickest counts: what slows the others is not the code."""

@@ -12,7 +12,7 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-_PACKAGES = ("feedsvc", "feedgen", "granian", "Flask", "Django", "gunicorn", "pelican")
+_PACKAGES = ("feedsvc", "feedgen", "uvicorn", "httptools", "uvloop", "Flask", "Django", "gunicorn", "pelican")
 _TOOLS = {"hugo": ["version"], "nginx": ["-v"], "wrk": ["--version"]}
 _VERSION = re.compile(r"\d+\.\d+(?:\.\d+)?")
 

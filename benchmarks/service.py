@@ -3,12 +3,15 @@
 Knows the commands and the settings, and imports nothing of the product.
 """
 
+import socket
+import ssl
 import sys
+import time
 from pathlib import Path
 
 from benchmarks import running
 from benchmarks.measuring import Cost, cost
-from benchmarks.running import Server
+from benchmarks.running import HOST, Server
 
 FEED = "/feeds/all.rss"
 _CONFIG = """\
@@ -53,6 +56,33 @@ class Site:
         port = running.free_port()
         arguments = [*command(), "serve", "--config", str(self.config), "--port", str(port)]
         return running.start(arguments, self.folder, port=port, ready=FEED, cores=cores, limit=limit)
+
+    def serve_tls(self, certificate: Path, key: Path, cores: set[int] | None) -> Server:
+        """Serve the same once more, with TLS, beside a `serve` that keeps it fresh."""
+        port, unsecured = running.free_port(), running.free_port()
+        config = self.folder / "tls.toml"
+        tls = f'\n[http]\nmetrics = "{HOST}:{unsecured}"\n'
+        tls += f'[http.tls]\ncertificate = "{certificate}"\nkey = "{key}"\n'
+        config.write_text(self.config.read_text("utf-8") + tls, "utf-8")
+        arguments = [*command(), "web", "--config", str(config), "--port", str(port)]
+        server = running.start(arguments, self.folder, port=unsecured, ready="/metrics", cores=cores)
+        secured = Server(server.process, port, server.log)
+        _await_tls(port)
+        return secured
+
+
+def _await_tls(port: int) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    until = time.monotonic() + 30
+    while True:
+        try:
+            with socket.create_connection((HOST, port), timeout=1) as plain, context.wrap_socket(plain):
+                return
+        except OSError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.02)
 
 
 def command() -> list[str]:

@@ -6,7 +6,8 @@ The flow runs one way::
      loading/        model            store/  selection      render/          store/                    web/
 
 Left of `publish` is the refresher, which `refresh` sequences and `schedule` drives with APScheduler. Right of
-it is `web`, Flask behind a WSGI short cut. They meet only in the store, so either can restart or fail alone.
+it is `web`, Flask and the server that comes with it. They meet only in the store, so either can restart or
+fail alone.
 Imports point one way, too::
 
     model, errors, slugs, urls, characters, lru, settling

@@ -15,15 +15,16 @@ from feedsvc.config_types import (
     Count,
     Duration,
     FineDuration,
+    HostPort,
     Language,
     Mailbox,
     MaxAge,
     Name,
     Namespaces,
     Network,
-    Origin,
     Rate,
     Removals,
+    SiteUrl,
     Size,
     StoreUrl,
     TimeZone,
@@ -51,9 +52,10 @@ class SiteTable(Table):
     name: Words = Field(
         default="Untitled site", min_length=1, description="Name of the site; ends every feed's title."
     )
-    url: Origin = Field(
+    url: SiteUrl = Field(
         default="http://127.0.0.1:8000",
-        description="Public origin. Every self link and story page is under it, whatever host is asked.",
+        description="Public address: an origin, with a path if the site is mounted below one. Every self "
+        "link and story page is under it, whatever host is asked.",
     )
     language: Language = Field(default="en", description="Language of the stories.")
     timezone: TimeZone = Field(
@@ -254,8 +256,17 @@ class HttpTable(Table):
 
     host: str = Field(default="127.0.0.1", description="Address to listen at.")
     port: int = Field(default=8000, ge=1, le=65_535, description="Port to listen at.")
+    uds: str = Field(
+        default="",
+        description="Unix socket to listen at instead of `host` and `port`, relative to this file.",
+    )
     workers: int = Field(default=1, ge=1, le=256, description="Web worker processes.")
-    threads: int = Field(default=4, ge=1, le=256, description="Threads that answer in each worker.")
+    threads: int = Field(
+        default=4,
+        ge=1,
+        le=256,
+        description="Threads that make pages in each worker, and as many that take pushed stories.",
+    )
     stale_while_revalidate: Duration = Field(
         default=60, description="How long caches may serve while they ask."
     )
@@ -272,6 +283,35 @@ class HttpTable(Table):
         description='Most full answers that one address gets of public feeds, "600/m". Default: no limit.',
     )
     tls: TlsTable | None = Field(default=None, description="What to serve HTTPS with.")
+    metrics: HostPort = Field(
+        default="",
+        description="Where /metrics is instead, on a listener of its own: `127.0.0.1:9100`. "
+        "Default: on that of everything else.",
+    )
+    header_timeout: Annotated[Duration, Field(ge=1)] = Field(
+        default=10, description="How long a request's head may take from its first byte on; then 408."
+    )
+    body_timeout: Annotated[Duration, Field(ge=1)] = Field(
+        default=30, description="How long a request's body may bring nothing; then 408."
+    )
+    idle_timeout: Annotated[Duration, Field(ge=1)] = Field(
+        default=75,
+        description="How long a connection may ask for nothing, or take nothing of its response. Longer than "
+        "proxies keep theirs, so that it is they who close them.",
+    )
+    max_head: Annotated[Size, Field(ge=1024)] = Field(
+        default=32_000, description="Largest request line with its header fields; beyond it 431."
+    )
+    connections: Annotated[Count, Field(ge=16)] = Field(
+        default=60_000,
+        description="Most connections of a worker; the system's limit on open files may be lower. For a new "
+        "one those that have been idle for longest are closed.",
+    )
+    connections_per_address: Annotated[Count, Field(ge=1)] | None = Field(
+        default=None,
+        description="Most connections of one address to a worker; trusted proxies have any number. "
+        "Default: no limit.",
+    )
 
 
 class LogTable(Table):
@@ -355,6 +395,11 @@ class Config(Table):
     def content_root(self) -> Path:
         """The folder of stories."""
         return self._path.parent / self.store.content
+
+    @property
+    def unix_socket(self) -> Path | None:
+        """The Unix socket to listen at; None if it is an address and a port."""
+        return self._path.parent / self.http.uds if self.http.uds else None
 
     def tls_file(self, which: Literal["certificate", "key"]) -> Path | None:
         """The file of the certificate or of its key; None if the server speaks plain HTTP."""

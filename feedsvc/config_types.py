@@ -85,12 +85,24 @@ def _namespaces(value: dict[str, str]) -> dict[str, str]:
 _OWN_PREFIXES = {"at", "atom", "content", "dc", "dcterms", "media", "sy"}
 
 
-def _origin(value: str) -> str:
-    found = _web_url(value)
-    parts = urlsplit(found)
-    if parts.path not in {"", "/"} or parts.query or parts.fragment or found.endswith(("?", "#")):
-        raise ValueError('write an origin, with no path, such as "https://news.example.org"')
-    return found.rstrip("/")
+def _site_url(value: str) -> str:
+    parts = urlsplit(_web_url(value))
+    path = parts.path.rstrip("/")
+    if parts.username or parts.query or parts.fragment or not re.fullmatch(r"(/[A-Za-z0-9._~-]+)*", path):
+        raise ValueError(
+            'write an origin such as "https://news.example.org", with a path of letters, digits, - . _ ~ '
+            'if the site is below one, "https://example.org/news"'
+        )
+    if {".", ".."} & set(path.split("/")):
+        raise ValueError("write the path without . and ..")
+    return value.rstrip("/")
+
+
+def _host_port(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if value and not (host and port.isdecimal() and port.isascii() and 0 < int(port) < 65_536):
+        raise ValueError('write an address and a port, "127.0.0.1:9100" or "[::1]:9100"')
+    return value
 
 
 def _web_url(value: str) -> str:
@@ -192,7 +204,8 @@ MaxAge = Annotated[Annotated[int, Field(ge=0)] | Literal["auto"], BeforeValidato
 Count = Annotated[int, BeforeValidator(_whole)]
 Words = Annotated[str, AfterValidator(_printable)]
 Size = Annotated[int, BeforeValidator(_size), Field(ge=1)]
-Origin = Annotated[str, AfterValidator(_origin)]
+SiteUrl = Annotated[str, AfterValidator(_site_url)]
+HostPort = Annotated[str, AfterValidator(_host_port)]
 WebUrl = Annotated[str, AfterValidator(_web_url)]
 CallbackUrl = Annotated[str, AfterValidator(_callback)]
 TimeZone = Annotated[str, AfterValidator(_timezone)]

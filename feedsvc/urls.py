@@ -66,6 +66,16 @@ def page_url(site: Site, key: str) -> str:
     return site.url + page_path(key)
 
 
+def prefix(site: Site) -> str:
+    """The path that the site is mounted below, `/news`; "" if it has the whole origin."""
+    return urlsplit(site.url).path
+
+
+def mounted(site: Site, path: str) -> str:
+    """A path of this service as links within its origin write it, below the prefix that the site has."""
+    return prefix(site) + path
+
+
 def story_url(site: Site, article: Article) -> str:
     """The absolute, canonical URL of a story: what its author wrote, else the page feedsvc shows."""
     return location(site, article.id, article.url)

@@ -1,4 +1,4 @@
-"""A shelf of feeds in place of the store, clocks moved by hand, and the short cut around them, for tests."""
+"""A shelf of feeds in place of the store, clocks moved by hand, and what answers from them, for tests."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -8,9 +8,12 @@ from flask import Flask
 from werkzeug.test import Client, TestResponse
 
 from feedsvc.model import Format, Representation, Site
-from feedsvc.web.feed_cache import Entry, FeedCache, Place, place_of
-from feedsvc.web.feeds import blueprint
-from feedsvc.web.short_cut import FeedCounters, ShortCut, Slots
+from feedsvc.web.feeds.cache import Entry, FeedCache
+from feedsvc.web.feeds.dispatch import Feeds
+from feedsvc.web.feeds.places import Place, place_of
+from feedsvc.web.feeds.responder import FeedCounters, FeedRequest, Responder
+from feedsvc.web.feeds.response import Response
+from feedsvc.web.feeds.routes import blueprint
 
 SITE = Site(
     name="The Daily Example", url="https://news.example.org", language="en", authority="a.example,2026"
@@ -59,7 +62,7 @@ class Hands:
 
 @dataclass
 class Service:
-    """The short cut around a real Flask application, and everything a test wants to reach into."""
+    """A real Flask application with feeds, and everything a test wants to reach into."""
 
     shelf: Shelf
     cache: FeedCache
@@ -67,7 +70,8 @@ class Service:
     clock: Hands
     calendar: Hands
     flask: Flask
-    short_cut: ShortCut
+    responder: Responder
+    feeds: Feeds
     client: Client
 
     def get(self, path: str, method: str = "GET", **headers: str) -> TestResponse:
@@ -90,18 +94,32 @@ def made_cache(
     )
 
 
-def made_service(*published: Representation, max_bytes: int = 10_000_000, slow: int = 3) -> Service:
+class NoDoor:
+    """Partners' feeds where there are none."""
+
+    def respond(self, _request: FeedRequest) -> Response | None:
+        return None
+
+    def from_memory(self, _request: FeedRequest) -> Response | None:
+        return None
+
+    def last_resort(self, _request: FeedRequest) -> Response:
+        raise AssertionError
+
+
+def made_service(*published: Representation, max_bytes: int = 10_000_000) -> Service:
     """A service with these feeds on its shelf, an hour after they changed."""
     shelf = Shelf()
     shelf.put(*published)
     clock, calendar, counters = Hands(), Hands(CHANGED.timestamp() + 3600), FeedCounters()
     cache = made_cache(shelf, max_bytes, clock, calendar)
+    responder = Responder(cache, counters)
+    feeds = Feeds(responder, NoDoor())
     flask = Flask("around")
-    flask.register_blueprint(blueprint())
+    flask.register_blueprint(blueprint(feeds))
     flask.add_url_rule("/page", "page", lambda: "a page")
     flask.add_url_rule("/healthz", "healthz", lambda: "ok")
-    short_cut = ShortCut(flask.wsgi_app, cache, counters, slots=Slots(slow))
-    return Service(shelf, cache, counters, clock, calendar, flask, short_cut, Client(short_cut))
+    return Service(shelf, cache, counters, clock, calendar, flask, responder, feeds, Client(flask))
 
 
 def place(key: str = "all", fmt: Format = "rss") -> Place:

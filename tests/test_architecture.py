@@ -47,6 +47,9 @@ ALLOWED = {
     "markup": LEAVES | {"embeds"},
     "loading": LEAVES,
     "processes": {"logs"},
+    "lanes": set(),
+    "listening": {"errors"},
+    "supervising": set(),
     "reading": LEAVES | {"loading", "processes", "selection"},
     "store": LEAVES,
     "gate": LEAVES,
@@ -64,11 +67,12 @@ ALLOWED = {
     "watching": {"settling", "watching_inotify"},
     "watching_inotify": {"loading", "settling", "watching"},
     "schedule": {"settling", "watching"},
+    "running": {"config", "store"},
     "documents": {"domain", "model"},
     "linting": LEAVES | {"markup", "render"},
     "checking": LEAVES | {"documents", "linting"} | {"loading", "store", "selection", "refresh"},
     "web": LEAVES
-    | {"config", "config_file", "config_values", "logs", "markup"}
+    | {"config", "config_file", "config_values", "lanes", "listening", "logs", "markup", "supervising"}
     | {"gate", "ingest", "pushing", "store", "selection"},
 }
 

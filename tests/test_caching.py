@@ -14,24 +14,21 @@ from hypothesis import strategies as st
 from werkzeug.http import is_resource_modified, parse_accept_header, parse_date, parse_etags
 
 from feedsvc.model import Format, Representation, Site
-from feedsvc.web.caching import (
+from feedsvc.web.feeds.cache_control import Freshness, cache_control
+from feedsvc.web.feeds.conditional import (
     CODINGS,
-    Freshness,
-    Variant,
-    cache_control,
     choose_coding,
     conditional_status,
     entity_tags,
-    headers_at,
     http_date,
     matches_strongly,
     matches_weakly,
-    nearer_expiry,
     parse_http_date,
-    ready_variant,
 )
-from feedsvc.web.encoding import Coding, encoded
-from feedsvc.web.refusals import REFUSALS
+from feedsvc.web.feeds.encoding import Coding, encoded
+from feedsvc.web.feeds.error_responses import STATUSES, error_response
+from feedsvc.web.feeds.response import CORS
+from feedsvc.web.feeds.variants import Variant, full_at, nearer_expiry, ready_variant
 
 often = settings(max_examples=200, deadline=None)
 
@@ -59,7 +56,7 @@ def status(
     modified: str | None = None,
     variant: Variant = PLAIN,
 ) -> int:
-    return conditional_status(variant, NOW, match, unmodified, none_match, modified)
+    return conditional_status(variant.etag, variant.changed_at, NOW, match, unmodified, none_match, modified)
 
 
 # Content-codings
@@ -380,25 +377,27 @@ def test_last_modified_stands_still_and_is_never_far_ahead_of_the_answer() -> No
     ahead = variant_of(replace(FEED, changed_at=CHANGED + timedelta(seconds=60)))
     for late in (-0.5, 0.0, 54.9, 55.0, 59.2, 60.0, 99.9):
         now = CHANGED.timestamp() + late
-        shown = dict(headers_at(ahead, now))["Last-Modified"]
+        shown = dict(full_at(ahead, "GET", now).headers)["Last-Modified"]
         expected = CHANGED + timedelta(seconds=60 if late >= 55 else late // 1)
         assert shown == http_date(expected.timestamp()), late
-        assert [name for name, _ in headers_at(ahead, now)] == [name for name, _ in ahead.headers_200]
+        assert [name for name, _ in full_at(ahead, "GET", now).headers] == [
+            name for name, _ in ahead.full.headers
+        ]
 
 
 def test_instant_ahead_of_the_clock_is_not_taken_for_the_one_shown() -> None:
     ahead = variant_of(replace(FEED, changed_at=CHANGED + timedelta(seconds=9)))
     now = CHANGED.timestamp() + 1
-    shown = dict(headers_at(ahead, now))["Last-Modified"]
-    assert conditional_status(ahead, now, None, None, None, shown) == 200
-    assert conditional_status(ahead, now, None, None, None, ahead.last_modified) == 304
+    shown = dict(full_at(ahead, "GET", now).headers)["Last-Modified"]
+    assert conditional_status(ahead.etag, ahead.changed_at, now, None, None, None, shown) == 200
+    assert conditional_status(ahead.etag, ahead.changed_at, now, None, None, None, ahead.last_modified) == 304
 
 
 def test_headers_of_a_200_and_its_304() -> None:
     gzipped = variant_of(coding="gzip", site=replace(SITE, hub="https://hub.example.net/"))
     own, hub = "https://news.example.org/feeds/sections/world.rss", "https://hub.example.net/"
     link = f'<{own}>; rel="self", <{hub}>; rel="hub"'
-    assert dict(gzipped.headers_200) == {
+    assert dict(gzipped.full.headers) == {
         "Content-Type": "application/rss+xml; charset=utf-8",
         "Content-Length": str(len(gzipped.body)),
         "Content-Encoding": "gzip",
@@ -408,17 +407,19 @@ def test_headers_of_a_200_and_its_304() -> None:
         "Vary": "Accept-Encoding",
         "Link": link,
         "X-Content-Type-Options": "nosniff",
+        **dict(CORS),
     }
-    assert dict(gzipped.headers_304) == {
+    assert dict(gzipped.not_modified.headers) == {
         "ETag": '"0123456789abcdef-gzip"',
         "Cache-Control": "public, max-age=300, stale-while-revalidate=60, stale-if-error=86400",
         "Vary": "Accept-Encoding",
         "Link": link,
+        **dict(CORS),
     }
 
 
 def test_identity_names_no_coding_and_no_hub_no_link_to_one() -> None:
-    headers = dict(PLAIN.headers_200)
+    headers = dict(PLAIN.full.headers)
     assert "Content-Encoding" not in headers
     assert headers["ETag"] == '"0123456789abcdef"'
     assert headers["Link"] == '<https://news.example.org/feeds/sections/world.rss>; rel="self"'
@@ -430,11 +431,11 @@ def test_identity_names_no_coding_and_no_hub_no_link_to_one() -> None:
 )
 def test_content_type_is_the_formats(fmt: Format, content_type: str) -> None:
     made = variant_of(replace(FEED, format=fmt))
-    assert dict(made.headers_200)["Content-Type"] == f"{content_type}; charset=utf-8"
+    assert dict(made.full.headers)["Content-Type"] == f"{content_type}; charset=utf-8"
 
 
 def test_link_of_a_feed_in_any_script_is_ascii() -> None:
-    link = dict(variant_of(replace(FEED, key="tags/сирия")).headers_200)["Link"]
+    link = dict(variant_of(replace(FEED, key="tags/сирия")).full.headers)["Link"]
     assert link == '<https://news.example.org/feeds/tags/%D1%81%D0%B8%D1%80%D0%B8%D1%8F.rss>; rel="self"'
 
 
@@ -491,9 +492,9 @@ def test_variant_near_an_expiry_says_at_each_instant_what_holds_then(instants: l
         if now > variant.ready_until:
             variant = nearer_expiry(variant, now)
         expected = cache_control(Freshness(300, 60, 86_400, expiry.timestamp()), now)
-        assert dict(headers_at(variant, now))["Cache-Control"] == expected
-        assert dict(variant.headers_304)["Cache-Control"] == expected
-    assert [name for name, _ in variant.headers_200] == [name for name, _ in first.headers_200]
+        assert dict(full_at(variant, "GET", now).headers)["Cache-Control"] == expected
+        assert dict(variant.not_modified.headers)["Cache-Control"] == expected
+    assert [name for name, _ in variant.full.headers] == [name for name, _ in first.full.headers]
     assert (variant.etag, variant.body) == (first.etag, first.body)
 
 
@@ -501,20 +502,42 @@ def test_feed_in_which_nothing_expires_is_ready_for_ever() -> None:
     assert PLAIN.ready_until == inf
 
 
-@pytest.mark.parametrize("code", [400, 405, 406, 412, 503])
-def test_refusal_is_small_plain_text_of_the_length_it_says(code: int) -> None:
-    refusal = REFUSALS[code]
-    headers = dict(refusal.headers)
-    assert refusal.status.startswith(f"{code} ")
-    assert headers["Content-Type"].startswith("text/plain")
-    assert headers["Content-Length"] == str(len(refusal.body))
-    assert len(refusal.body) < 200
+@pytest.mark.parametrize("code", STATUSES)
+@pytest.mark.parametrize("path", ["/", "/feeds/all.rss", "/partners/acme/feeds/all.rss", "/api/articles"])
+def test_error_response_is_small_and_of_the_length_it_says(code: int, path: str) -> None:
+    response = error_response(code, path)
+    headers = dict(response.headers)
+    assert response.status == code
+    assert headers["Content-Type"].startswith(
+        "application/problem+json" if path.startswith("/api") else "text/plain"
+    )
+    assert headers["Content-Length"] == str(len(response.body))
+    assert len(response.body) < 250
+    assert error_response(code, path, "HEAD").body == b""
 
 
-def test_refusals_say_what_would_do() -> None:
-    assert dict(REFUSALS[405].headers)["Allow"] == "GET, HEAD"
-    assert dict(REFUSALS[406].headers)["Vary"] == "Accept-Encoding"
-    assert dict(REFUSALS[503].headers)["Retry-After"] == "5"
+def test_error_responses_say_what_would_do() -> None:
+    assert _fields(405, "/")["Allow"] == "GET, HEAD"
+    assert _fields(405, "/feeds/all.rss")["Allow"] == "GET, HEAD, OPTIONS"
+    assert _fields(406, "/feeds/all.rss")["Vary"] == "Accept-Encoding"
+    assert _fields(503, "/")["Retry-After"] == "5"
+    assert dict(error_response(429, "/feeds/all.rss", retry_after=7).headers)["Retry-After"] == "7"
+    assert _fields(406, "/partners/a/feeds/all.rss")["Vary"] == "Authorization, Accept-Encoding"
+
+
+def test_error_responses_are_for_any_sites_scripts_where_feeds_are() -> None:
+    for path, shared in (("/feeds/x.rss", True), ("/partners/a/feeds/x.rss", False), ("/", False)):
+        assert ("Access-Control-Allow-Origin" in _fields(404, path)) is shared
+
+
+def _fields(status: int, path: str) -> dict[str, str]:
+    return dict(error_response(status, path).headers)
+
+
+def test_responses_for_a_partner_are_not_for_scripts_of_any_site() -> None:
+    licensed = variant_of(replace(FEED, partner="acme"))
+    for response in (licensed.full, licensed.full_head, licensed.not_modified):
+        assert not any(name.startswith("Access-Control") for name, _ in response.headers)
 
 
 # Encoding

@@ -131,7 +131,7 @@ def test_configuration_in_the_readme_and_of_the_sample_site_is_accepted(tmp_path
         ('path = "x"\n', "config.toml:1: path: unknown key"),
         ('[site]\nurl = "https://x.org:99999"\n', "config.toml:2: site.url"),
         ('[site]\nurl = "https://u:p@x.org"\n', "config.toml:2: site.url"),
-        ('[site]\nurl = "https://x.org/news"\n', "config.toml:2: site.url"),
+        ('[site]\nurl = "https://x.org/news?a=b"\n', "config.toml:2: site.url"),
         ('[site]\nauthority = "x.org,2026-13-45"\n', "config.toml:2: site.authority"),
         ('[site]\nname = "a\\u0001b"\n', "config.toml:2: site.name"),
         ('[site]\neditor = "The Desk"\n', "config.toml:2: site.editor"),

@@ -38,7 +38,7 @@ from feedsvc.rights import Audience
 from feedsvc.store import articles, tokens
 from feedsvc.store.schema import Store
 from feedsvc.store.tokens import Token, hashed
-from feedsvc.web.application import application
+from feedsvc.web.app import application
 
 START = datetime(2026, 2, 11, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)

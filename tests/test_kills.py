@@ -13,7 +13,7 @@ from feedsvc import config_file
 from feedsvc.selection import Rules
 from feedsvc.store import articles
 from feedsvc.store.schema import Store
-from feedsvc.web.application import application
+from feedsvc.web.app import application
 from tests.conftest import Clock
 from tests.stories import write_story
 from tests.test_api import CONFIG, KEY, Desk, assert_problem, note_token

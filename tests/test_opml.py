@@ -10,9 +10,11 @@ from feedsvc.model import Site
 from feedsvc.selection import Rules
 from feedsvc.store import representations
 from feedsvc.store.schema import Store
-from feedsvc.web import feeds, opml
+from feedsvc.web import opml
 from feedsvc.web.directory import Directory
+from feedsvc.web.feeds.routes import blueprint
 from tests.conftest import Clock
+from tests.shelves import made_service
 from tests.stories import article
 from tests.test_pages import Newsroom, feed_url, page_url
 
@@ -24,7 +26,7 @@ EVERY = ("/feeds.opml", "/feeds/sections.opml", "/feeds/tags.opml", "/feeds/auth
 def newsroom(tmp_path: Path, rules: Rules, clock: Clock) -> Iterator[Newsroom]:
     store = Store(f"sqlite:///{tmp_path / 'feedsvc.db'}")
     made = Newsroom(store, rules, clock)
-    made.client.application.register_blueprint(feeds.blueprint())
+    made.client.application.register_blueprint(blueprint(made_service().feeds))
     yield made
     store.close()
 
@@ -125,7 +127,7 @@ def test_opml_file_stays_as_it_is_until_a_feed_comes_or_goes(full: Newsroom, pat
     head = full.get(path, "HEAD")
     assert (head.status_code, head.data, list(head.headers)) == (200, b"", list(first.headers))
     refused = full.get(path, "POST")
-    assert (refused.status_code, refused.headers["Allow"]) == (405, "GET, HEAD")
+    assert (refused.status_code, refused.headers["Allow"]) == (405, "GET, HEAD, OPTIONS")
     full.publish("sections/new", "tags/new", "authors/new", "custom/new")
     assert full.get(path, If_None_Match=first.headers["ETag"]).status_code == 200
 

@@ -19,7 +19,7 @@ from feedsvc.refresh import Refresher
 from feedsvc.store import articles, deliveries, tokens
 from feedsvc.store.schema import Store
 from feedsvc.store.tokens import Scope, Token, hashed
-from feedsvc.web.application import application
+from feedsvc.web.app import application
 from tests.conftest import Clock
 from tests.stories import NOON, article
 
@@ -186,7 +186,7 @@ def test_several_tokens_open_at_once_until_one_is_revoked_or_runs_out(licensed: 
 def test_who_shows_no_token_is_slowed_down_later_and_what_is_no_ascii_is_wrong(licensed: Licensed) -> None:
     statuses = [licensed.get(ACME).status_code for _ in range(101)]
     assert statuses == [401] * 100 + [429]
-    # Granian gives an empty field for what isn't ASCII.
+    # Some servers give an empty field for what isn't ASCII.
     statuses = [licensed.get(ACME, Authorization="").status_code for _ in range(11)]
     assert statuses == [401] * 10 + [429]
 

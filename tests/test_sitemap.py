@@ -276,4 +276,4 @@ def test_style_sheet_of_feeds_is_asked_for_again_every_hour(newsroom: Newsroom) 
     assert answer.content_type == "text/css; charset=utf-8"
     assert answer.headers["Cache-Control"] == "public, max-age=3600"
     versioned_path = newsroom.page("/").xpath("//link[@rel='stylesheet']/@href")[0]
-    assert newsroom.get(versioned_path).headers["Cache-Control"] == "public, max-age=86400"
+    assert newsroom.get(versioned_path).headers["Cache-Control"] == "public, max-age=31536000, immutable"

@@ -1,6 +1,6 @@
 """A plain Flask view of a feed whose ready bytes are in memory: the least that a Flask application does.
 
-Run by gunicorn or Granian, which find the bytes in the folder that FLASK_VIEW_FOLDER names.
+Run by gunicorn, which finds the bytes in the folder that FLASK_VIEW_FOLDER names.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""The WSGI servers under the Flask and Django peers: Granian and gunicorn, one worker each.
+"""The WSGI server under the Flask and Django peers: gunicorn, one worker.
 
 Knows their options, and no application.
 """
@@ -15,17 +15,6 @@ THREADS = 4
 """As many as feedsvc's worker has (`http.threads`)."""
 GunicornWorker = Literal["sync", "gthread"]
 GUNICORN_WORKERS: tuple[GunicornWorker, ...] = ("sync", "gthread")
-
-
-def granian(
-    application: str, folder: Path, path: str, environment: Mapping[str, str], cores: set[int] | None
-) -> Server:
-    """Run an application on Granian's WSGI interface."""
-    port = running.free_port()
-    command = [sys.executable, "-m", "granian", application, "--interface", "wsgi", "--host", HOST]
-    command += ["--port", str(port), "--workers", "1", "--blocking-threads", str(THREADS)]
-    command += ["--http", "1", "--log-level", "warning"]
-    return running.start(command, folder, port=port, ready=path, cores=cores, environment=environment)
 
 
 def gunicorn(

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from feedsvc import config_names, config_reference, config_values
 from feedsvc.cli import explaining, partners, removals
-from feedsvc.cli.common import refresher_of, with_config
+from feedsvc.cli.common import refresher_of, warn_of_differences, with_config
 from feedsvc.config import Config
 from feedsvc.errors import FeedsvcError, PageRefused, StoreError
 from feedsvc.loading import generators, walk
@@ -57,6 +57,7 @@ def _listening(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--port", type=click.IntRange(1, 65_535), help="Port to listen at, over http.port."),
         click.option("--host", help="Address to listen at, over http.host."),
+        click.option("--uds", default="", help="Unix socket to listen at instead, over http.uds."),
     ):
         command = option(command)
     return command
@@ -68,21 +69,21 @@ def _listening(command: Callable[..., Any]) -> Callable[..., Any]:
 @main.command()
 @with_config
 @_listening
-def serve(config: Config, host: str | None, port: int | None, workers: int | None) -> None:
+def serve(config: Config, host: str | None, port: int | None, uds: str, workers: int | None) -> None:
     """Keep the feeds fresh and serve them: the refresher here, web workers beside it."""
     from feedsvc.cli import serving
 
-    serving.serve(config, host, port, workers)
+    serving.serve(config, serving.Where(host, port, uds, workers))
 
 
 @main.command()
 @with_config
 @_listening
-def web(config: Config, host: str | None, port: int | None, workers: int | None) -> None:
+def web(config: Config, host: str | None, port: int | None, uds: str, workers: int | None) -> None:
     """Serve only: the web half of `serve`, for a machine of its own."""
     from feedsvc.cli import serving
 
-    serving.web(config, host, port, workers)
+    serving.web(config, serving.Where(host, port, uds, workers))
 
 
 @main.command()
@@ -159,6 +160,7 @@ def check(config: Config, as_json: bool) -> None:
             known=_known_names(config),
             settle=config.schedule.settle,
         )
+    warn_of_differences(config)
     for finding in findings:
         click.echo(json.dumps(finding._asdict(), ensure_ascii=False) if as_json else str(finding))
     sys.exit(1 if findings else 0)
@@ -202,11 +204,12 @@ def status(config: Config, as_json: bool) -> None:
             "quarantined": [f"{one.path}:{one.line}: {one.reason}" for one in quarantined],
         }
     store.close()
+    figures["configuration_differs"] = warn_of_differences(config)
     if as_json:
         click.echo(json.dumps(figures, ensure_ascii=False))
         return
     for name, value in figures.items():
-        if name not in {"degraded", "held", "quarantined"}:
+        if name not in {"degraded", "held", "quarantined", "configuration_differs"}:
             click.echo(f"{name.replace('_', ' '):16} {'–' if value is None else value}")
     for condition in degraded:
         since_then = condition.since.isoformat(timespec="seconds")

@@ -14,8 +14,9 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from feedsvc import config_file, config_names, config_values, urls
+from feedsvc import config_file, config_names, config_values, running, urls
 from feedsvc.config import Config
+from feedsvc.errors import StoreError
 from feedsvc.logs import set_up_logging
 from feedsvc.processes import collect_seldom
 from feedsvc.refresh import Refresher
@@ -82,6 +83,21 @@ class Moment(click.ParamType):  # type: ignore[type-arg] # generic in newer vers
 
 def _in_zone(written: datetime, zone: str) -> datetime:
     return written if written.tzinfo else written.replace(tzinfo=ZoneInfo(zone))
+
+
+def warn_of_differences(config: Config) -> list[str]:
+    """Say on standard error, and return, which services run by another configuration than the file has."""
+    try:
+        store = Store(config.store_url, create=False)
+    except StoreError:
+        return []  # nothing has run yet
+    try:
+        found = running.differences(store, config)
+    finally:
+        store.close()
+    for one in found:
+        click.echo(one, err=True)
+    return found
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import click
 from sqlalchemy import Connection
 
 from feedsvc import config_values, gate, selection
-from feedsvc.cli.common import Moment, names_of, with_config
+from feedsvc.cli.common import Moment, names_of, warn_of_differences, with_config
 from feedsvc.config import Config
 from feedsvc.errors import ConfigError
 from feedsvc.loading import generators, walk
@@ -60,6 +60,7 @@ def explain(
         missing = removals.held_at(connection, story.id)
         told = [_explained(connection, story, key, rules, audience, now) for key in _keys(story, rules)]
     store.close()
+    warn_of_differences(config)
     if not as_json:
         whom = f"partner {partner}" if partner else "everybody"
         click.echo(f"{story.id} “{story.title}” for {whom} at {now.isoformat(timespec='seconds')}:")

@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from feedsvc.cli.common import Moment, names_of, with_config
+from feedsvc.cli.common import Moment, names_of, warn_of_differences, with_config
 from feedsvc.config import Config
 from feedsvc.errors import ConfigError
 from feedsvc.store import deliveries as ledger
@@ -74,6 +74,7 @@ def create(
     made = Token(secrets.token_hex(4), hashed(secret), name, scope, label, now, ends)
     with _store(config) as store, store.write() as tx:
         tokens.add(tx, made)
+    warn_of_differences(config)
     click.echo(secret)
     until = f", until {ends.isoformat(timespec='seconds')}" if ends else ""
     click.echo(f"token {made.id} of {name} ({scope}{until}); it is not shown again", err=True)

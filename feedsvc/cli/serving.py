@@ -3,75 +3,155 @@
 Knows in which order parts are started and ended, and none of what they do.
 """
 
+import os
+import signal
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
+import structlog
 
-from feedsvc import config_values
+from feedsvc import config_file, config_values, running
 from feedsvc.cli.common import refresher_of
 from feedsvc.config import Config
+from feedsvc.errors import FeedsvcError
+from feedsvc.listening import Address
 from feedsvc.refresh import Refresher
 from feedsvc.schedule import Schedule
 from feedsvc.store.schema import Store
-from feedsvc.web import server
+from feedsvc.web.server.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from feedsvc.notices import Notifier
 
+log = structlog.get_logger(__name__)
+
 _WORKERS_START = 1.0  # seconds, about
 
 
-def serve(config: Config, host: str | None, port: int | None, workers: int | None) -> None:
+class Where(NamedTuple):
+    """What the command line says over the configuration; None or "" where it says nothing."""
+
+    host: str | None = None
+    port: int | None = None
+    uds: str = ""
+    workers: int | None = None
+
+    def address(self, config: Config) -> Address:
+        """Where to listen."""
+        unix = Path(self.uds) if self.uds else None if self.host or self.port else config.unix_socket
+        return unix or (self.host or config.http.host, self.port or config.http.port)
+
+
+def serve(config: Config, where: Where) -> None:
     """Keep the feeds fresh and serve them: the refresher here, web workers beside it."""
-    server.end_on_sigterm()
-    with (
-        _address(config, host, port) as address,
-        refresher_of(config) as refresher,
-        _notifier(config) as notifier,
-    ):
+    _supervise(config, where, _refreshing)
+
+
+def web(config: Config, where: Where) -> None:
+    """Serve only: the web half of `serve`, for a machine of its own."""
+    _supervise(config, where, _opening)
+
+
+def _supervise(
+    config: Config, where: Where, beside: Callable[[Config], AbstractContextManager[None]]
+) -> None:
+    _end_on_sigterm()
+    if sys.stderr.isatty():
+        address = where.address(config)
+        shown = f"http://{address[0]}:{address[1]}/" if isinstance(address, tuple) else address
+        click.echo(f"feedsvc serves {shown} (Ctrl-C ends it)", err=True)
+    Supervisor(
+        config,
+        address=where.address,
+        workers=lambda now: where.workers or now.http.workers,
+        load=lambda: _read_again(config),
+        beside=beside,
+    ).run()
+
+
+def _read_again(config: Config) -> Config:
+    """The configuration as its file has it now, over a store that can be reached. Raises FeedsvcError."""
+    again = config_file.load(config.path, os.environ)
+    Store(again.store_url).close()
+    return again
+
+
+@contextmanager
+def _refreshing(config: Config) -> Iterator[None]:
+    with refresher_of(config) as refresher, _notifier(config) as notifier:
+        running.note(config, "serve")
         if refresher.rights_changed:
             refresher.refresh()  # before anybody is served what they may have no more
         schedule = _schedule(config, refresher, notifier, first=0.0 if refresher.is_new else _WORKERS_START)
         schedule.start()
         try:
-            _serve(config, address, port, workers)
+            yield
         finally:
             schedule.stop()
 
 
-def web(config: Config, host: str | None, port: int | None, workers: int | None) -> None:
-    """Serve only: the web half of `serve`, for a machine of its own."""
-    server.end_on_sigterm()
-    with _address(config, host, port) as address:
-        Store(config.store_url).close()  # makes it if it isn't there, and says so if it can't be reached
-        _serve(config, address, port, workers)
-
-
-def _address(config: Config, host: str | None, port: int | None) -> AbstractContextManager[str]:
-    return server.holding(host or config.http.host, port or config.http.port)
-
-
-def _serve(config: Config, address: str, port: int | None, workers: int | None) -> None:
-    port = port or config.http.port
-    if sys.stderr.isatty():
-        click.echo(f"feedsvc serves http://{address}:{port}/ (Ctrl-C ends it)", err=True)
-    server.serve(config, address=address, port=port, workers=workers or config.http.workers)
+@contextmanager
+def _opening(config: Config) -> Iterator[None]:
+    Store(config.store_url).close()  # makes it if it isn't there, and says so if it can't be reached
+    running.note(config, "web")
+    yield
 
 
 def worker(config: Config) -> None:
-    """Refresh only: the other half of `serve`. Any number may share a PostgreSQL store."""
-    server.end_on_sigterm()
-    with refresher_of(config) as refresher, _notifier(config) as notifier:
-        schedule = _schedule(config, refresher, notifier)
-        schedule.start()
-        try:
-            server.wait_for_signal()
-        finally:
-            schedule.stop()
+    """Refresh only: the other half of `serve`. Any number may share a PostgreSQL store.
+
+    SIGHUP has it read its configuration anew; one with a fault changes nothing.
+    """
+    _end_on_sigterm()
+    came = threading.Event()
+    signals: list[int] = []
+    ending = False
+    while not ending:
+        with refresher_of(config) as refresher, _notifier(config) as notifier:
+            running.note(config, "worker")
+            schedule = _schedule(config, refresher, notifier)
+            schedule.start()
+            _on_signals(signals, came)
+            try:
+                again = None
+                while not ending and again is None:
+                    came.wait()
+                    came.clear()
+                    ending = any(number != signal.SIGHUP for number in signals)
+                    again = None if ending else _read_or_say_why(config)
+                    signals.clear()
+            finally:
+                log.info("stopping")
+                schedule.stop()
+        config = again or config
+
+
+def _on_signals(signals: list[int], came: threading.Event) -> None:
+    def note(number: int, _frame: object) -> None:
+        signals.append(number)
+        came.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, note)
+
+
+def _read_or_say_why(config: Config) -> Config | None:
+    try:
+        return _read_again(config)
+    except FeedsvcError as error:
+        log.error("configuration_refused", reason=str(error))
+        return None
+
+
+def _end_on_sigterm() -> None:
+    """Have SIGTERM end the process as Ctrl-C does, through every `finally`, while it starts."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 
 
 def _schedule(

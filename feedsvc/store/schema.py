@@ -328,3 +328,15 @@ def read_meta(connection: Connection, name: str) -> str | None:
 def write_meta(tx: Connection, name: str, value: str) -> None:
     """Set one value of `meta`."""
     upsert(tx, meta, [{"name": name, "value": value}])
+
+
+def list_meta(connection: Connection, prefix: str) -> dict[str, str]:
+    """The values of `meta` whose names begin so."""
+    is_one = meta.c.name.startswith(prefix, autoescape=True)
+    rows = connection.execute(select(meta.c.name, meta.c.value).where(is_one))
+    return {row.name: row.value for row in rows}
+
+
+def remove_meta(tx: Connection, name: str) -> None:
+    """Remove one value of `meta`."""
+    tx.execute(meta.delete().where(meta.c.name == name))

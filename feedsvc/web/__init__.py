@@ -1,4 +1,4 @@
-"""The web: Flask behind a WSGI short cut, reading what the refresher published.
+"""The web: Flask, and the server that comes with it, reading what the refresher published.
 
 Knows nothing of loading, rendering or refreshing.
 """
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 
 def create_app(config: Config | None = None) -> "Flask":
-    """The Flask application, its `wsgi_app` wrapped by the short cut.
+    """The Flask application, for any WSGI server.
 
     Without `config`, the file that FEEDSVC_CONFIG names (else `config.toml` here) is read. Raises ConfigError
     or StoreError.
     """
-    from feedsvc.web.application import application
+    from feedsvc.web.app import application
 
     if config is None:
         config = config_file.load(Path(os.environ.get("FEEDSVC_CONFIG", "config.toml")), os.environ)

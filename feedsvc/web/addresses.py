@@ -23,12 +23,13 @@ def client_address(environ: Mapping[str, Any], trusted: Sequence[Network]) -> st
     have written. IPv6 addresses count by their /64, which one subscriber has.
     """
     address = str(environ.get("REMOTE_ADDR") or "")
-    if trusted and _is_among(address, tuple(trusted)):
+    # At the other end of a Unix socket, which has no address, is a proxy that may open the socket's file.
+    if not address or (trusted and is_among(address, tuple(trusted))):
         for hop in reversed(str(environ.get("HTTP_X_FORWARDED_FOR") or "").split(",")):
             if not _parsed(hop.strip()):
                 break
             address = hop.strip()
-            if not _is_among(address, tuple(trusted)):
+            if not is_among(address, tuple(trusted)):
                 break
     return _counted(address)
 
@@ -46,7 +47,8 @@ def _parsed(text: str) -> IPv4Address | IPv6Address | None:
 
 
 @lru_cache(maxsize=4_096)
-def _is_among(text: str, trusted: tuple[Network, ...]) -> bool:
+def is_among(text: str, trusted: tuple[Network, ...]) -> bool:
+    """Whether an address is in one of the networks."""
     address = _parsed(text)
     return address is not None and any(address in network for network in trusted)
 

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from functools import cached_property
-from typing import TypeVar
+from threading import BoundedSemaphore
+from typing import IO, Final, TypeVar
 
 import structlog
 from flask import Blueprint, Response, request
@@ -31,16 +32,23 @@ from feedsvc.store.tokens import Token
 from feedsvc.urls import article_path
 from feedsvc.web import openapi, parameters
 from feedsvc.web.batch import Batch
-from feedsvc.web.caching import matches_weakly
+from feedsvc.web.cacheable import cacheable
+from feedsvc.web.feeds.conditional import matches_weakly
+from feedsvc.web.feeds.response import CORS, PREFLIGHT
+from feedsvc.web.feeds.routes import as_flask
+from feedsvc.web.http1.wsgi import whole_body
 from feedsvc.web.keyring import Keyring
 from feedsvc.web.preconditions import Precondition, etag
 from feedsvc.web.problems import HEADERS, ROOT, Problem, of_refused, unreadable
-from feedsvc.web.short_cut import Slots
 from feedsvc.web.wrong_tokens import WrongTokens
 
 log = structlog.get_logger(__name__)
 
 _Model = TypeVar("_Model", bound=BaseModel)
+_BATCH_PATIENCE: Final = 0.25
+"""Seconds that a batch waits for one of those that are being written."""
+_PUBLIC: Final = {"X-Content-Type-Options": "nosniff", **dict(CORS)}
+"""Of what everybody may read, scripts of any site too."""
 
 
 def blueprint(api: "Api") -> Blueprint:
@@ -65,6 +73,14 @@ def blueprint(api: "Api") -> Blueprint:
             provide_automatic_options=False,
             merge_slashes=False,
         )
+    for name in ("schema", "openapi.json"):
+        routes.add_url_rule(
+            f"{ROOT}/{name}",
+            f"{name.partition('.')[0]}-preflight",
+            lambda: as_flask(PREFLIGHT),
+            methods=["OPTIONS"],
+            provide_automatic_options=False,
+        )
     return routes
 
 
@@ -87,7 +103,7 @@ class Api:
         self._wrong_tokens = wrong_tokens
         self._clock = clock
         # A batch takes long: there is always a thread for other requests that wait for the store.
-        self._batches = Slots(max(1, config.http.threads - 2))
+        self._batches = BoundedSemaphore(max(1, config.http.threads - 2))
 
     # -- one story ---------------------------------------------------------------------------------------
 
@@ -163,7 +179,11 @@ class Api:
             raise Problem(412, told)
         _of_type("application/x-ndjson")
         request.max_content_length = self._limits.ingest
-        if not self._batches.take():
+        with whole_body(request.environ, lambda: request.stream, self._limits.ingest) as stream:
+            return self._written(stream, token, force=force, restore=restore)
+
+    def _written(self, stream: IO[bytes], token: Token, *, force: bool, restore: bool) -> Response:
+        if not self._batches.acquire(timeout=_BATCH_PATIENCE):
             raise Problem(503, "As many batches as this service takes at once are being read; come again.")
         try:
             batch = Batch(
@@ -175,9 +195,9 @@ class Api:
                 force=force,
                 restore=restore,
             )
-            answers = batch.read(request.stream)
+            answers = batch.read(stream)
         finally:
-            self._batches.give_back()
+            self._batches.release()
         log.info("stories_pushed", token=token.id, **batch.counts)
         return Response(answers, 200, HEADERS, content_type="application/x-ndjson", direct_passthrough=True)
 
@@ -258,9 +278,9 @@ def _shown(article: Article, status: int) -> Response:
     told = documents.document(article).model_dump_json(exclude_none=True)
     made = Response(told, status, HEADERS | _validator(article), content_type="application/json")
     if status == 201:
-        made.headers["Location"] = article_path(article.id)
+        made.headers["Location"] = request.script_root + article_path(article.id)
     return made
 
 
 def _public(told: str, content_type: str) -> Response:
-    return Response(told, 200, HEADERS, content_type=content_type)
+    return cacheable(told.encode(), content_type, "public, max-age=3600", headers=_PUBLIC)

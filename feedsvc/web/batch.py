@@ -3,7 +3,6 @@
 Knows lines, and how many stories are written at once. One bad line harms only itself.
 """
 
-import io
 import json
 import tempfile
 from collections import Counter
@@ -11,13 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from typing import IO, Any, Final, NamedTuple, cast
+from typing import IO, Any, Final, NamedTuple
 
 import structlog
 from pydantic import ValidationError
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
-from werkzeug.exceptions import RequestEntityTooLarge
 
 from feedsvc import pushing
 from feedsvc.ingest.document import ArticleLine
@@ -49,7 +47,7 @@ class _Line(NamedTuple):
 
 
 class Batch:
-    """One batch, read and written as it comes in. `longest` is how many bytes a line may have.
+    """One batch, read line by line. `longest` is how many bytes a line may have.
 
     What is answered is kept until the request has been read: who writes all of a request before reading
     anything, as most clients do, would wait for us, and we for them.
@@ -84,7 +82,7 @@ class Batch:
         return {f"status_{status}": count for status, count in sorted(self._statuses.items())}
 
     def read(self, stream: IO[bytes]) -> Iterator[bytes]:
-        """Take the stories of a request; gives what is answered to each, in pieces.
+        """Take the stories of a request whose body is all there; gives what is answered to each, in pieces.
 
         Raises SQLAlchemyError if the store failed before any story was taken.
         """
@@ -114,24 +112,17 @@ class Batch:
 
     def _lines(self, stream: IO[bytes]) -> Iterator[tuple[int, bytes]]:
         """The lines that are not blank, with their numbers; of one that is too long, its beginning."""
-        reader = io.BufferedReader(cast(io.RawIOBase, stream), _CHUNK)
         number = 0
-        try:
-            while line := reader.readline(self._longest + 2):
-                number += 1
-                rest = line
-                while not rest.endswith(b"\n") and (rest := reader.readline(_CHUNK)):
-                    pass
-                if number > _LINES:
-                    self._refuse(number, Problem(413, f"A batch may have at most {_LINES} lines."))
-                    return
-                if not line.isspace():
-                    yield number, line
-        except RequestEntityTooLarge:
-            told = (
-                "The batch is larger than this service takes; this line, and those behind it, were not read."
-            )
-            self._refuse(number + 1, Problem(413, told))
+        while line := stream.readline(self._longest + 2):
+            number += 1
+            rest = line
+            while not rest.endswith(b"\n") and (rest := stream.readline(_CHUNK)):
+                pass
+            if number > _LINES:
+                self._refuse(number, Problem(413, f"A batch may have at most {_LINES} lines."))
+                return
+            if not line.isspace():
+                yield number, line
 
     def _parsed(self, number: int, line: bytes) -> _Line | None:
         if self._failed:

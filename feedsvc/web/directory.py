@@ -13,7 +13,7 @@ from feedsvc.model import CONTENT_TYPES, FORMATS, Format, Site
 from feedsvc.slugs import humanized
 from feedsvc.store import representations
 from feedsvc.store.representations import Listing
-from feedsvc.urls import feed_path, feed_url, page_path
+from feedsvc.urls import feed_path, feed_url, mounted, page_path
 
 _FORMAT_NAMES: dict[Format, str] = {"rss": "RSS", "atom": "Atom", "json": "JSON"}
 _KINDS = {
@@ -92,7 +92,7 @@ class Directory:
             FeedLink(
                 name=_FORMAT_NAMES[fmt],
                 title=f"{listing.title} ({_FORMAT_NAMES[fmt]})",
-                path=feed_path(key, fmt, self._partner),
+                path=mounted(self._site, feed_path(key, fmt, self._partner)),
                 url=feed_url(self._site, key, fmt, self._partner),
                 media_type=CONTENT_TYPES[fmt].partition(";")[0],
             )
@@ -138,13 +138,16 @@ class Directory:
         return children
 
     def _pages(self, keys: Iterable[str]) -> tuple[PageLink, ...]:
-        return tuple(PageLink(self.label(key), page_path(key)) for key in sorted(keys, key=self._place))
+        return tuple(PageLink(self.label(key), self._page(key)) for key in sorted(keys, key=self._place))
+
+    def _page(self, key: str) -> str:
+        return mounted(self._site, page_path(key))
 
     def _entry(self, key: str) -> Entry:
         return Entry(
             listing=self._listings[key],
             label=self.label(key),
-            page=None if key.startswith("custom/") else page_path(key),
+            page=None if key.startswith("custom/") else self._page(key),
             depth=sum(one in self._listings for one in _around(key)),
             links=self.links(key),
         )

@@ -49,6 +49,15 @@ class Keyring:
         finally:
             self._lock.release()
 
+    @property
+    def was_read(self) -> bool:
+        """Whether the tokens are in memory, so that `holder` waits for nothing."""
+        return self._version is not None
+
+    def may_open(self, authorization: str | None) -> bool:
+        """Whether an Authorization field opens the API, or can't be told yet; it waits for nothing."""
+        return not self.was_read or self.holder(authorization, "write") is not None
+
     def holder(self, authorization: str | None, scope: Scope) -> Token | None:
         """The good token of that scope in an Authorization field; None if there is none.
 

@@ -33,6 +33,7 @@ _REFUSALS: Final = {
     ),
     412: "The version there is, is not the one that If-Match or If-None-Match mean; a batch has none.",
     413: "The body is larger than this service takes.",
+    414: "The address is longer than 8,192 bytes.",
     415: "The body is not of the type, or is encoded.",
     422: "The body is JSON but no story. `errors` says where it isn't, and what is wanted.",
     429: "Too many requests without a good token came from this address.",
@@ -227,6 +228,7 @@ def _show() -> dict[str, Any]:
             401,
             404,
             412,
+            414,
             429,
         ),
     }
@@ -245,7 +247,7 @@ def _put() -> dict[str, Any]:
                 200: _story("The story, which was there before."),
                 201: _story("The story, which is new.", _ETAG | {"Location": "Where it is."}),
             },
-            *(400, 401, 409, 412, 413, 415, 422, 429),
+            *(400, 401, 409, 412, 413, 414, 415, 422, 429),
         ),
     }
 
@@ -260,7 +262,7 @@ def _withdraw() -> dict[str, Any]:
         "parameters": [_FORCE, reason],
         "requestBody": {"required": False, "content": {_JSON: {"schema": _ref("Withdrawal")}}},
         "responses": _answers(
-            {200: _story("The story, withdrawn.")}, *(400, 401, 404, 409, 412, 413, 415, 422, 429)
+            {200: _story("The story, withdrawn.")}, *(400, 401, 404, 409, 412, 413, 414, 415, 422, 429)
         ),
     }
 

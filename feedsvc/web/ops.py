@@ -4,20 +4,31 @@ Knows nothing of pages or of how feeds are made: numbers come from the store and
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, timedelta
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import structlog
 from flask import Blueprint, Response, jsonify
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    ProcessCollector,
+    generate_latest,
+    start_http_server,
+)
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from sqlalchemy import Connection
 
 from feedsvc import __version__
+from feedsvc.config import Config
+from feedsvc.errors import ConfigError
 from feedsvc.model import FORMATS
 from feedsvc.store import articles, conditions, dirty, outbox, removals, representations, sources
 from feedsvc.store.schema import Store, read_meta
+from feedsvc.web.tally import Tally
 
 log = structlog.get_logger(__name__)
 
@@ -29,26 +40,66 @@ _REMEDIES = {removals.HELD: removals.CONFIRM}
 
 
 def blueprint(
-    store: Store, counters: Counters, fresh_within: timedelta, clock: Callable[[], datetime]
+    store: Store,
+    counters: Counters,
+    fresh_within: timedelta,
+    clock: Callable[[], datetime],
+    *,
+    with_metrics: bool = True,
 ) -> Blueprint:
-    """The endpoints for operators: GET and HEAD only, and never cached.
+    """The endpoints for operators: GET and HEAD only, and never cached; /metrics only `with_metrics`.
 
     `counters` gives how many requests for feeds all workers together answered, by (format, status). It is
     ready if something was published and the refresher ran within `fresh_within`. `clock` returns aware UTC.
     """
-    registry = CollectorRegistry()
-    registry.register(_Numbers(store, counters, clock))
-    ProcessCollector(registry=registry)
+    figures = registry(store, counters, clock)
     views: dict[str, Callable[[], Response]] = {
         "healthz": lambda: Response("ok", mimetype="text/plain"),
         "readyz": lambda: _readiness(store, fresh_within, clock()),
-        "metrics": lambda: Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST),
+        "metrics": lambda: Response(generate_latest(figures), content_type=CONTENT_TYPE_LATEST),
     }
+    if not with_metrics:
+        del views["metrics"]
     routes = Blueprint("ops", __name__)
     for name, view in views.items():
         routes.add_url_rule(f"/{name}", name, view, methods=["GET"], provide_automatic_options=False)
     routes.after_request(_never_kept)
     return routes
+
+
+def registry(store: Store, counters: Counters, clock: Callable[[], datetime]) -> CollectorRegistry:
+    """What Prometheus is told of the store, the requests and this process."""
+    made = CollectorRegistry()
+    made.register(_Numbers(store, counters, clock))
+    ProcessCollector(registry=made)
+    return made
+
+
+@contextmanager
+def metrics_listener(config: Config, folder: Path) -> Iterator[None]:
+    """/metrics on a listener of its own, if the configuration names one. Raises ConfigError if it is taken.
+
+    `folder` is that of the workers, whose counts it tells; those of the process are this one's.
+    """
+    if not config.http.metrics:
+        yield
+        return
+    host, _, port = config.http.metrics.rpartition(":")
+    store = Store(config.store_url)
+    figures = registry(store, Tally(dict, folder).total, lambda: datetime.now(UTC))
+    try:
+        server, thread = start_http_server(int(port), host.strip("[]"), figures)
+    except OSError as error:
+        raise ConfigError(
+            f"http.metrics: cannot listen at {host}:{port}: {error.strerror or error}"
+        ) from error
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+        store.close()
 
 
 def _never_kept(answer: Response) -> Response:

@@ -30,19 +30,22 @@ from feedsvc.selection import Rules
 from feedsvc.store import articles, representations, tombstones
 from feedsvc.store.schema import Store
 from feedsvc.store.tokens import Token
-from feedsvc.urls import page_path, page_url, story_path
+from feedsvc.urls import mounted, page_path, page_url, prefix, story_path
 from feedsvc.web import opml, problems, sitemap
+from feedsvc.web.cacheable import cacheable
 from feedsvc.web.directory import CurrentDirectory, Directory, PageLink, without_site
-from feedsvc.web.partners import HOLDER
-from feedsvc.web.short_cut import PARTNERS
+from feedsvc.web.feeds.error_responses import PARTNERS
+from feedsvc.web.feeds.response import CORS, PREFLIGHT
+from feedsvc.web.feeds.routes import HOLDER, as_flask
 from feedsvc.web.story_page import Teaser, direction, section_label, story_page, teaser
 
 log = structlog.get_logger(__name__)
 
 _MAX_AGE = 60
-_ASSET_MAX_AGE = 86_400
+_ASSET_MAX_AGE = 31_536_000  # a year: another version has another URL
 _UNVERSIONED_MAX_AGE = 3_600  # what is asked for without the version in its URL
 _RETRY_AFTER = 5
+_OPML = "text/x-opml; charset=utf-8"
 _NEWEST = 10
 _MORE = 5
 
@@ -106,7 +109,20 @@ def blueprint(store: Store, rules: Rules, clock: Callable[[], datetime]) -> Blue
         routes.add_url_rule(
             path, name, view, methods=["GET"], provide_automatic_options=False, merge_slashes=False
         )
+    for name, (path, _) in views.items():
+        if name.startswith("opml"):
+            routes.add_url_rule(
+                path,
+                f"{name}-preflight",
+                _preflight,
+                methods=["OPTIONS"],
+                provide_automatic_options=False,
+            )
     return routes
+
+
+def _preflight(**_: str) -> WerkzeugResponse:
+    return as_flask(PREFLIGHT)
 
 
 def register_errors(app: Flask) -> None:
@@ -175,7 +191,7 @@ class _Pages:
     def feed(self, kind: str, name: str) -> WerkzeugResponse:
         key = f"{kind}/{_normalised(name)}"
         if key.endswith("/"):
-            return _moved(page_path(key.rstrip("/")))
+            return _moved(mounted(self._site, page_path(key.rstrip("/"))))
         now = self._clock()
         with self._store.read() as connection:
             directory = self._directory.at(connection)
@@ -210,7 +226,7 @@ class _Pages:
             article = found.get(story_id) or found.get(normalised)
             shown = self._shown([article] if article else [], 1, now)
             if not shown:
-                return _refused(connection, article, story_id, self._rules.public, now)
+                return _refused(connection, article, story_id, self._rules, now)
             article = shown[0]
             directory = self._directory.at(connection)
             key = f"sections/{article.section}" if article.section else "all"
@@ -240,7 +256,7 @@ class _Pages:
             document = opml.document(self._site, [group], group.title)
         else:
             abort(404)
-        return _answer(document, "text/x-opml; charset=utf-8", _MAX_AGE)
+        return cacheable(document, _OPML, f"public, max-age={_MAX_AGE}", headers=_SECURITY | dict(CORS))
 
     def partner_opml(self, name: str) -> WerkzeugResponse:
         """The feeds of the partner whose token came with the request: the door lets nobody else here."""
@@ -256,12 +272,13 @@ class _Pages:
             if partner and (formats := tuple(f for f in one.formats if partner.is_given(one.key, f)))
         ]
         directory = Directory(self._site, given, name)
-        answer = _answer(
-            opml.document(self._site, directory.groups, partner=name), "text/x-opml; charset=utf-8", _MAX_AGE
+        return cacheable(
+            opml.document(self._site, directory.groups, partner=name),
+            _OPML,
+            f"private, max-age={_MAX_AGE}",
+            vary="Authorization, Accept-Encoding",
+            headers=_SECURITY,
         )
-        answer.headers["Cache-Control"] = f"private, max-age={_MAX_AGE}"
-        answer.headers["Vary"] = "Authorization, Accept-Encoding"
-        return answer
 
     def sitemap(self) -> WerkzeugResponse:
         now = self._clock()
@@ -280,14 +297,15 @@ class _Pages:
     def asset(self, name: str) -> WerkzeugResponse:
         if name not in _ASSETS:
             abort(404)
-        max_age = _ASSET_MAX_AGE if "v" in request.args else _UNVERSIONED_MAX_AGE
-        return _answer(_ASSETS[name], _ASSET_TYPES[name], max_age)
+        is_versioned = _ASSET_PATHS[name].endswith(f"?v={request.args.get('v', '')}")
+        max_age = f"{_ASSET_MAX_AGE}, immutable" if is_versioned else f"{_UNVERSIONED_MAX_AGE}"
+        return cacheable(_ASSETS[name], _ASSET_TYPES[name], f"public, max-age={max_age}", headers=_SECURITY)
 
     def _page(
         self, template: str, max_age: int, directory: Directory, *, section: str = "", **values: Any
     ) -> WerkzeugResponse:
         """`section` is the path of slugs that the page belongs to, for the navigation to show."""
-        current = page_path(f"sections/{section.partition('/')[0]}") if section else ""
+        current = mounted(self._site, page_path(f"sections/{section.partition('/')[0]}")) if section else ""
         page = self.templates.get_template(template).render(directory=directory, current=current, **values)
         return _answer(page.encode(), "text/html; charset=utf-8", max_age)
 
@@ -301,7 +319,7 @@ class _Pages:
         key = f"sections/{article.section}"
         return PageLink(
             directory.label(key) if key in directory else section_label(article),
-            page_path(key),
+            mounted(self._site, page_path(key)),
         )
 
     def _shown(self, candidates: Iterable[Article], most: int, now: datetime) -> tuple[Article, ...]:
@@ -318,7 +336,12 @@ def _templates(site: Site) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.globals |= {"site": site, "site_direction": direction(site.language), "assets": _ASSET_PATHS}
+    env.globals |= {
+        "site": site,
+        "site_direction": direction(site.language),
+        "root": prefix(site),
+        "assets": {name: mounted(site, path) for name, path in _ASSET_PATHS.items()},
+    }
     return env
 
 
@@ -338,13 +361,13 @@ def _normalised(name: str) -> str:
 
 
 def _refused(
-    connection: Connection, article: Article | None, story_id: str, public: Audience, now: datetime
+    connection: Connection, article: Article | None, story_id: str, rules: Rules, now: datetime
 ) -> WerkzeugResponse:
     """The answer instead of a story that may not be seen: 410 if it once could be, else 404.
 
     Nothing that was not public before may be told from it, least of all that there is such a story.
     """
-    if article is not None and article.status == "published" and _has_expired(article, public, now):
+    if article is not None and article.status == "published" and _has_expired(article, rules.public, now):
         return abort(410, description="This story is no longer available.")
     left = None
     if article is None or article.status == "withdrawn":
@@ -352,7 +375,7 @@ def _refused(
     if left is not None and "" in left.had_by and left.at <= now:
         return abort(410, description=f"This story was withdrawn. {left.reason}".strip())
     if story_id.endswith("/"):
-        return _moved(story_path(story_id.rstrip("/")))
+        return _moved(mounted(rules.site, story_path(story_id.rstrip("/"))))
     return abort(404)
 
 
@@ -385,10 +408,4 @@ def _max_age(connection: Connection, now: datetime, *ends: datetime) -> int:
 
 
 def _answer(body: bytes, content_type: str, max_age: int) -> WerkzeugResponse:
-    answer = Response(body, 200, _SECURITY, content_type=content_type)
-    answer.headers["Cache-Control"] = f"public, max-age={max_age}"
-    answer.add_etag()
-    answer.make_conditional(request)
-    # make_conditional dates the answer, and so does every server: two Date fields would go out.
-    answer.headers.pop("Date", None)
-    return answer
+    return cacheable(body, content_type, f"public, max-age={max_age}", headers=_SECURITY)

@@ -1,10 +1,9 @@
-"""The door to partners' feeds: who has a token passes, and is answered by a short cut of their own.
+"""Who may have partners' feeds: whoever shows a good token of that partner.
 
-Knows no rule of HTTP but those of authentication (RFC 9110 §11); feeds come from the short cut behind it.
+Knows no rule of HTTP but those of authentication (RFC 9110 §11); feeds come from the responder behind it.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
 
 import structlog
 
@@ -12,86 +11,95 @@ from feedsvc.model import Representation
 from feedsvc.selection import Partner
 from feedsvc.store.tokens import Token
 from feedsvc.web.addresses import Network, client_address
-from feedsvc.web.feed_cache import Entry, Place, place_below
+from feedsvc.web.feeds.cache import Entry
+from feedsvc.web.feeds.error_responses import PARTNERS, error_response
+from feedsvc.web.feeds.places import Place, place_below
+from feedsvc.web.feeds.responder import FeedRequest, Responder
+from feedsvc.web.feeds.response import Response
 from feedsvc.web.keyring import Keyring
 from feedsvc.web.limits import Limits, Rate
-from feedsvc.web.refusals import LICENSED
-from feedsvc.web.short_cut import PARTNERS, Slots
 from feedsvc.web.wrong_tokens import WrongTokens
 
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
 log = structlog.get_logger(__name__)
-
-HOLDER = "feedsvc.holder"
-"""Where in the environment the token is that a request came in with. No header field can set it."""
 
 Record = Callable[[Token, Representation], None]
 
 
 class PartnerDoor:
-    """The WSGI application for everything below /partners/.
+    """Answers everything below /partners/ but to whom it lets in: then feeds, and the rest is Flask's.
 
     Args:
-        app: what answers but feeds: the list of feeds, and that there is no such thing.
-        feeds: the short cut over partners' feeds, which this alone leads to.
+        feeds: the responder for partners' feeds, which this alone leads to.
         keyring: the tokens.
         partners: the partners there are, by name, with what they are licensed to have now.
-        slots: who may wait for the store.
-        limits: where wrong tokens are counted, by address.
-        trusted: the proxies whose word on a client's address is taken.
+        wrong_tokens: where wrong tokens are counted, by address.
     """
 
     def __init__(
         self,
-        app: "WSGIApplication",
-        feeds: "WSGIApplication",
+        feeds: Responder,
         *,
         keyring: Keyring,
         partners: Mapping[str, Partner],
-        slots: Slots,
-        limits: Limits,
-        trusted: tuple[Network, ...] = (),
+        wrong_tokens: WrongTokens,
     ) -> None:
-        self._app = app
         self._feeds = feeds
         self._keyring = keyring
         self._partners = dict(partners)
-        self._slots = slots
-        self._wrong = WrongTokens(limits, trusted)
+        self._wrong = wrong_tokens
         self.counts: dict[tuple[str, str], int] = {}
         """How many requests were let in, by partner, and how many not: ("", "401"), ("", "429")."""
 
-    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        name = partner_in(environ.get("PATH_INFO", ""))
+    def respond(self, request: FeedRequest) -> Response | None:
+        """The response; None if the request was let in, and is for no feed that there is. It may wait."""
         try:
-            token = self._keyring.holder(environ.get("HTTP_AUTHORIZATION"), "read")
+            request.holder = self._holder(request)
         except Exception as error:  # the store is gone before it was ever read
             log.warning("tokens_unreadable", error=type(error).__name__)
-            return refused(503, environ, start_response)
-        # The same answer whether the partner isn't known, or the token is another's: neither is for others.
-        if token is None or token.name != name or name not in self._partners:
-            return self._turned_away(environ, start_response)
-        self._count(name, "in")
-        environ[HOLDER] = token
-        place = place_in_partner(environ.get("PATH_INFO", ""))
-        # What is published may be of a licence that was larger.
-        if place is not None and self._partners[name].is_given(place.key, place.format):
-            return self._feeds(environ, start_response)
-        if not self._slots.take():
-            return refused(503, environ, start_response)
-        try:
-            return self._app(environ, start_response)
-        finally:
-            self._slots.give_back()
+            return error_response(503, request.path, request.method)
+        if request.holder is None:
+            return self._turned_away(request)
+        self._count(request.holder.name, "in")
+        return self._feeds.respond(request) if self._is_given(request) else None
 
-    def _turned_away(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        if seconds := self._wrong.count(environ):
+    def from_memory(self, request: FeedRequest) -> Response | None:
+        """The response if nothing has to be waited for: a licensed feed in memory, and a good token."""
+        if not self._keyring.was_read:
+            return None
+        request.holder = self._holder(request)
+        if request.holder is None or not self._is_given(request):
+            return None
+        found = self._feeds.from_memory(request)
+        if found is None:
+            return None
+        self._count(request.holder.name, "in")
+        return found[0]
+
+    def last_resort(self, request: FeedRequest) -> Response:
+        """The response while no thread comes free: 503, or an invalidated feed for who may have it."""
+        if self._keyring.was_read and (holder := self._holder(request)):
+            request.holder = holder
+            if self._is_given(request):
+                return self._feeds.last_resort(request)
+        return error_response(503, request.path, request.method)
+
+    def _holder(self, request: FeedRequest) -> Token | None:
+        """Whose request it is; None alike if the partner isn't known and if the token is another's."""
+        name = partner_in(request.path)
+        token = self._keyring.holder(request.fields.get("authorization"), "read")
+        return token if token and token.name == name and name in self._partners else None
+
+    def _is_given(self, request: FeedRequest) -> bool:
+        """Whether its partner may have the feed: what is published may be of a larger licence."""
+        place = place_in_partner(request.path)
+        return place is not None and self._partners[place.partner].is_given(place.key, place.format)
+
+    def _turned_away(self, request: FeedRequest) -> Response:
+        if seconds := self._wrong.count(request.address_fields()):
             self._count("", "429")
-            return refused(429, environ, start_response, retry_after=seconds)
+            return error_response(429, request.path, request.method, retry_after=seconds)
         self._count("", "401")
-        return refused(401, environ, start_response)
+        return error_response(401, request.path, request.method)
 
     def snapshot(self) -> dict[tuple[str, int], int]:
         """The counts so far, under keys that no format has."""
@@ -113,24 +121,24 @@ class Admission:
         self._record = record
         self._confirmed = confirmed
 
-    def __call__(self, entry: Entry, environ: "WSGIEnvironment") -> int:
+    def __call__(self, entry: Entry, request: FeedRequest) -> int:
         """0 if it may go out; else the seconds to wait."""
-        if environ["REQUEST_METHOD"] != "GET":
+        token = request.holder
+        if request.method != "GET" or token is None:
             return 0
-        token: Token = environ[HOLDER]
         rate = self._rates.get(token.name)
         if rate is not None and (seconds := self._limits.take("partner", token.name, rate)):
             return seconds
         self._record(token, entry.representation)
         return 0
 
-    def confirm(self, entry: Entry, environ: "WSGIEnvironment") -> None:
+    def confirm(self, entry: Entry, request: FeedRequest) -> None:
         """Note that the client holds these very bytes: they may stand for more than when it received them.
 
         A feed is as before if the story that was withdrawn had left it earlier.
         """
-        if environ["REQUEST_METHOD"] == "GET":
-            self._confirmed(environ[HOLDER], entry.representation)
+        if request.method == "GET" and request.holder is not None:
+            self._confirmed(request.holder, entry.representation)
 
 
 class AddressAdmission:
@@ -141,11 +149,13 @@ class AddressAdmission:
         self._limits = limits
         self._trusted = trusted
 
-    def __call__(self, _entry: Entry, environ: "WSGIEnvironment") -> int:
+    def __call__(self, _entry: Entry, request: FeedRequest) -> int:
         """0 if it may go out; else the seconds to wait."""
-        if environ["REQUEST_METHOD"] != "GET":
+        if request.method != "GET":
             return 0
-        return self._limits.take("address", client_address(environ, self._trusted), self._rate)
+        return self._limits.take(
+            "address", client_address(request.address_fields(), self._trusted), self._rate
+        )
 
 
 def partner_in(path: str) -> str:
@@ -159,13 +169,3 @@ def place_in_partner(path: str) -> Place | None:
         return None
     name = partner_in(path)
     return place_below(path[len(PARTNERS) + len(name) :], name) if name else None
-
-
-def refused(
-    status: int, environ: "WSGIEnvironment", start_response: "StartResponse", retry_after: int = 0
-) -> Iterable[bytes]:
-    """Answer with a refusal."""
-    refusal = LICENSED[status]
-    more = [("Retry-After", str(retry_after))] if retry_after else []
-    start_response(refusal.status, [*refusal.headers, *more])
-    return [] if environ["REQUEST_METHOD"] == "HEAD" else [refusal.body]

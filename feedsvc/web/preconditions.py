@@ -6,7 +6,7 @@ Pure: knows field values and articles, not where the fields came from.
 from typing import NamedTuple
 
 from feedsvc.model import Article
-from feedsvc.web.caching import entity_tags, matches_strongly, matches_weakly
+from feedsvc.web.feeds.conditional import entity_tags, matches_strongly, matches_weakly
 
 
 def etag(article: Article) -> str:

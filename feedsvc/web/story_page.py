@@ -163,7 +163,10 @@ def story_page(site: Site, article: Article, section: PageLink | None) -> StoryP
         description=description,
         published=moment(site, article.visible_from),
         updated=moment(site, article.modified) if article.modified > article.visible_from else None,
-        authors=tuple(Credit(one.name, urls.page_path(f"authors/{one.slug}")) for one in article.authors),
+        authors=tuple(
+            Credit(one.name, urls.mounted(site, urls.page_path(f"authors/{one.slug}")))
+            for one in article.authors
+        ),
         source=article.source.label if article.source else "",
         dateline=article.dateline,
         correction=article.correction,
@@ -171,7 +174,10 @@ def story_page(site: Site, article: Article, section: PageLink | None) -> StoryP
         body=_within_page(body),
         pictures=pictures[1:],
         attachments=_attachments(article, url),
-        tags=tuple(PageLink(tag.label, urls.page_path(f"tags/{tag.slug}")) for tag in article.tags),
+        tags=tuple(
+            PageLink(tag.label, urls.mounted(site, urls.page_path(f"tags/{tag.slug}")))
+            for tag in article.tags
+        ),
         rights=article.rights,
         preview=preview,
         linked_data=_linked_data(site, article, url, description, preview),

@@ -87,9 +87,9 @@ def rebuild(service: Service) -> dict[str, bytes]:
 def test_worker_that_dies_comes_back(service: Service) -> None:
     write_story(service.content, "a.md", title="Zebra")
     service.start()
-    for _ in range(3):  # more often than Granian itself puts up with
+    for _ in range(3):  # one after the other
         parent, *workers = service.processes()
-        children = [pid for pid in workers if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        children = [pid for pid in workers if b"server.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
         assert children
         for pid in children:
             os.kill(pid, signal.SIGKILL)

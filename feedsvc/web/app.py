@@ -1,4 +1,4 @@
-"""The parts of the web, put together: Flask, the short cuts, the partners' door, what follows the store.
+"""The parts of the web, put together: Flask, the feeds, the partners' door, what follows the store.
 
 Knows what each part is given, and no rule of any.
 """
@@ -7,8 +7,8 @@ import atexit
 import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from multiprocessing.util import Finalize
 from pathlib import Path
+from typing import NamedTuple
 
 from flask import Flask
 
@@ -17,15 +17,19 @@ from feedsvc.config import Config
 from feedsvc.model import Format, Representation
 from feedsvc.store import representations
 from feedsvc.store.schema import Store
-from feedsvc.web import api, feeds, ops, pages
+from feedsvc.urls import prefix
+from feedsvc.web import api, ops, pages
 from feedsvc.web.addresses import networks
-from feedsvc.web.feed_cache import FeedCache
-from feedsvc.web.follower import Follower
+from feedsvc.web.feeds import routes
+from feedsvc.web.feeds.cache import FeedCache
+from feedsvc.web.feeds.dispatch import Feeds
+from feedsvc.web.feeds.invalidation import Follower
+from feedsvc.web.feeds.responder import FeedCounters, Responder
 from feedsvc.web.keyring import Keyring
 from feedsvc.web.ledger import Ledger
 from feedsvc.web.limits import Limits, Rate
+from feedsvc.web.mounting import Mounted
 from feedsvc.web.partners import AddressAdmission, Admission, PartnerDoor, place_in_partner
-from feedsvc.web.short_cut import FeedCounters, ShortCut, Slots
 from feedsvc.web.spool import Spool, spool_folder
 from feedsvc.web.tally import Tally
 from feedsvc.web.wrong_tokens import WrongTokens
@@ -33,82 +37,91 @@ from feedsvc.web.wrong_tokens import WrongTokens
 _FRESH_INTERVALS = 3  # a refresher that missed this many intervals is not well
 
 
+class Served(NamedTuple):
+    """What a server that knows feedsvc asks beside the WSGI application itself.
+
+    `may_push` says whether an Authorization field opens the API, or isn't known not to.
+    """
+
+    feeds: Feeds
+    may_push: Callable[[str | None], bool]
+
+
 def application(
     config: Config,
     store: Store,
     folder: Path | None = None,
-    parent: int | None = None,
     clock: Callable[[], datetime] | None = None,
 ) -> Flask:
-    """The application over a store. `clock` returns aware UTC; the machine's, unless a test has another."""
+    """The application over a store. `clock` returns aware UTC; the machine's, unless a test has another.
+
+    `folder` is shared by the workers of a service; None if there is but this process. Of the extensions,
+    "feedsvc-served" is what the server that comes with it needs.
+    """
     now = clock or _now
     rules = config_values.rules(config)
     calendar = (lambda: clock().timestamp()) if clock else time.time
     limits = Limits(folder, calendar)
+    trusted = networks(config.http.trusted_proxies)
     keyring = Keyring(store, now)
+    ledger = Ledger(store, now, Spool(spool_folder(store, folder)))
     counters, licensed_counters = FeedCounters(), FeedCounters()
     # What partners are sent has a place of its own, where no request without a token is looked for.
     shares = (3, 1) if rules.partners else (4, 0)
     public, licensed = (_cache(config, store, share, calendar) for share in shares)
-
-    app = Flask(__name__, static_folder=None)
-    app.register_blueprint(feeds.blueprint())
-    app.register_blueprint(pages.blueprint(store, rules, now))
-    # One thread is always left for what needs no store. Wrapping wsgi_app is Flask's documented way.
-    slots = Slots(max(1, config.http.threads - 1))
-    trusted = networks(config.http.trusted_proxies)
-    views = api.Api(config, store, rules, keyring, WrongTokens(limits, trusted), now)
-    app.register_blueprint(api.blueprint(views))
-    ledger = Ledger(store, now, Spool(spool_folder(store, folder)))
     admission = Admission(_rates(config), limits, ledger.record, ledger.confirm)
     door = PartnerDoor(
-        app.wsgi_app,
-        ShortCut(
-            app.wsgi_app,
+        Responder(
             licensed,
             licensed_counters,
-            slots=slots,
             place_of=place_in_partner,
             admit=admission,
             confirm=admission.confirm,
         ),
         keyring=keyring,
         partners={one.name: one for one in rules.partners},
-        slots=slots,
-        limits=limits,
-        trusted=trusted,
+        wrong_tokens=WrongTokens(limits, trusted),
     )
+    by_address = AddressAdmission(Rate(*config.http.rate), limits, trusted) if config.http.rate else None
+    feeds = Feeds(Responder(public, counters, admit=by_address), door, prefix(rules.site))
+
+    app = Flask(__name__, static_folder=None)
+    app.register_blueprint(routes.blueprint(feeds))
+    app.register_blueprint(pages.blueprint(store, rules, now))
+    views = api.Api(config, store, rules, keyring, WrongTokens(limits, trusted), now)
+    app.register_blueprint(api.blueprint(views))
     tally = Tally(lambda: {**counters.snapshot(), **door.snapshot()}, folder)
     fresh_within = timedelta(seconds=_FRESH_INTERVALS * config.schedule.refresh)
-    app.register_blueprint(ops.blueprint(store, tally.total, fresh_within, now))
-    pages.register_errors(app)
-    by_address = AddressAdmission(Rate(*config.http.rate), limits, trusted) if config.http.rate else None
-    app.wsgi_app = ShortCut(  # type: ignore[method-assign]
-        app.wsgi_app, public, counters, slots=slots, admit=by_address, door=door
+    app.register_blueprint(
+        ops.blueprint(store, tally.total, fresh_within, now, with_metrics=not config.http.metrics)
     )
+    pages.register_errors(app)
+    # Wrapping wsgi_app is Flask's documented way.
+    app.wsgi_app = Mounted(app.wsgi_app, prefix(rules.site))  # type: ignore[method-assign]
 
-    def forget(changed: Iterable[tuple[str, str, Format]]) -> None:
+    def invalidate(changed: Iterable[tuple[str, str, Format]]) -> None:
         changed = list(changed)
-        public.forget([one for one in changed if not one[0]])
-        licensed.forget([one for one in changed if one[0]])
+        public.invalidate([one for one in changed if not one[0]])
+        licensed.invalidate([one for one in changed if one[0]])
 
-    def forget_all() -> None:
-        public.forget_all()
-        licensed.forget_all()
+    def invalidate_all() -> None:
+        public.invalidate_all()
+        licensed.invalidate_all()
         ledger.forget()
 
-    follower = Follower(store, forget, forget_all, tally.keep, parent, keyring.look)
+    follower = Follower(store, invalidate, invalidate_all, tally.keep, keyring.look)
     app.extensions["feedsvc"] = follower
     app.extensions["feedsvc-ledger"] = ledger
+    app.extensions["feedsvc-served"] = Served(feeds, keyring.may_open)
     if clock is None:
         follower.start()
         ledger.start()
-        at_end(ledger.close)
+        atexit.register(ledger.close)
     return app
 
 
 def _cache(config: Config, store: Store, share: int, calendar: Callable[[], float]) -> FeedCache:
-    """A cache of so many quarters of the memory there is for ready answers."""
+    """A cache of so many quarters of the memory there is for ready responses."""
 
     def load(key: str, fmt: Format, partner: str) -> Representation | None:
         with store.read() as connection:
@@ -126,12 +139,6 @@ def _cache(config: Config, store: Store, share: int, calendar: Callable[[], floa
 
 def _rates(config: Config) -> dict[str, Rate | None]:
     return {name: Rate(*one.rate) if one.rate else None for name, one in config.partners.items()}
-
-
-def at_end(call: Callable[[], None], *, first: bool = False) -> None:
-    """Have something done when this process ends: a worker does not end as other programs do."""
-    atexit.register(call)
-    Finalize(None, call, exitpriority=20 if first else 10)
 
 
 def _now() -> datetime:

@@ -1,6 +1,6 @@
 """Feeds in memory: representations with their ready variants, loaded on first demand.
 
-Knows neither the store nor any rule of HTTP: representations come from `load`, the variants from `caching`.
+Knows neither the store nor any rule of HTTP: representations come from `load`, variants from `variants`.
 """
 
 import threading
@@ -10,37 +10,33 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from math import inf
-from typing import NamedTuple
 from zlib import crc32
 
 import structlog
 
-from feedsvc.model import CONTENT_TYPES, Format, Representation, Site
-from feedsvc.web.caching import Variant, ready_variant
-from feedsvc.web.encoding import Coding
+from feedsvc.model import Format, Representation, Site
+from feedsvc.web.feeds.encoding import Coding
+from feedsvc.web.feeds.places import Place, wsgi_path
+from feedsvc.web.feeds.response import Response
+from feedsvc.web.feeds.variants import Variant, ready_variant
 
 log = structlog.get_logger(__name__)
 
 Load = Callable[[str, Format, str], Representation | None]
 
-ROOT = "/feeds/"
-"""What the path of every feed begins with."""
+_VARIANT_OVERHEAD = 6_144
+"""Bytes that a variant's objects and responses take beside its body, or an entry's beside its own.
 
-_VARIANT_OVERHEAD = 2_048
-"""Bytes that a variant's objects and header fields take beside its body, or an entry's beside its own.
-
-tracemalloc says 900 for an entry and 1,400 to 2,300 for a variant; the rest is for what the allocator wastes.
+tracemalloc says 900 for an entry and 5,000 for a variant; the rest is for what the allocator wastes.
 """
-REQUESTS_KEPT = 64
-"""How many requests for one feed are known by heart: one for each client, coding and ETag it polls with."""
-_STANDING_OVERHEAD = 512
-"""Bytes that such a request's objects take beside its bytes and its answer's head."""
+_REQUESTS_KEPT = 64
+"""How many raw requests for one feed are kept: one for each client, coding and ETag it polls with."""
+_REQUEST_OVERHEAD = 512
+"""Bytes that such a request's objects take beside its bytes and its response's head."""
 _RETRY_SECONDS = 1.0
 """How long after a load that brought nothing new, or nothing at all, the store is left alone."""
-_PATIENCE_SECONDS = 0.25
-"""How long a request waits for another one's load if it has a forgotten entry to fall back on."""
-_LONGEST_WAIT_SECONDS = 1.0
-"""How long it waits if it has nothing: then the store is taken not to answer."""
+_PATIENCE_SECONDS = 2.0
+"""How long a request waits for another one's load; one that takes longer is taken for a failed one."""
 _GRACE_SECONDS = 5.0
 """How long after a story's expiry the refresher may take to publish its feeds without it."""
 _GATES = 256
@@ -54,73 +50,36 @@ class FeedUnavailableError(Exception):
     """
 
 
-class Place(NamedTuple):
-    """What a feed's path names. `path` is as WSGI writes it: UTF-8 bytes as Latin-1 characters, in NFC.
-
-    `partner` is whose feed it is, "" for everybody's.
-    """
-
-    path: str
-    key: str
-    format: Format
-    partner: str = ""
-
-
-def place_of(path: str) -> Place | None:
-    """What PATH_INFO names if it is a feed's: `/feeds/<key>.<format>`; else None.
-
-    The key is NFC, as slugs are, in whatever form the client wrote it. One with a control character is none:
-    no slug has any, and PostgreSQL raises on NUL.
-    """
-    return place_below(path)
-
-
-def place_below(path: str, partner: str = "") -> Place | None:
-    """What a path names below that of the partner whose feeds they are; see `place_of`."""
-    if not path.startswith(ROOT):
-        return None
-    stem, _, suffix = path[len(ROOT) :].rpartition(".")
-    if suffix not in CONTENT_TYPES:
-        return None
-    try:
-        key = unicodedata.normalize("NFC", stem.encode("latin-1").decode("utf-8"))
-    except UnicodeError:
-        return None
-    if not key or any(char < " " or char == "\x7f" for char in key):
-        return None
-    return Place(_wsgi_path(key, suffix, partner), key, suffix, partner)
-
-
-def _wsgi_path(key: str, fmt: Format, partner: str) -> str:
-    path = f"{ROOT}{key}.{fmt}".encode().decode("latin-1")
-    return f"/partners/{partner}{path}" if partner else path
-
-
 @dataclass(slots=True, eq=False)
-class Standing:
-    """What one request, byte for byte, is answered with until its feed is forgotten.
+class KnownResponse:
+    """What one raw request, byte for byte, is answered with until its feed is invalidated.
 
-    `head` is the status line and the fields but Date; `counts` is where the answer is counted by `status`.
-    `ready` is the whole head as it was sent in `second` (seconds since the epoch).
+    `counts` is where the response is counted by status. `framing` is the Connection field that this request
+    asks for, as a line, or nothing. `head` is the whole head as it was sent in `second` (since the epoch).
     """
 
     entry: "Entry"
-    status: int
+    response: Response
     counts: dict[int, int]
-    head: bytes
-    body: bytes
-    ready: bytes = b""
+    framing: bytes
+    closes: bool
+    status: int = 0
+    body: bytes = b""
+    head: bytes = b""
     second: int = 0
+
+    def __post_init__(self) -> None:
+        self.status, self.body = self.response.status, self.response.body
 
 
 @dataclass(slots=True, eq=False)
 class Entry:
     """One feed in memory, with its variants as far as they were asked for.
 
-    Read on every request without a lock. `fresh` falls when the feed is forgotten; `used` is set by a hit and
-    cleared by the sweep; `size` is in bytes; until `retry_at` (monotonic seconds) no new load is tried. After
-    `shown_until` (seconds since the epoch) it is not shown: a story in it has expired. `requests` are those
-    known by heart, each with the bytes that it takes.
+    Read on every request without a lock. `fresh` falls when the feed is invalidated; `used` is set by a hit
+    and cleared by the sweep; `size` is in bytes; until `retry_at` (monotonic seconds) no new load is tried.
+    After `shown_until` (seconds since the epoch) it is not shown: a story in it has expired. `requests` are
+    the raw requests that it is the known response to, each with the bytes that it takes.
     """
 
     path: str
@@ -148,9 +107,9 @@ class FeedCache:
         clock: monotonic seconds.
         calendar: seconds since the epoch.
 
-    A forgotten entry stays until its reload succeeds, and is served while that fails, so that a store that is
-    gone turns no feed in memory into an error. One in which a story has expired is not: that it doesn't leak
-    comes before an answer.
+    An invalidated entry stays until its reload succeeds, and is served while that fails or hangs, so that a
+    store that is gone turns no feed in memory into an error. One in which a story has expired is not: that it
+    doesn't leak comes before an answer.
     """
 
     def __init__(
@@ -174,13 +133,14 @@ class FeedCache:
         self._held_bytes = 0
         self._lock = threading.Lock()
         self._gates = tuple(threading.Lock() for _ in range(_GATES))
-        # The paths being loaded, less those forgotten meanwhile: what is loaded for these is already old.
+        # The paths being loaded, less those invalidated meanwhile: what is loaded for these is already old.
         self._loading: set[str] = set()
-        self.requests: dict[bytes, Standing] = {}
-        """What is known by heart: a request that is here is answered so. For any thread to look into."""
+        self._load_began: dict[str, float] = {}
+        self.known: dict[bytes, KnownResponse] = {}
+        """Raw request → its response. Only whole, single requests; for any thread to look into."""
         self.calendar = calendar
         self.peek: Callable[[str], Entry | None] = self._entries.get
-        """The entry of a path, fresh or forgotten, without a lock or a load: one dictionary look-up."""
+        """The entry of a path, fresh or invalidated, without a lock or a load: one dictionary look-up."""
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -190,40 +150,54 @@ class FeedCache:
         """How many bytes the entries in memory take."""
         return self._held_bytes
 
-    def at_hand(self, place: Place, *, even_forgotten: bool = False) -> Entry | None:
-        """The entry of a feed if it can be shown without a load; with `even_forgotten`, also an old one."""
+    def at_hand(self, place: Place, *, even_invalidated: bool = False) -> Entry | None:
+        """The entry of a feed if it can be shown without a load; with `even_invalidated`, also an old one."""
         held = self.peek(place.path)
-        if held is None or self._has_expired(held):
+        if held is None or not self.may_be_shown(held):
             return None
-        return held if even_forgotten or held.fresh or self._clock() < held.retry_at else None
+        return held if even_invalidated or self.needs_no_load(held) else None
+
+    def needs_no_load(self, entry: Entry) -> bool:
+        """Whether it is what is published, or the load that would tell has just failed."""
+        return entry.fresh or self._clock() < entry.retry_at
+
+    def may_be_shown(self, entry: Entry) -> bool:
+        """Whether no story in it has expired."""
+        return self.calendar() <= entry.shown_until
 
     def find(self, place: Place) -> Entry | None:
-        """The entry of a feed, loaded if it is not in memory or was forgotten; None if there is no such feed.
+        """The entry of a feed, loaded if need be; None if there is no such feed.
 
-        One request at a time loads a path; others wait for it, but not for long, and less if they can do
-        without. Raises FeedUnavailableError if there is nothing to show.
+        One request at a time loads a path; others wait for it, and after two seconds do with what there was.
+        Raises FeedUnavailableError if there is nothing to show.
         """
         entry = self.at_hand(place) or self._found_behind_gate(place)
-        if entry is not None and self._has_expired(entry):
+        if entry is not None and not self.may_be_shown(entry):
             raise FeedUnavailableError(f"{place.path}: a story in it has expired")
         return entry
 
     def _found_behind_gate(self, place: Place) -> Entry | None:
-        spare = self.at_hand(place, even_forgotten=True)
         gate = self._gates[crc32(place.path.encode()) % _GATES]
-        if not gate.acquire(timeout=_PATIENCE_SECONDS if spare else _LONGEST_WAIT_SECONDS):
+        # Else each request would wait as long, in turn, for as long as a load hangs.
+        patience = 0.0 if self._load_hangs(place.path) else _PATIENCE_SECONDS
+        if not gate.acquire(timeout=patience):
+            spare = self.at_hand(place, even_invalidated=True)
             if spare is None:
                 raise FeedUnavailableError(f"{place.path}: the store does not answer")
-            # Else each request would wait as long, in turn, for as long as that load takes.
-            spare.retry_at = self._clock() + _RETRY_SECONDS
             return spare
         try:
             held = self.peek(place.path)
-            if held is not None and self._needs_no_load(held):
+            if held is not None and (
+                self._clock() < held.retry_at or (held.fresh and self.may_be_shown(held))
+            ):
                 return held
             return self._reloaded(place, held)
         finally:
             gate.release()
+
+    def _load_hangs(self, path: str) -> bool:
+        began = self._load_began.get(path)
+        return began is not None and time.monotonic() - began > _PATIENCE_SECONDS
 
     def variant(self, entry: Entry, coding: Coding) -> Variant:
         """The variant of `entry` under `coding`, encoded once whatever number of requests ask at a time."""
@@ -242,62 +216,62 @@ class FeedCache:
                 self._account(entry, own_bytes + _VARIANT_OVERHEAD)
         return made
 
-    def learn(self, request: bytes, standing: Standing) -> None:
-        """Know by heart what a request is answered with, unless its feed was forgotten meanwhile."""
-        entry = standing.entry
+    def remember(self, request: bytes, known: KnownResponse) -> None:
+        """Keep what a raw request is answered with, unless its feed was invalidated meanwhile."""
+        entry = known.entry
         with self._lock:
             if not entry.fresh or self._entries.get(entry.path) is not entry:
                 return
-            if len(entry.requests) >= REQUESTS_KEPT:
-                self._unlearn(entry)
+            if len(entry.requests) >= _REQUESTS_KEPT:
+                self._drop_known(entry)
             if request not in entry.requests:
-                entry.requests[request] = size = len(request) + 2 * len(standing.head) + _STANDING_OVERHEAD
+                entry.requests[request] = size = (
+                    len(request) + len(known.response.head) + 2 * len(known.framing) + _REQUEST_OVERHEAD
+                )
                 entry.size += size
                 self._held_bytes += size
-            self.requests[request] = standing
+            self.known[request] = known
             self._sweep()
 
-    def _unlearn(self, entry: Entry) -> None:
+    def has_room_for_request(self, entry: Entry) -> bool:
+        """Whether one more raw request for a feed can be kept without the others being dropped."""
+        return len(entry.requests) < _REQUESTS_KEPT
+
+    def _drop_known(self, entry: Entry) -> None:
         for request in entry.requests:
-            self.requests.pop(request, None)
+            self.known.pop(request, None)
         size = sum(entry.requests.values())
         entry.requests.clear()
         entry.size -= size
         if self._entries.get(entry.path) is entry:
             self._held_bytes -= size
 
-    def forget(self, changed: Iterable[tuple[str, str, Format]]) -> None:
+    def invalidate(self, changed: Iterable[tuple[str, str, Format]]) -> None:
         """Have these feeds loaded anew on their next request, at once even if the last load failed.
 
         For any thread: what a load that runs meanwhile brings is answered with, but not kept.
         """
         with self._lock:
             for partner, key, fmt in changed:
-                path = _wsgi_path(unicodedata.normalize("NFC", key), fmt, partner)
+                path = wsgi_path(unicodedata.normalize("NFC", key), fmt, partner)
                 self._loading.discard(path)
                 entry = self._entries.get(path)
                 if entry is not None:
                     entry.fresh, entry.retry_at = False, 0.0
-                    self._unlearn(entry)
+                    self._drop_known(entry)
 
-    def forget_all(self) -> None:
+    def invalidate_all(self) -> None:
         """Have every feed loaded anew on its next request, as when it is not known what changed."""
         with self._lock:
             self._loading.clear()
             for entry in self._entries.values():
                 entry.fresh, entry.retry_at = False, 0.0
-                self._unlearn(entry)
-
-    def _needs_no_load(self, entry: Entry) -> bool:
-        """Whether a load would bring nothing better just now."""
-        return self._clock() < entry.retry_at or (entry.fresh and not self._has_expired(entry))
-
-    def _has_expired(self, entry: Entry) -> bool:
-        return self.calendar() > entry.shown_until
+                self._drop_known(entry)
 
     def _reloaded(self, place: Place, held: Entry | None) -> Entry | None:
         with self._lock:
             self._loading.add(place.path)
+        self._load_began[place.path] = time.monotonic()
         try:
             representation = self._load(place.key, place.format, place.partner)
         except Exception as error:
@@ -314,6 +288,8 @@ class FeedCache:
                 raise FeedUnavailableError(place.path) from error
             held.retry_at = self._clock() + _RETRY_SECONDS
             return held
+        finally:
+            del self._load_began[place.path]
         with self._lock:
             current = place.path in self._loading
             self._loading.discard(place.path)
@@ -326,7 +302,7 @@ class FeedCache:
             self._drop(place.path)
             return None
         if held is not None and held.representation == representation:
-            # Forgotten on suspicion, or published again as it was: its variants need no second encoding.
+            # Invalidated on suspicion, or published again as it was: its variants need no second encoding.
             entry = held
             entry.fresh = current
         else:
@@ -336,7 +312,7 @@ class FeedCache:
                 self._entries[place.path] = entry
                 self._held_bytes += entry.size
                 self._sweep()
-        if current and self._has_expired(entry):
+        if current and not self.may_be_shown(entry):
             log.warning("feed_expired", key=place.key, format=place.format)
             entry.retry_at = self._clock() + _RETRY_SECONDS
         return entry
@@ -352,7 +328,7 @@ class FeedCache:
         gone = self._entries.pop(path, None)
         if gone is not None:
             self._held_bytes -= gone.size
-            self._unlearn(gone)
+            self._drop_known(gone)
 
     def _sweep(self) -> None:
         """Make room: the oldest entry goes, unless it was used since it was last passed over.

@@ -12,8 +12,8 @@ from structlog.testing import capture_logs
 from feedsvc.store import representations
 from feedsvc.store.representations import Unpublished
 from feedsvc.store.schema import Store
-from feedsvc.web import follower as follower_module
-from feedsvc.web.follower import Follower
+from feedsvc.web.feeds import invalidation as follower_module
+from feedsvc.web.feeds.invalidation import Follower
 from tests.stories import NOON
 
 

@@ -1,10 +1,8 @@
-"""Follows the store from a web worker: what was published is forgotten in memory within a quarter second.
+"""Follows the store from a web worker: what was published is invalidated in memory within a quarter second.
 
 Knows nothing of HTTP. The store is looked at from one thread of its own, never on a request's path.
 """
 
-import os
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -27,26 +25,23 @@ _PAUSE = 1.0  # seconds at most between a look that failed and the next; the fir
 class Follower:
     """Tells caches which representations changed.
 
-    `forget` takes those that changed (partner, key, format), `forget_all` is for when it isn't known which;
-    `on_beat` is called after each look, and a failure of its own is logged and changes nothing. `on_look` is
-    given each look's view of the store. With `parent`, a process id, the
-    worker ends when that process is gone: nobody would stop or replace it any more.
+    `invalidate` takes those that changed (partner, key, format), `invalidate_all` is for when it isn't known
+    which; `on_beat` is called after each look, and a failure of its own is logged and changes nothing.
+    `on_look` is given each look's view of the store.
     """
 
     def __init__(
         self,
         store: Store,
-        forget: Callable[[Iterable[tuple[str, str, Format]]], None],
-        forget_all: Callable[[], None],
+        invalidate: Callable[[Iterable[tuple[str, str, Format]]], None],
+        invalidate_all: Callable[[], None],
         on_beat: Callable[[], None] = lambda: None,
-        parent: int | None = None,
         on_look: Callable[[Connection], None] = lambda _connection: None,
     ) -> None:
         self._store = store
-        self._forget = forget
-        self._forget_all = forget_all
+        self._invalidate = invalidate
+        self._invalidate_all = invalidate_all
         self._on_beat = on_beat
-        self._parent = parent
         self._on_look = on_look
         self._seen: tuple[int, int] | None = None
         self._pulse: int | None = None
@@ -72,9 +67,9 @@ class Follower:
                 return
             published, removed = now
             if self._seen is None or self._seen[1] != removed or published < self._seen[0]:
-                self._forget_all()
+                self._invalidate_all()
             else:
-                self._forget(representations.changed_since(connection, self._seen[0]))
+                self._invalidate(representations.changed_since(connection, self._seen[0]))
         self._seen = now
 
     def look_if_due(self) -> float:
@@ -94,10 +89,6 @@ class Follower:
         failing = beat_failing = False
         pause = _PULSE
         while not self._stopping.wait(pause):
-            if self._parent is not None and os.getppid() != self._parent:
-                log.warning("parent_gone", parent=self._parent)
-                os.kill(os.getpid(), signal.SIGTERM)
-                return
             try:
                 pause = self.look_if_due()
             except Exception as error:  # the store is gone: what is in memory goes on being served

@@ -1,0 +1,115 @@
+"""Every connection of a worker: how many there may be, and when one has been of no use for too long.
+
+Knows no message.
+"""
+
+import asyncio
+import resource
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from feedsvc.config import HttpTable
+from feedsvc.web.addresses import Network, is_among
+from feedsvc.web.feeds.conditional import http_date
+
+if TYPE_CHECKING:
+    from feedsvc.web.server.protocol import FeedProtocol
+
+_GRACE: Final = 0.25  # seconds that a client which may just be asking has when the worker ends
+_DESCRIPTORS: Final = 65_536  # more than that would only be clients who ask for nothing
+_OWN_DESCRIPTORS: Final = 96  # the store's, and those of bodies on the disk
+_AT_ONCE: Final = 500  # connections looked at before others are answered
+_SHED: Final = 16  # of so many idle connections one is closed at a time when there are too many
+
+
+class Connections:
+    """The connections of a worker, and the clock they go by.
+
+    `limits` are the settings of [http]; `most` connections is what the system allows. `trusted` are proxies,
+    which may have any number. `now` is in monotonic seconds, `second`
+    since the epoch; `date` is the end of every head: the Date field, and an empty line.
+    """
+
+    def __init__(self, limits: HttpTable, trusted: Sequence[Network], most: int) -> None:
+        self.limits = limits
+        self._most = min(limits.connections, most)
+        self.stopping = False
+        self._trusted = tuple(trusted)
+        self._open: dict[FeedProtocol, str] = {}
+        self._by_address: Counter[str] = Counter()
+        self._set_clock()
+
+    def _set_clock(self) -> None:
+        self.now = int(time.monotonic())
+        self.second = int(time.time())
+        self.date = f"date: {http_date(self.second)}\r\n\r\n".encode()
+
+    async def watch(self) -> None:
+        """Keep the clock, and close what has been idle for too long, until cancelled."""
+        while True:
+            await asyncio.sleep(1.001 - time.time() % 1)
+            self._set_clock()
+            for number, connection in enumerate([*self._open]):
+                connection.check(self.now)
+                if number % _AT_ONCE == _AT_ONCE - 1:
+                    await asyncio.sleep(0)
+
+    def add(self, connection: "FeedProtocol") -> None:
+        """Take a new connection, or turn it away at once."""
+        address = ""
+        if self.limits.connections_per_address is not None:
+            address = remote_address(connection.transport)
+            if address and is_among(address, self._trusted):
+                address = ""
+            self._by_address[address] += 1
+        self._open[connection] = address
+        if address and self._by_address[address] > (self.limits.connections_per_address or 0):
+            connection.transport.abort()
+        elif len(self._open) > self._most:
+            self._make_room(connection)
+
+    def remove(self, connection: "FeedProtocol") -> None:
+        """Forget a connection that has ended."""
+        address = self._open.pop(connection, "")
+        if address:
+            self._by_address[address] -= 1
+            if not self._by_address[address]:
+                del self._by_address[address]
+
+    def _make_room(self, new: "FeedProtocol") -> None:
+        """Close those that have been idle for longest; if none is idle, the new one."""
+        idle = [
+            one for one in self._open if one is not new and one.is_idle and not one.transport.is_closing()
+        ]
+        idle.sort(key=lambda one: one.seen)
+        for one in idle[: len(idle) // _SHED + 1] or [new]:
+            one.transport.abort()
+
+    def stop(self) -> None:
+        """Have every response be its connection's last, and soon close those that are asked for nothing."""
+        if not self.stopping:
+            self.stopping = True
+            asyncio.get_running_loop().call_later(_GRACE, self._close_idle)
+
+    def _close_idle(self) -> None:
+        for one in [*self._open]:
+            if one.is_idle:
+                one.transport.close()
+
+
+def most_connections() -> int:
+    """Have as many descriptors as the system lets this process have; how many connections that allows."""
+    of_now, at_most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if at_most == resource.RLIM_INFINITY else min(at_most, _DESCRIPTORS)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(of_now, wanted), at_most))
+    return max(resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _OWN_DESCRIPTORS, 16)
+
+
+def remote_address(transport: asyncio.BaseTransport) -> str:
+    """The address at the other end; "" of a Unix socket."""
+    peer: Any = transport.get_extra_info("peername")
+    return str(peer[0]) if isinstance(peer, tuple) else ""

@@ -1,0 +1,114 @@
+"""What raw bytes say that are exactly one whole GET or HEAD, such as nearly every poll is.
+
+Knows no connection: anything else is for a protocol to read.
+"""
+
+from typing import Final
+
+import httptools
+
+from feedsvc.web.feeds.responder import FIELDS, FeedRequest
+
+LONGEST: Final = 8_192
+"""Bytes of a request that is read so."""
+KEEP_ALIVE: Final = b"connection: keep-alive\r\n"
+CLOSE: Final = b"connection: close\r\n"
+
+_CAREFUL: Final = "careful"
+"""Stands for fields with which a request is left to a protocol."""
+_MEANINGS: Final = {
+    **{name: name for name in (*FIELDS, "connection", "host")},
+    **dict.fromkeys(("content-length", "expect", "transfer-encoding", "upgrade"), _CAREFUL),
+    # Those that nearly all clients send, so that they are not looked up twice.
+    **dict.fromkeys(("accept", "accept-language", "cache-control", "pragma", "user-agent"), ""),
+}
+_NAMES: Final = {
+    spelled: meaning
+    for name, meaning in _MEANINGS.items()
+    for spelled in (name.encode(), name.title().encode())
+}
+_METHODS: Final = {b"GET": "GET", b"HEAD": "HEAD"}
+
+
+class RawRequestReader(FeedRequest):
+    """Reads one such request after another, and is then what it says; for one thread.
+
+    `target` is in origin-form; `framing` is the Connection field that the response is to have, as a line, and
+    `closes` says whether the connection ends with it.
+    """
+
+    __slots__ = (
+        "_begun",
+        "_complete",
+        "_is_plain",
+        "_parser",
+        "_read",
+        "_stays_open",
+        "closes",
+        "framing",
+        "target",
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._read: dict[str, str] = {}
+        self._renew()
+
+    def _renew(self) -> None:
+        self._parser = httptools.HttpRequestParser(self)
+
+    def read(self, data: bytes) -> bool:
+        """Whether it is such a request, and has no field that asks for more care than this takes."""
+        if len(data) > LONGEST:
+            return False
+        self.target = b""
+        self.fields = self._read = {}
+        self._begun = self._complete = 0
+        self._is_plain = True
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._renew()
+            return False
+        if self._begun != 1 or self._complete != 1:
+            self._renew()  # it may be within another message
+            return False
+        self.method = _METHODS.get(self._parser.get_method(), "")
+        is_plain = self._is_plain and self.method != "" and self._is_framed_plainly()
+        if not self._stays_open:
+            self._renew()  # it takes nothing more after that; the next message is another connection's
+        return is_plain
+
+    def _is_framed_plainly(self) -> bool:
+        fields, target = self.fields, self.target
+        host = fields.get("host", "")
+        if target[:1] != b"/" or b"#" in target or "," in host:
+            return False
+        if self._stays_open and "connection" not in fields:
+            self.framing, self.closes = b"", False
+            return bool(host)  # it is HTTP/1.1, for HTTP/1.0 says when it is to stay open
+        version = self._parser.get_http_version()
+        self.closes = not self._stays_open
+        self.framing = CLOSE if self.closes else KEEP_ALIVE if version == "1.0" else b""
+        return version == "1.0" or (version == "1.1" and bool(host))
+
+    # llhttp calls these.
+
+    def on_message_begin(self) -> None:
+        self._begun += 1
+
+    def on_url(self, url: bytes) -> None:
+        self.target += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        known = _NAMES.get(name)
+        if known is None:
+            known = _NAMES.get(name.lower())
+        if known:
+            if known in self._read or known is _CAREFUL:
+                self._is_plain = False
+            self._read[known] = str(value.strip(), "latin-1")
+
+    def on_message_complete(self) -> None:
+        self._complete += 1
+        self._stays_open = self._parser.should_keep_alive()

@@ -1,0 +1,129 @@
+"""Flask's application under ASGI: a request's body is read before a thread is taken, and threads are bounded.
+
+Knows which requests need what to be answered, and no rule of any.
+"""
+
+import asyncio
+import io
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from feedsvc.config import Config
+from feedsvc.lanes import BusyError, Lane
+from feedsvc.web.feeds.error_responses import API, error_response
+from feedsvc.web.feeds.response import Response
+from feedsvc.web.feeds.routes import feed_request
+from feedsvc.web.http1.body import Body, BodyTooLargeError
+from feedsvc.web.http1.wsgi import PIECE, Made, environ_of, made_by, with_body
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+    from feedsvc.web.app import Served
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+_FEED_THREADS: Final = 4
+_FEED_PATIENCE: Final = 2.0  # seconds; then the store is taken not to answer
+_PATIENCE: Final = 10.0  # seconds that a page, or a story that is pushed, waits for a thread
+_SLOWEST: Final = 1_000  # bytes of a body a second
+_BATCHES: Final = "/api/articles"
+
+
+class DisconnectedError(Exception):
+    """The client is gone, or its body didn't come whole."""
+
+
+class Application:
+    """The ASGI application: feeds in memory at once, all else by `app` in a thread of its lane."""
+
+    def __init__(self, app: "WSGIApplication", served: "Served", config: Config) -> None:
+        self._app = app
+        self._served = served
+        self._http = config.http
+        self._limits = config.limits
+        self._feeds = Lane("feeds", _FEED_THREADS, _FEED_PATIENCE)
+        self._pages = Lane("pages", config.http.threads, _PATIENCE)
+        self._api = Lane("api", config.http.threads, _PATIENCE)
+        # Whether the service is well is to be told even while the store keeps everybody waiting.
+        self._ops = {path: Lane(path[1:], 1, _PATIENCE) for path in ("/healthz", "/readyz", "/metrics")}
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        environ = environ_of(scope)
+        path = self._served.feeds.without_prefix(environ["PATH_INFO"])
+        asked = feed_request(environ | {"PATH_INFO": path})
+        is_feed = self._served.feeds.is_feed(path)
+        if is_feed and asked.method in {"GET", "HEAD"} and (found := self._served.feeds.from_memory(asked)):
+            await _send_whole(send, found[0], _has_body(environ))
+            return
+        body = Body(self._longest_body(path))
+        try:
+            is_read = await self._read_body(environ, path, receive, body)
+            made = await self._lane(path, is_feed).run(partial(made_by, self._app, environ))
+            await _send_made(send, made, closes=not is_read)
+        except BodyTooLargeError:
+            await _send_whole(send, error_response(413, path), closes=True)
+        except TimeoutError:
+            await _send_whole(send, error_response(408, path), closes=True)
+        except BusyError:
+            feeds = self._served.feeds
+            busy = feeds.last_resort(asked) if is_feed else error_response(503, path, asked.method)
+            await _send_whole(send, busy, _has_body(environ))
+        except DisconnectedError:
+            pass
+        finally:
+            body.close()
+
+    def _lane(self, path: str, is_feed: bool) -> Lane:
+        if is_feed:
+            return self._feeds
+        return self._api if path.startswith(API) else self._ops.get(path, self._pages)
+
+    def _longest_body(self, path: str) -> int:
+        return self._limits.ingest if path.rstrip("/") == _BATCHES else self._limits.story + 1
+
+    async def _read_body(self, environ: dict[str, Any], path: str, receive: Receive, body: Body) -> bool:
+        """Read the body, if there is one and somebody will look at it; whether the connection may go on."""
+        environ["wsgi.input"] = io.BytesIO()
+        if not _has_body(environ):
+            return True
+        if not (path.startswith(API) and self._served.may_push(environ.get("HTTP_AUTHORIZATION"))):
+            return False
+        body.expect(int(environ.get("CONTENT_LENGTH", "0")))
+        began, more = asyncio.get_running_loop().time(), True
+        while more:
+            left = began + self._http.body_timeout + body.size / _SLOWEST - asyncio.get_running_loop().time()
+            message = await asyncio.wait_for(receive(), min(self._http.body_timeout, max(left, 0)))
+            if message["type"] == "http.disconnect":
+                raise DisconnectedError
+            body.add(message.get("body", b""))
+            more = message.get("more_body", False)
+        with_body(environ, body.whole(), body.size)
+        return True
+
+
+def _has_body(environ: dict[str, Any]) -> bool:
+    return "HTTP_TRANSFER_ENCODING" in environ or environ.get("CONTENT_LENGTH", "0").strip("0") != ""
+
+
+async def _send_whole(send: Send, response: Response, closes: bool) -> None:
+    await _start(send, response.status, response.headers, closes)
+    await send({"type": "http.response.body", "body": response.body})
+
+
+async def _send_made(send: Send, made: Made, closes: bool) -> None:
+    """Send what a thread made. No thread waits for the client: one is taken anew for each further piece."""
+    await _start(send, made.status, made.headers, closes)
+    piece: bytes | None = made.body
+    while piece is not None:
+        rest = await asyncio.to_thread(next, made.rest, None) if len(piece) >= PIECE else None
+        await send({"type": "http.response.body", "body": piece, "more_body": rest is not None})
+        piece = rest
+
+
+async def _start(send: Send, status: int, headers: Any, closes: bool) -> None:
+    encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    closing = [(b"connection", b"close")] if closes else []
+    await send({"type": "http.response.start", "status": status, "headers": encoded + closing})

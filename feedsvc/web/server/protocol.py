@@ -1,0 +1,184 @@
+"""The protocol of a connection: feeds in memory are answered at once, all else by uvicorn's own protocol.
+
+Knows no rule of feeds. Every byte is read by llhttp.
+
+    request met before, byte for byte ──▶ its response
+          │ no
+          ▼
+    one whole message, for a feed in memory ──▶ response, remembered
+          │ no
+          ▼
+    uvicorn's protocol within our limits, until all that was asked is answered
+"""
+
+import asyncio
+from typing import Any, Final
+
+from uvicorn import Config
+from uvicorn.server import ServerState
+
+from feedsvc.web.feeds.cache import KnownResponse
+from feedsvc.web.feeds.dispatch import Feeds
+from feedsvc.web.feeds.response import Response
+from feedsvc.web.http1.connections import Connections, remote_address
+from feedsvc.web.http1.limited import LimitedProtocol
+from feedsvc.web.http1.raw_request import CLOSE, RawRequestReader
+
+_LARGE: Final = 65_536
+"""Bytes of a response that may not have left by the time its connection is closed."""
+
+
+class FeedProtocol(asyncio.Protocol):
+    """One connection. Its subclass, made by `protocol_class`, has what all of a worker's share."""
+
+    __slots__ = ("_arguments", "_buffered", "_is_handed", "handed", "has_ended", "seen", "transport")
+
+    connections: Connections
+    feeds: Feeds
+    known: dict[bytes, KnownResponse]
+    reader: RawRequestReader
+
+    def __init__(
+        self, config: Config, server_state: ServerState, app_state: dict[str, Any], _loop: Any = None
+    ) -> None:
+        self._arguments = config, server_state, app_state, _loop
+        self._is_handed = self.has_ended = False
+        self._buffered = 0
+        self.handed: LimitedProtocol | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self.transport = transport
+        self.seen = self.connections.now
+        self._arguments[1].connections.add(self)  # type: ignore[arg-type]
+        self.connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._arguments[1].connections.discard(self)
+        self.connections.remove(self)
+        if self.handed is not None:
+            self.handed.end(exc)
+
+    def data_received(self, data: bytes) -> None:
+        known = self.known.get(data)
+        if known is None:
+            self._on_unknown(data)
+            return
+        connections = self.connections
+        self.seen = connections.now
+        known.entry.used = True
+        known.counts[known.status] += 1
+        if known.second != connections.second:
+            known.head = known.response.head + known.framing + connections.date
+            known.second = connections.second
+        if known.body:
+            self.transport.writelines((known.head, known.body))
+        else:
+            self.transport.write(known.head)
+        if known.closes:
+            self.close(len(known.body))
+
+    def _on_unknown(self, data: bytes) -> None:
+        reader, feeds = self.reader, self.feeds
+        self.seen = self.connections.now
+        if reader.read(data):
+            reader.path = feeds.path_of(reader.target)
+            if feeds.needs_address:
+                reader.remote = remote_address(self.transport)
+            found = feeds.from_memory(reader)
+            if found is not None:
+                self._answer(data, found[0], found[1])
+                return
+        if self.handed is None:
+            self.handed = LimitedProtocol(self, *self._arguments)
+            self.handed.connection_made(self.transport)
+        self._is_handed = True
+        self.transport.set_protocol(self.handed)
+        self.handed.data_received(data)
+
+    def _answer(self, data: bytes, response: Response, entry: Any) -> None:
+        framing, closes = self.reader.framing, self.reader.closes
+        if self.connections.stopping:
+            framing, closes = CLOSE, True
+        elif entry is not None:
+            self.feeds.remember(data, entry, response, framing, closes)
+        self.send(response, framing)
+        if closes:
+            self.close(len(response.body))
+
+    def send(self, response: Response, framing: bytes) -> None:
+        """Send a whole response. What the client doesn't take yet is a reference to its body, and no copy."""
+        head = response.head + framing + self.connections.date
+        if response.body:
+            self.transport.writelines((head, response.body))
+        else:
+            self.transport.write(head)
+
+    def close(self, size: int = 0, *, has_unread: bool = False) -> None:
+        """Close after a response of that many bytes, so that it arrives though its client may still send.
+
+        What comes to a closed socket resets the connection, and what has not arrived by then is lost (RFC
+        9112 §9.6). `has_unread` says that such will come, or is there.
+        """
+        self.has_ended = True
+        transport = self.transport
+        if (has_unread or size > _LARGE) and transport.can_write_eof() and not transport.is_closing():
+            self._is_handed = False
+            transport.set_protocol(_Draining(self))
+            transport.write_eof()
+        else:
+            transport.close()
+
+    def take_back(self) -> None:
+        """Go on, as all that was handed over is answered."""
+        self._is_handed = False
+        self.transport.set_protocol(self)
+
+    def pause_writing(self) -> None:
+        self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self.transport.resume_reading()
+        if self.handed is not None:  # it may have been the one that was paused
+            self.handed.flow.resume_writing()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is being answered, nor its body awaited."""
+        return not self._is_handed or self.handed is None or self.handed.in_head
+
+    def check(self, now: int) -> None:
+        """Close if nothing has happened for too long; `now` is in monotonic seconds."""
+        buffered = self.transport.get_write_buffer_size()
+        if buffered != self._buffered:
+            self._buffered, self.seen = buffered, now
+        if now - self.seen > self.connections.limits.idle_timeout and (
+            buffered or self.transport.is_closing()
+        ):
+            self.transport.abort()
+        elif self._is_handed and self.handed is not None:
+            self.handed.check(now)
+        elif now - self.seen > self.connections.limits.idle_timeout:
+            self.transport.close()
+
+    def shutdown(self) -> None:
+        """End, as uvicorn asks: whoever has asked, or just does, is answered."""
+        type(self).known = {}
+        self.connections.stop()
+        if self.handed is not None and self.handed.is_answering:
+            self.handed.cycle.keep_alive = False
+
+
+class _Draining(asyncio.Protocol):
+    """Drops what a client still sends after its last response, until either side closes."""
+
+    def __init__(self, connection: FeedProtocol) -> None:
+        self._connection = connection
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connection.connection_lost(exc)
+
+
+def protocol_class(connections: Connections, feeds: Feeds) -> type[FeedProtocol]:
+    """The protocol of a worker's connections, as `uvicorn.Config` takes it for `http`."""
+    shared = {"connections": connections, "feeds": feeds, "known": feeds.known, "reader": RawRequestReader()}
+    return type("WorkerProtocol", (FeedProtocol,), {"__slots__": (), **shared})

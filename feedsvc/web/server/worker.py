@@ -1,0 +1,97 @@
+"""One of `feedsvc serve`'s web workers: uvicorn with our protocol, and Flask's application behind it.
+
+Knows how the parts are put together, and no rule of any.
+"""
+
+import asyncio
+import gc
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from feedsvc.listening import BACKLOG
+from feedsvc.logs import set_up_logging
+from feedsvc.store.schema import Store
+from feedsvc.web.addresses import networks
+from feedsvc.web.app import Served, application
+from feedsvc.web.http1.connections import Connections, most_connections
+from feedsvc.web.server.asgi import Application
+from feedsvc.web.server.context import Context, handed_over
+from feedsvc.web.server.protocol import protocol_class
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+_LAST_SECONDS = 3  # that a worker has for open requests when it ends; the whole service has 5
+_SWITCH = 0.0005  # seconds that a thread which makes a page may keep the one that answers polls waiting
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, ended by SIGTERM or with its parent."""
+
+    def __init__(self, config: uvicorn.Config, connections: Connections, ready: int) -> None:
+        super().__init__(config)
+        self._connections = connections
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self.end)
+        loop.add_reader(sys.stdin.fileno(), self.end)  # its end: the parent is gone
+        self._watch = loop.create_task(self._connections.watch())
+        os.write(self._ready, b"1")
+        os.close(self._ready)
+
+    def end(self) -> None:
+        """Answer what is open, and end."""
+        self.should_exit = True
+        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone: uvicorn would raise them again at its end, and nothing after it would run."""
+        yield
+
+
+def main() -> None:
+    """Serve until told to end: what a worker runs."""
+    context = handed_over()
+    set_up_logging(context.config.log.level, context.config.log.format)
+    app = application(context.config, Store(context.config.store_url, create=False), context.folder)
+    serve(context, app.wsgi_app, app.extensions["feedsvc-served"])
+
+
+def serve(context: Context, app: "WSGIApplication", served: Served) -> None:
+    """Serve an application, and the feeds that are answered before it, until told to end."""
+    sys.setswitchinterval(_SWITCH)
+    config, http = context.config, context.config.http
+    connections = Connections(http, networks(http.trusted_proxies), most_connections())
+    server = _Server(
+        uvicorn.Config(
+            Application(app, served, config),
+            http=protocol_class(connections, served.feeds),
+            loop="uvloop",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            backlog=BACKLOG,
+            timeout_graceful_shutdown=_LAST_SECONDS,
+            ssl_certfile=config.tls_file("certificate"),
+            ssl_keyfile=config.tls_file("key"),
+        ),
+        connections,
+        context.ready,
+    )
+    gc.collect()
+    gc.freeze()  # what is there stays; it need not be looked through again
+    server.run([socket.socket(fileno=number) for number in context.listeners])
