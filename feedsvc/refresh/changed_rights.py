@@ -164,11 +164,13 @@ class ChangedRights:
             audience = self._now.audience(name)
             assert audience is not None
             had = before.audience(name) if before else None
+            ended = article.expires is not None and article.expires <= now
             wanted += revoking.after(
                 Given(article, had, keys_before) if had else None,
                 Given(article, audience, keys),
                 now,
-                had=had is None,  # by which rights it has what it holds isn't known
+                # By which rights it has what it holds isn't known; what expired meanwhile did so by itself.
+                had=had is None and not ended,
                 standing=[one for one in noted if one.audience == name],
             )
         return wanted
