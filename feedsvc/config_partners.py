@@ -108,7 +108,8 @@ class PartnerTable(Table):
         default=None, description='Most full answers, "60/m"; answers that nothing changed are free.'
     )
     webhook: CallbackUrl | None = Field(
-        default=None, description="Where it is told at once that a story it holds was withdrawn or corrected."
+        default=None,
+        description="Where it is told at once that a story it holds was withdrawn, corrected or revoked.",
     )
     webhook_secret: str = Field(
         default="", repr=False, description="Key of the signature (HMAC-SHA256) of what is sent there."

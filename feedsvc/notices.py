@@ -38,7 +38,7 @@ _PAUSE = timedelta(hours=1)
 _EVERY = 6 * 3600
 _GIVEN_UP = timedelta(days=3)
 _NOTICES = 500  # put into the outbox at a time
-_SHARE = 20  # of the time, one part in so many is spent on looks for what is to be told
+_SHARE = 3  # times as long as a look took, there is none: it found very much
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:
@@ -66,6 +66,7 @@ class Notifier:
         self._clock = clock
         self._send = send
         self._swept: datetime | None = None
+        self._swept_all: datetime | None = None
         self._rest_until = 0.0  # by time.monotonic()
         self._wake = threading.Event()
         self._stopping = False
@@ -121,12 +122,24 @@ class Notifier:
     def _recalled(self, connection: Connection, now: datetime) -> Iterator[Notice]:
         found = (recalls.newest(connection), revocations.newest(connection, now))
         newest = max((one for one in found if one), default=None)
-        if newest is None or newest < now - _LOOK_BACK or self._is_settled(newest, now):
+        if newest is None or newest < now - _LOOK_BACK:
             return
-        for one in deliveries.each_unaware(connection, now - _LOOK_BACK, now):
-            if one.partner in self._webhooks:
-                yield notice_content.of_recall(one, self._rules, now)
+        is_all = not self._is_settled(now)
+        since = self._swept - _SETTLED if self._swept and not is_all else now - _LOOK_BACK
+        if newest >= since:
+            for one in deliveries.each_unaware(connection, since, now):
+                if one.partner in self._webhooks:
+                    yield notice_content.of_recall(one, self._rules, now)
         self._swept = now
+        if is_all:
+            self._swept_all = now
+
+    def _is_settled(self, now: datetime) -> bool:
+        """Whether older recalls were looked at lately: now and then they are again, for late deliveries."""
+        swept, swept_all = self._swept, self._swept_all
+        if swept is None or swept_all is None:
+            return False
+        return swept_all <= swept <= now < swept_all + _LOOK_AGAIN
 
     def _returned(self, connection: Connection, now: datetime) -> Iterator[Notice]:
         """What partners may have again that they may have been told to be gone."""
@@ -146,10 +159,6 @@ class Notifier:
     def _may_have(self, article: Article, audience: Audience, now: datetime) -> bool:
         keys = selection.keys_of(article, self._rules.customs)
         return gate.eligible(article, audience, now) and any(map(audience.may_have_feed, keys))
-
-    def _is_settled(self, newest: datetime, now: datetime) -> bool:
-        swept = self._swept
-        return swept is not None and newest < swept - _SETTLED and swept <= now < swept + _LOOK_AGAIN
 
     def send_due(self) -> int:
         """Send what is due; returns how many were taken."""

@@ -89,15 +89,9 @@ def after(
     gone = next((one for one in standing if one.level == "none" and one.at <= now), None)
     if gone:
         return [replace(gone, reason=new.refusals(now), until=new.returns(now))]
-    if old is not None and _has_ended(new.article, now) and old.article.expires == new.article.expires:
-        return []  # at the instant that was always said
     if not might and not had:
         return []
     return [_revocation(old, new, now, new.returns(now), new.refusals(now))]
-
-
-def _has_ended(article: Article, now: datetime) -> bool:
-    return article.expires is not None and article.expires <= now
 
 
 def _less(old: Given | None, new: Given, now: datetime, standing: Sequence[Revocation]) -> list[Revocation]:

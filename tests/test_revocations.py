@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from feedsvc import applying, config_file, config_values, gate
 from feedsvc.applying import Arrival
@@ -23,7 +24,7 @@ from feedsvc.store.deliveries import Delivery
 from tests.conftest import Clock
 from tests.receiver import Receiver
 from tests.stories import NOON, article
-from tests.test_partners import CONFIG, Licensed
+from tests.test_partners import Licensed
 
 HOUR = timedelta(hours=1)
 ATOM = "/partners/acme/feeds/all.atom"
@@ -68,16 +69,13 @@ def delivered(licensed: Licensed, **fields: Any) -> Article:
     return story
 
 
-def configured(
-    licensed: Licensed, *changes: tuple[str, str], more: str = "", fresh: bool = True
-) -> Refresher:
+def configured(licensed: Licensed, *changes: tuple[str, str], more: str = "") -> Refresher:
     """The refresher of a service that is started with another configuration."""
-    text = licensed.config.path.read_text("utf-8") if fresh else ""
-    text = text or CONFIG.format(store=licensed.config.store.url, http="")
+    written = licensed.config.path.read_text("utf-8")
     for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    licensed.config.path.write_text(text + more, "utf-8")
+        assert old in written
+        written = written.replace(old, new)
+    licensed.config.path.write_text(written + more, "utf-8")
     config = config_file.load(licensed.config.path, {})
     licensed.rules = config_values.rules(config)
     made = Refresher(
@@ -299,6 +297,14 @@ def test_story_that_is_restored_for_nobody_is_told_of_as_revoked(licensed: Licen
         assert b"deleted-entry" in licensed.get(path, token).data
 
 
+def test_story_that_is_restored_after_its_end_is_told_of_as_revoked(licensed: Licensed) -> None:
+    story = delivered(licensed)
+    gone = edited(story, status="withdrawn", expires=NOON)
+    licensed.put(gone)
+    licensed.put(edited(gone, status="published"))
+    assert [one[2] for one in unaware(licensed)] == ["revoked"]
+
+
 def test_story_that_is_loaded_again_for_nobody_is_told_of_as_revoked(licensed: Licensed) -> None:
     story = delivered(licensed)
     for new in (None, edited(story, access="internal")):
@@ -410,6 +416,22 @@ def test_rights_that_the_configuration_takes_away_are_told_at_the_next_start(
         licensed.config.path.write_text(before, "utf-8")
         configured(licensed)
         assert unaware(licensed) == []
+
+
+def test_first_known_configuration_takes_what_the_ledger_has_for_given(licensed: Licensed) -> None:
+    """A store of before, which doesn't say by which rights partners received what they hold."""
+    dpa = Term("dpa", "dpa")
+    licensed.put(article("ended", source=dpa, expires=NOON + HOUR))
+    delivered(licensed, source=dpa)
+    licensed.clock.forward(hours=3)
+    with licensed.store.write() as tx:
+        tx.execute(text("DELETE FROM meta WHERE name = 'rights_told'"))
+    configured(licensed)
+    assert unaware(licensed) == []
+    with licensed.store.write() as tx:
+        tx.execute(text("DELETE FROM meta WHERE name = 'rights_told'"))
+    configured(licensed, more='\n[sources.dpa]\npartners = "none"\n')
+    assert [one[:3] for one in unaware(licensed)] == [("acme", "a", "revoked")]
 
 
 def test_same_configuration_tells_nothing_at_the_next_start(licensed: Licensed) -> None:

@@ -96,7 +96,7 @@ class ChangedRights:
                 break
             after, pages = ids[-1], pages + 1
             if found or pages % _NOTED == 0:
-                number += self._note(ids, bool(found), names, before, after)
+                number += self._note(list(found), names, before, after)
             if deadline is not None and time.monotonic() > deadline:
                 return number
         if self._stopped.is_set():
@@ -110,13 +110,11 @@ class ChangedRights:
         self._is_told = True
         return number
 
-    def _note(
-        self, ids: Sequence[str], is_any: bool, names: set[str], before: Rights | None, after: str
-    ) -> int:
-        """Write what is revoked of some stories, looked at again with nobody else writing them."""
+    def _note(self, ids: Sequence[str], names: set[str], before: Rights | None, after: str) -> int:
+        """Write what is revoked of stories, looked at again while nobody else writes them; note `after`."""
         with self._store.write() as tx:
             found: dict[str, list[Revocation]] = {}
-            if is_any:
+            if ids:
                 articles.lock(tx, ids)
                 found = self._revoked(tx, ids, names, before)
                 dirty.mark(tx, applying.revoke(tx, found, self._rules), self._clock())
@@ -166,11 +164,13 @@ class ChangedRights:
             audience = self._now.audience(name)
             assert audience is not None
             had = before.audience(name) if before else None
+            ended = article.expires is not None and article.expires <= now
             wanted += revoking.after(
                 Given(article, had, keys_before) if had else None,
                 Given(article, audience, keys),
                 now,
-                had=had is None,  # by which rights it has what it holds isn't known
+                # By which rights it has what it holds isn't known; what expired meanwhile did so by itself.
+                had=had is None and not ended,
                 standing=[one for one in noted if one.audience == name],
             )
         return wanted

@@ -152,7 +152,8 @@ class Publisher:
             if not keys:
                 return None
             now = self._clock()
-            feeds = self._feeds(tx, keys, now, failed, ahead)
+            revoked = revocations.noted(tx, keys)
+            feeds = self._feeds(tx, keys, now, failed, ahead, revoked)
             candidates: list[Unpublished] = []
             built: list[str] = []
             for key, by_audience in feeds.items():
@@ -160,24 +161,32 @@ class Publisher:
                     break  # the rest stays dirty, and is claimed again
                 ahead.have(key)
                 with self._harming_only_itself(key, failed):
-                    candidates += self._representations(tx, key, by_audience, now)
+                    candidates += self._representations(tx, key, by_audience, now, key in revoked)
                     built.append(key)
             published = representations.publish(tx, candidates, now)
             dirty.release(tx, built)
         return _Batch(len(built), published)
 
     def _feeds(
-        self, tx: Connection, keys: Sequence[str], now: datetime, failed: set[str], ahead: Ahead
+        self,
+        tx: Connection,
+        keys: Sequence[str],
+        now: datetime,
+        failed: set[str],
+        ahead: Ahead,
+        revoked: set[str],
     ) -> dict[str, list[Feed]]:
         """Feed key → what it shows to everybody, and to each partner that is given it."""
         feeds: dict[str, list[Feed]] = {}
         for key in keys:
             with self._harming_only_itself(key, failed):
-                feeds[key] = self._feeds_of(tx, key, now)
+                feeds[key] = self._feeds_of(tx, key, now, is_any_revoked=key in revoked)
                 ahead.want(key, feeds[key])
         return feeds
 
-    def _feeds_of(self, connection: Connection, key: str, now: datetime) -> list[Feed]:
+    def _feeds_of(
+        self, connection: Connection, key: str, now: datetime, *, is_any_revoked: bool = True
+    ) -> list[Feed]:
         """What a feed shows to everybody, and to each partner that is given it: its stories are read once."""
         audiences = self._audiences(key)
         custom = self._rules.custom(key)
@@ -185,11 +194,10 @@ class Publisher:
         candidates = Replayed(
             articles.window(connection, key, None if by_update else now, cache=self._articles)
         )
-        marks = [
-            *tombstones.standing(connection, key, _MARKS),
-            *revocations.tombstones(connection, key, now, _MARKS),
-        ]
-        marks.sort(key=lambda one: (-to_micros(one.at), one.article_id))
+        marks = tombstones.standing(connection, key, _MARKS)
+        if is_any_revoked:
+            marks += revocations.tombstones(connection, key, now, _MARKS)
+            marks.sort(key=lambda one: (-to_micros(one.at), one.article_id))
         return [selection.build(key, candidates, self._rules, audience, now, marks) for audience in audiences]
 
     def _audiences(self, key: str) -> list[Audience]:
@@ -232,12 +240,12 @@ class Publisher:
         self._rendered.add(key)
 
     def _representations(
-        self, tx: Connection, key: str, feeds: Sequence[Feed], now: datetime
+        self, tx: Connection, key: str, feeds: Sequence[Feed], now: datetime, is_any_revoked: bool
     ) -> list[Unpublished]:
         self._rendered.add(key)
         is_partners = any(feed.partner for feed in feeds)
         marks = recalls.marks(tx, key, now) if is_partners else ()
-        revoked = revocations.marks(tx, key, now) if is_partners else {}
+        revoked = revocations.marks(tx, key, now) if is_partners and is_any_revoked else {}
         made: list[Unpublished] = []
         for feed in feeds:
             # A feed is not named before a story of it may be seen; once it was, it stays, empty and valid.

@@ -136,13 +136,22 @@ def turning(connection: Connection, after: datetime, until: datetime, stands: ti
 def next_turn(connection: Connection, after: datetime, stands: timedelta) -> datetime | None:
     """The first instant after `after` at which time alone begins or ends a revocation, or its mark."""
     columns = revocations.c
-    found: list[datetime] = []
-    for column, later in ((columns.at, timedelta()), (columns.until, timedelta()), (columns.at, stands)):
-        query = select(func.min(column)).where(column > to_micros(after - later))
-        first = connection.execute(query).scalar()
-        if first is not None:
-            found.append(from_micros(first) + later)
+    turns = ((columns.at, timedelta()), (columns.until, timedelta()), (columns.at, stands))
+    firsts = (
+        select(func.min(column)).where(column > to_micros(after - later)).scalar_subquery()
+        for column, later in turns
+    )
+    row = connection.execute(select(*firsts)).one()
+    found = [
+        from_micros(first) + later for first, (_, later) in zip(row, turns, strict=True) if first is not None
+    ]
     return min(found, default=None)
+
+
+def noted(connection: Connection, keys: Collection[str]) -> set[str]:
+    """Those of the feeds in which anything is noted."""
+    query = select(revocations.c.feed_key).where(among(connection, revocations.c.feed_key, keys)).distinct()
+    return set(connection.execute(query).scalars())
 
 
 def newest(connection: Connection, now: datetime) -> datetime | None:

@@ -55,7 +55,8 @@ def bury(
 
 def exhume(tx: Connection, ids: Sequence[str]) -> None:
     """Take the tombstones of stories away: they are published again, or gone altogether."""
-    tx.execute(delete(tombstones).where(among(tx, tombstones.c.article_id, ids)))
+    if ids:
+        tx.execute(delete(tombstones).where(among(tx, tombstones.c.article_id, ids)))
 
 
 def standing(connection: Connection, key: str, limit: int) -> list[Tombstone]:
