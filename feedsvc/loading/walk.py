@@ -214,7 +214,9 @@ def _readable(name: str) -> str:
 
 
 def is_passed_over(name: str) -> bool:
-    """Whether nothing of a file or folder of that name matters: hidden, or what an editor leaves."""
+    """Whether nothing of that name matters to a watcher: hidden, an editor's, packages, templates."""
+    if leaves_out(NO_SITE, name, is_top=False, is_folder=True):
+        return True
     return bool(_PASSED_OVER.search(name)) and not name.startswith("_index.")
 
 
