@@ -47,8 +47,10 @@ class Watcher:
 
     def _poll(self) -> None:
         etag = ""
+        has_ended = False
         with httpx.Client() as client:
-            while not self._ended.wait(0.01):
+            while not has_ended:
+                has_ended = self._ended.wait(0.01)  # and then a last poll
                 answer = client.get(self._url, headers={"If-None-Match": etag})
                 if answer.status_code == 200:
                     etag = answer.headers["etag"]
