@@ -404,7 +404,7 @@ def test_a_sites_own_folders_are_left_out_at_its_root(tmp_path: Path) -> None:
 # -- folders ----------------------------------------------------------------------------------------------
 
 
-def outcomes(root: Path, files: dict[str, str], generator: Generator | None) -> dict[str, str]:
+def outcomes(root: Path, files: dict[str, str], generator: Generator | None = None) -> dict[str, str]:
     """What holds each story back, "" for one that is out, by path."""
     for path, text in files.items():
         file = root / path
@@ -456,6 +456,19 @@ def test_eleventys_data_of_a_folder_holds_back(tmp_path: Path) -> None:
     made = outcomes(tmp_path, {"a/a.11tydata.json": data, "a/b.md": STORY, "c.md": STORY}, "eleventy")
     assert made["a/b.md"] == "eleventyExcludeFromCollections: true in a/a.11tydata.json"
     assert made["c.md"] == ""
+
+
+@pytest.mark.parametrize("name", ["a/a.json", "a/a.11tydata.json"])
+def test_eleventys_data_holds_back_without_its_configuration(tmp_path: Path, name: str) -> None:
+    made = outcomes(tmp_path, {name: '{"draft": true}', "a/b.md": STORY, "c.md": STORY})
+    assert made["a/b.md"] == f"draft: true in {name}"
+    assert made["c.md"] == ""
+
+
+def test_story_named_as_its_folder_speaks_for_itself_alone(tmp_path: Path) -> None:
+    story = '{"title": "T", "date": "2026-01-01", "text": "x", "draft": true}'
+    made = outcomes(tmp_path, {"a/a.json": story, "a/b.md": STORY})
+    assert made["a/a.json"] and not made["a/b.md"]
 
 
 def test_mistyped_key_of_a_folder_sets_its_stories_aside(tmp_path: Path) -> None:
