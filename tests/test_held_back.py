@@ -468,7 +468,8 @@ def test_eleventys_data_holds_back_without_its_configuration(tmp_path: Path, nam
 def test_story_named_as_its_folder_speaks_for_itself_alone(tmp_path: Path) -> None:
     story = '{"title": "T", "date": "2026-01-01", "text": "x", "draft": true}'
     made = outcomes(tmp_path, {"a/a.json": story, "a/b.md": STORY})
-    assert made["a/a.json"] and not made["a/b.md"]
+    assert made["a/a.json"]
+    assert not made["a/b.md"]
 
 
 def test_mistyped_key_of_a_folder_sets_its_stories_aside(tmp_path: Path) -> None:

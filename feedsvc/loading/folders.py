@@ -112,7 +112,7 @@ class Folders:
 
 
 def _is_story(found: FrontMatter) -> bool:
-    """Whether a `.json` file that has its folder's name is a story itself: then it speaks for itself alone."""
+    """Whether a `.json` file that has its folder's name is a story, which speaks for itself alone."""
     return found.first("title", *KEYS["body"]) is not None
 
 
