@@ -123,6 +123,17 @@ SUSPECTED = [
     ("images: [{url: /a.jpg, may_sindicate: false}]", "may_syndicate"),
     ("image: {url: /a.jpg, maySyndicat: no}", "may_syndicate"),
     ("image: {url: /a.jpg, no_syndication: true}", "may_syndicate"),
+    ("image: {url: /a.jpg, may_not_syndicate: true}", "may_syndicate"),
+    ("image: {url: /a.jpg, mayBeSyndicated: false}", "may_syndicate"),
+    ("image: {url: /a.jpg, embargo: 2027-01-01}", "may_syndicate"),
+    ("image: {url: /a.jpg, expires: 2025-01-01}", "may_syndicate"),
+    ("image: {url: /a.jpg, access: internal}", "may_syndicate"),
+    ("enclosures: [{url: /a.mp3, may_syndicate: false}]", "syndication of the whole story"),
+    ("enclosures: [{url: /a.mp3, access: internal}]", "syndication of the whole story"),
+    ("may_syndicate: false", "syndication"),
+    ("image_may_syndicate: false", "syndication"),
+    ("withheld_until: 2027-01-01", "embargo"),
+    ("\uff45\uff4d\uff42\uff41\uff52\uff47\uff4f: 2027-01-01", "embargo"),
 ]
 
 
@@ -144,6 +155,8 @@ HARMLESS = [
     *("release_date: 2019-05-03", "published_at: 2026-02-11", "publish: 2020-01-01", "public: yes"),
     *("hide_table_of_contents: true", "hideMeta: true", "showToc: false", "show_reading_time: false"),
     *("comments: false", "toc: false", "math: true", "sitemap: false", "noindex: true", "search: exclude"),
+    *("image: {url: /a.jpg, access: public}", "enclosures: [{url: /a.mp3, may_syndicate: true}]"),
+    *("enclosures: [{url: /a.mp3, duration: 95, episode: 3}]", "may_syndicate: true"),
     *("cover: {image: a.jpg, hidden: true}", "layout: post", "weight: 10", "type: docs", "publisher: Acme"),
     *("availability: available", "internal_links: true", "access_key: s", "private_note: call Jane"),
     *("hiddenFromHomePage: true", "distribution: print", "partners: Acme and sons", "exclude: [a, b]"),
