@@ -6,10 +6,10 @@ Pure: no I/O, no clock, no configuration object. What is granted to an audience 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from feedsvc.domain.constraints import without_shown_credentials
-from feedsvc.model import Article
+from feedsvc.domain.constraints import TEXTS_SHOWN, without_shown_credentials
+from feedsvc.model import Article, Image
 from feedsvc.rights import Audience, Level, least
 
 PUBLIC = Audience()
@@ -190,11 +190,18 @@ def as_shown(article: Article, audience: Audience) -> Article:
 
 
 def _without_credentials(article: Article) -> Article:
-    texts = (article.title, article.summary, article.correction)
-    shown = tuple(map(without_shown_credentials, texts))
-    if shown == texts:
+    texts = {name: getattr(article, name) for name in TEXTS_SHOWN}
+    shown: dict[str, Any] = {name: without_shown_credentials(text) for name, text in texts.items()}
+    images = tuple(map(_image_without_credentials, article.images))
+    if shown == texts and images == article.images:
         return article
-    return replace(article, title=shown[0], summary=shown[1], correction=shown[2])
+    return replace(article, images=images, **shown)
+
+
+def _image_without_credentials(image: Image) -> Image:
+    texts = {"alt": image.alt, "caption": image.caption, "credit": image.credit}
+    shown = {name: without_shown_credentials(text) for name, text in texts.items()}
+    return image if shown == texts else replace(image, **shown)  # type: ignore[arg-type]
 
 
 def section_and_parents(path: str) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from feedsvc.domain.constraints import EMAIL, LANGUAGE, shows_credentials
+from feedsvc.domain.constraints import EMAIL, LANGUAGE, TEXTS_SHOWN, shows_credentials
 from feedsvc.markup import loses_credentials
 from feedsvc.model import Article, Feed, Format, Site
 from feedsvc.render.story import Story, story
@@ -43,8 +43,9 @@ def _texts(article: Article, told: Story, _now: datetime) -> Iterator[Remark]:
 
 def _credentials(article: Article, told: Story, _now: datetime) -> Iterator[Remark]:
     found = "a URL in it holds a user name or password, which feeds leave out; write the URL without it"
-    texts = {"title": article.title, "summary": article.summary, "correction": article.correction}
-    for field, text in texts.items():
+    of_images = (("images", " ".join((one.alt, one.caption, one.credit))) for one in article.images)
+    lines = ((name, getattr(article, name)) for name in TEXTS_SHOWN)
+    for field, text in (*lines, *of_images):
         if shows_credentials(text):
             yield Remark("url-credentials", field, f"{field}: {found}")
     if loses_credentials(article.body, article.markup, told.url):

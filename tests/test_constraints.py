@@ -451,6 +451,23 @@ def test_no_password_in_a_stored_story_is_published() -> None:
     assert "s3cret" not in urls.location(SITE, "a", secret)
 
 
+def test_no_line_of_a_story_shows_a_password() -> None:
+    text = "See https://user:s3cret@h.example/x there"
+    image = Image(url="/a.jpg", alt=text, caption=text, credit=text)
+    told = article(dateline=text, rights=text, images=(image,))
+    made = build("all", [told], Rules(SITE), PUBLIC, NOON)
+    for representation in render(made, FragmentCache(10**6)).values():
+        assert b"s3cret" not in representation.body
+    remarks = lint_article(told, SITE, NOON)
+    assert {one.field for one in remarks if one.rule == "url-credentials"} == {"dateline", "rights", "images"}
+
+
+@pytest.mark.parametrize("text", ["https://user:s3cret@h.example/x", "HTTPS://user@h.example/x"])
+def test_id_holds_no_password(text: str) -> None:
+    assert constraints.story_id(text) is None
+    assert constraints.story_id("tag:jane@example.org,2026:a") is not None
+
+
 def test_no_error_shows_the_password_it_complains_of(tmp_path: Path) -> None:
     made = parse(
         "a.md", b"---\ntitle: T\ndate: 2026-01-01\nurl: https://user:s3cret@h.example/\n---\n", LoadRules()

@@ -123,6 +123,17 @@ SUSPECTED = [
     ("images: [{url: /a.jpg, may_sindicate: false}]", "may_syndicate"),
     ("image: {url: /a.jpg, maySyndicat: no}", "may_syndicate"),
     ("image: {url: /a.jpg, no_syndication: true}", "may_syndicate"),
+    ("image: {url: /a.jpg, may_not_syndicate: true}", "may_syndicate"),
+    ("image: {url: /a.jpg, mayBeSyndicated: false}", "may_syndicate"),
+    ("image: {url: /a.jpg, embargo: 2027-01-01}", "may_syndicate"),
+    ("image: {url: /a.jpg, expires: 2025-01-01}", "may_syndicate"),
+    ("image: {url: /a.jpg, access: internal}", "may_syndicate"),
+    ("enclosures: [{url: /a.mp3, may_syndicate: false}]", "syndication of the whole story"),
+    ("enclosures: [{url: /a.mp3, access: internal}]", "syndication of the whole story"),
+    ("may_syndicate: false", "syndication"),
+    ("image_may_syndicate: false", "syndication"),
+    ("withheld_until: 2027-01-01", "embargo"),
+    ("\uff45\uff4d\uff42\uff41\uff52\uff47\uff4f: 2027-01-01", "embargo"),
 ]
 
 
@@ -144,6 +155,8 @@ HARMLESS = [
     *("release_date: 2019-05-03", "published_at: 2026-02-11", "publish: 2020-01-01", "public: yes"),
     *("hide_table_of_contents: true", "hideMeta: true", "showToc: false", "show_reading_time: false"),
     *("comments: false", "toc: false", "math: true", "sitemap: false", "noindex: true", "search: exclude"),
+    *("image: {url: /a.jpg, access: public}", "enclosures: [{url: /a.mp3, may_syndicate: true}]"),
+    *("enclosures: [{url: /a.mp3, duration: 95, episode: 3}]", "may_syndicate: true"),
     *("cover: {image: a.jpg, hidden: true}", "layout: post", "weight: 10", "type: docs", "publisher: Acme"),
     *("availability: available", "internal_links: true", "access_key: s", "private_note: call Jane"),
     *("hiddenFromHomePage: true", "distribution: print", "partners: Acme and sons", "exclude: [a, b]"),
@@ -404,7 +417,7 @@ def test_a_sites_own_folders_are_left_out_at_its_root(tmp_path: Path) -> None:
 # -- folders ----------------------------------------------------------------------------------------------
 
 
-def outcomes(root: Path, files: dict[str, str], generator: Generator | None) -> dict[str, str]:
+def outcomes(root: Path, files: dict[str, str], generator: Generator | None = None) -> dict[str, str]:
     """What holds each story back, "" for one that is out, by path."""
     for path, text in files.items():
         file = root / path
@@ -456,6 +469,20 @@ def test_eleventys_data_of_a_folder_holds_back(tmp_path: Path) -> None:
     made = outcomes(tmp_path, {"a/a.11tydata.json": data, "a/b.md": STORY, "c.md": STORY}, "eleventy")
     assert made["a/b.md"] == "eleventyExcludeFromCollections: true in a/a.11tydata.json"
     assert made["c.md"] == ""
+
+
+@pytest.mark.parametrize("name", ["a/a.json", "a/a.11tydata.json"])
+def test_eleventys_data_holds_back_without_its_configuration(tmp_path: Path, name: str) -> None:
+    made = outcomes(tmp_path, {name: '{"draft": true}', "a/b.md": STORY, "c.md": STORY})
+    assert made["a/b.md"] == f"draft: true in {name}"
+    assert made["c.md"] == ""
+
+
+def test_story_named_as_its_folder_speaks_for_itself_alone(tmp_path: Path) -> None:
+    story = '{"title": "T", "date": "2026-01-01", "text": "x", "draft": true}'
+    made = outcomes(tmp_path, {"a/a.json": story, "a/b.md": STORY})
+    assert made["a/a.json"]
+    assert not made["a/b.md"]
 
 
 def test_mistyped_key_of_a_folder_sets_its_stories_aside(tmp_path: Path) -> None:

@@ -107,9 +107,13 @@ LABEL: Final = Constraint(
 ID: Final = Constraint(
     rf"^{_ID_PART}(?:/+{_ID_PART})*$",
     LONGEST_ID,
-    f'write at most {LONGEST_ID} characters, no spaces, none of ? # < > " \\ and no / at an end',
+    f"write at most {LONGEST_ID} characters, no spaces, no user name or password, "
+    'none of ? # < > " \\ and no / at an end',
 )
 """A story's id, which stands in URLs: parts between slashes, none of which is `.` or `..`."""
+ID_WITH_CREDENTIALS: Final = "^(?:[A-Za-z][A-Za-z0-9+.-]*:/{2,}|[Hh][Tt][Tt][Pp][Ss]?:/?)[^/]*@"
+"""What no id may begin as: every feed shows it, and the name and password in it."""
+_ID_WITH_CREDENTIALS: Final = re.compile(ID_WITH_CREDENTIALS)
 WEB_ADDRESS: Final = Constraint(f"^{_WEB}$", LONGEST_LINE, "write https://…")
 """An absolute URL (http, https) of any host, without user name and password. Ports are 1 to 65535."""
 ADDRESS: Final = Constraint(
@@ -147,6 +151,8 @@ INSTANT: Final = Constraint(
 )
 """RFC 3339 from 1970 on, as programs write it; which months have 31 days is left to the calendar."""
 
+TEXTS_SHOWN: Final = ("title", "summary", "correction", "dateline", "rights")
+"""The fields of a story whose lines feeds show as people wrote them, with the URLs in them."""
 NO_CREDENTIALS: Final = "holds a user name or password, which no feed may carry; write the URL without it"
 
 # Browsers take any number of slashes for two, also backslashes: https://url.spec.whatwg.org/#url-parsing
@@ -159,9 +165,9 @@ _IN_WORDS: Final = re.compile(r"""(\b[a-z][a-z0-9+.-]*://)[^\s/?#<>"\\]*@(?=[^\s
 def story_id(text: str) -> str | None:
     """An id as it is kept: normalised (NFC), as what a browser sends is. None if it is no id.
 
-    At most `LONGEST_ID` characters, as written and as kept.
+    At most `LONGEST_ID` characters, as written and as kept. A URL with a user name or password is none.
     """
-    if not ID.accepts(text):
+    if not ID.accepts(text) or _ID_WITH_CREDENTIALS.match(text):
         return None
     kept = unicodedata.normalize("NFC", text)
     return kept if len(kept) <= LONGEST_ID else None

@@ -111,7 +111,11 @@ def _schema(constraint: Constraint, **more: Any) -> WithJsonSchema:
 Text = Annotated[str, AfterValidator(text)]
 Line = Annotated[str, AfterValidator(_line), _sent(maxLength=LONGEST_LINE)]
 Label = Annotated[str, AfterValidator(_label), _schema(LABEL)]
-StoryId = Annotated[str, AfterValidator(story_id), _schema(constraints.ID)]
+StoryId = Annotated[
+    str,
+    AfterValidator(story_id),
+    _schema(constraints.ID, **{"not": {"pattern": constraints.ID_WITH_CREDENTIALS}}),
+]
 Address = Annotated[str, AfterValidator(_url(ADDRESS)), _schema(ADDRESS)]
 Reference = Annotated[str, AfterValidator(_url(REFERENCE)), _schema(REFERENCE)]
 WebAddress = Annotated[str, AfterValidator(_url(WEB_ADDRESS)), _schema(WEB_ADDRESS)]

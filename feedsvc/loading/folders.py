@@ -17,6 +17,7 @@ from feedsvc.loading.faults import FrontMatterError
 from feedsvc.loading.flags import FLAGS
 from feedsvc.loading.front_matter import FrontMatter
 from feedsvc.loading.generators import Generator
+from feedsvc.loading.keys import KEYS
 from feedsvc.loading.unknown_keys import may_restrict
 from feedsvc.loading.values import Written, items, normalised
 
@@ -27,6 +28,7 @@ Inherited = Mapping[str, Written]
 
 NOTHING: Final[Inherited] = {}
 _INDEXES: Final = ("_index.md", "_index.markdown", "_index.html", "_index.htm")
+_DATA: Final = ".11tydata.json"
 _LONGEST: Final = 1_000_000  # bytes; a longer one is no list of keys
 _GLOB: Final = {"**": ".*", "*": "[^/]*", "?": "[^/]", "{": "(?:", "}": ")", ",": "|"}
 
@@ -45,9 +47,12 @@ def with_inherited(found: FrontMatter, inherited: Inherited) -> FrontMatter:
 
 def names_of_rules(folder: str, generator: Generator | None) -> tuple[str, ...]:
     """The files of a folder that may say something of the stories below it; `folder` is its name."""
+    data = (f"{folder}.json", f"{folder}.11tydata.json") if folder else ()
+    if generator is None:
+        return (*_INDEXES, *data)  # Eleventy needs no configuration, by which it would be known
     if generator == "eleventy":
-        return (f"{folder}.json", f"{folder}.11tydata.json")
-    return _INDEXES if generator in {None, "hugo", "zola"} else ()
+        return data
+    return _INDEXES if generator in {"hugo", "zola"} else ()
 
 
 class Folders:
@@ -92,8 +97,9 @@ class Folders:
         except (OSError, FrontMatterError) as error:
             log.warning("folder_not_read", file=path, error=str(error))
             return
-        if self._generator == "eleventy":
-            yield from _of(found.fields.values(), path, None)
+        if path.endswith(".json"):
+            if self._generator == "eleventy" or path.endswith(_DATA) or not _is_story(found):
+                yield from _of(found.fields.values(), path, None)
             return
         cascade = found.first("cascade")
         for part in items(cascade) if cascade else ():
@@ -103,6 +109,11 @@ class Folders:
         # In Hugo it is the list page alone that is a draft.
         if self._generator != "hugo" and (draft := found.first("draft")):
             yield from _of([draft], path, None)
+
+
+def _is_story(found: FrontMatter) -> bool:
+    """Whether a `.json` file that has its folder's name is a story, which speaks for itself alone."""
+    return found.first("title", *KEYS["body"]) is not None
 
 
 def _of(fields: Iterable[Written], path: str, target: re.Pattern[str] | None) -> Iterator[_Rule]:

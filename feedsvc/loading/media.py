@@ -16,6 +16,11 @@ _IMAGE_PARTS: Final = (
     *("alt", "caption", "title", "credit", "maysyndicate", "syndicate", "syndication"),
 )
 
+_FILE_PARTS: Final = (
+    *("url", "href", "src", "file", "path", "type", "mimetype", "mime"),
+    *("length", "size", "sizeinbytes", "title"),
+)
+
 
 def images(written: Written | None) -> tuple[Image, ...]:
     """The pictures under a key: a URL, a mapping, or a list of either. Raises FieldError."""
@@ -34,7 +39,7 @@ def _image(item: Written) -> Image | None:
     located = _located(parts, "url", "src", "image", "path")
     if not located:
         return None
-    unknown_keys.refuse_in_image(parts.others(*_IMAGE_PARTS))
+    unknown_keys.refuse_in_part(parts.others(*_IMAGE_PARTS), "may_syndicate")
     may_syndicate = parts.first("maysyndicate", "syndicate", "syndication")
     return Image(
         url=located,
@@ -67,6 +72,7 @@ def _enclosure(item: Written) -> Enclosure | None:
     located = _located(parts, "url", "href", "src", "file", "path")
     if not located:
         return None
+    unknown_keys.refuse_in_part(parts.others(*_FILE_PARTS), "syndication of the whole story")
     written_type = _media_type(parts, "type", "mimetype", "mime")
     return Enclosure(
         url=located,

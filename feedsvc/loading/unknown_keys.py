@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Final, NamedTuple
+from unicodedata import normalize
 from zoneinfo import ZoneInfo
 
 from rapidfuzz.distance import OSA
@@ -62,7 +63,7 @@ _SHORTEST: Final = 5  # of shorter keys, too many others are a letter away
 @lru_cache(maxsize=4_096)  # few keys stand in very many stories
 def suspect(key: str) -> Suspect | None:
     """What an unknown key, normalised, may have been meant as; None for nothing that holds back."""
-    bare = "".join(char for char in key if char.isalnum())
+    bare = "".join(char for char in normalize("NFKC", key).lower() if char.isalnum())
     if bare in SYNONYMS or bare in OWN:
         return _ANY[bare]
     if len(bare) < _SHORTEST:
@@ -180,24 +181,40 @@ def _refuse_nested(table: Written, zone: ZoneInfo, since: datetime) -> None:
             raise _refused(Written(table.key, value, f".{name}"), meant)
 
 
-def refuse_in_image(parts: Iterable[tuple[str, Written]]) -> None:
-    """Raise FieldError for an unknown part of a picture that may be meant to keep it out of feeds."""
+def refuse_in_part(parts: Iterable[tuple[str, Written]], nearest: str) -> None:
+    """Raise FieldError for an unknown part of a picture or file that may be meant to keep it out of feeds.
+
+    `nearest` is the key that says so of it, for the error. A date holds back, past or to come.
+    """
     for key, part in parts:
-        meant = _IMAGE_RIGHTS.get(key) or suspect(key)
+        meant = _OF_PART.get(key) or suspect(key)
         if meant is None and OSA.distance(key, "maysyndicate", score_cutoff=2) <= 2:
             meant = Suspect("level", "may_syndicate", True)
-        if meant and meant.nearest in _OF_IMAGES and (says := as_flag(part.value)) is not None:
-            if says is (meant.says == "held"):
-                raise _refused(part, meant._replace(nearest="may_syndicate"))
-        elif meant and meant.nearest in _OF_IMAGES and meant.is_strict:
-            raise _refused(part, meant._replace(nearest="may_syndicate"))
+        if meant and _is_kept_out(meant, key, part):
+            raise _refused(part, meant._replace(nearest=nearest))
+
+
+def _is_kept_out(meant: Suspect, key: str, part: Written) -> bool:
+    if key in _DATES_AND_WORDS:
+        return holds_back(meant, part.value, ZoneInfo("UTC"))
+    if meant.nearest not in _OF_IMAGES:
+        return False
+    if (says := as_flag(part.value)) is not None:
+        return says is (meant.says == "held")
+    return meant.is_strict
 
 
 _OF_IMAGES: Final = frozenset({"may_syndicate", "syndication", "syndicate"})
-_IMAGE_RIGHTS: Final = dict.fromkeys(
-    ("restricted", "isrestricted", "private", "internal", "internalonly", "confidential", "embargoed"),
-    Suspect("held", "may_syndicate"),
-)
+_DATES_AND_WORDS: Final = frozenset({"embargo", "expires", "expirydate", "access", "withdrawn"})
+"""Restricting keys of stories that nobody gives a picture for another purpose."""
+_OF_PART: Final = {
+    **dict.fromkeys(
+        ("restricted", "isrestricted", "private", "internal", "internalonly", "confidential", "embargoed"),
+        Suspect("held", "may_syndicate"),
+    ),
+    "maysyndicate": Suspect("level", "may_syndicate", True),
+    **{key: OWN[key] for key in _DATES_AND_WORDS},
+}
 
 
 def _refused(written: Written, meant: Suspect) -> FieldError:
