@@ -90,7 +90,7 @@ def _marked(tx: Connection, arrival: Arrival, noted: _Noted, rules: Rules, now: 
     """A change ready to be written, once its tombstone, its recall and its revocations are."""
     change = arrival.change
     standing = noted.standing.get(change.article_id, ())
-    recalled = _recall(change, now) if rules.partners else None
+    recalled = (_recall(change, now) or _kill(change, standing, now)) if rules.partners else None
     revoked = revoking.after_change(
         change,
         rules.audiences,
@@ -160,6 +160,20 @@ def revoke(tx: Connection, found: Mapping[str, Sequence[Revocation]], rules: Rul
 
 def _is_gone(change: Change) -> bool:
     return change.old is not None and (change.new is None or change.new.status != "published")
+
+
+def _kill(change: Change, standing: Sequence[Standing], now: datetime) -> Recall | None:
+    """That a story is withdrawn which nobody could have any more, but which partners had before.
+
+    It is named as they had it: the title of a draft is not for them.
+    """
+    old, new = change.old, change.new
+    if old is None or new is None or (old.status, new.status) != ("draft", "withdrawn"):
+        return None
+    had = next((one.revocation for one in standing if one.revocation.audience), None)
+    if had is None:
+        return None
+    return Recall(old.id, "withdrawn", now, new.withdrawal, had.title, had.digest, url=had.url)
 
 
 def _recall(change: Change, now: datetime) -> Recall | None:
