@@ -147,6 +147,8 @@ class Newsroom(RuleBasedStateMachine):
         """When anything was last done to a story, or to its agency's rights."""
         self.short_since: dict[tuple[str, str], datetime] = {}
         """Since when a partner may have less of a story than it knows."""
+        self.was_gone: set[tuple[str, str]] = set()
+        """Of which stories a partner might have nothing at all, since it polled last."""
         self.batches: list[list[Piece]] = []
         self.stated: dict[str, datetime | None] = {}
         self.tags: dict[str, str] = {}
@@ -278,6 +280,8 @@ class Newsroom(RuleBasedStateMachine):
     def see_what_is_short(self) -> None:
         """Note since when partners may have less of stories than they know to be given."""
         for (who, name), known in self.knows.items():
+            if self.most(name, who) == "none":
+                self.was_gone.add((who, name))
             if is_less(self.most(name, who), known.level):
                 self.short_since.setdefault((who, name), self.now)
             else:
@@ -370,7 +374,8 @@ class Newsroom(RuleBasedStateMachine):
                 self.tell_partners(data)
 
     AGENDA = (
-        *("do_mistype", "do_flag", "do_slowly", "do_break", "do_withdraw", "do_resend", "do_take_away"),
+        *("do_mistype", "do_flag", "do_slowly", "do_break", "do_withdraw", "do_take_away"),
+        *("do_resend_what_was_corrected", "do_resend_what_was_withdrawn", "do_regret"),
         *("do_restart", "do_restore"),
     )
 
@@ -445,7 +450,8 @@ class Newsroom(RuleBasedStateMachine):
         elif last == "access":
             piece = replace(piece, access="internal")
         text = as_file(piece)
-        cut = data.draw(st.integers(10, len(text) - 2))
+        whole_head, whole_story = text.index("It began."), text.index(piece.mark("last"))
+        cut = data.draw(st.sampled_from([whole_head, whole_story]) | st.integers(10, len(text) - 2))
         kind = Kind.WRITTEN if path.exists() else Kind.CREATED
         with path.open("w", encoding="utf-8") as file:
             file.write(text[:cut])
@@ -528,12 +534,12 @@ class Newsroom(RuleBasedStateMachine):
         self.look()
 
     @rule(data=st.data())
-    def do_resend(self, data: st.DataObject) -> None:
+    def do_resend(self, data: st.DataObject, happened: str = "") -> None:
         """Send an old batch again, after a story of it was withdrawn, corrected, or neither."""
         self.act()
         pieces = data.draw(st.sampled_from(self.batches))
         name = data.draw(st.sampled_from(pieces)).name
-        happened = data.draw(st.sampled_from(["withdrawn", "corrected", "nothing"]))
+        happened = happened or data.draw(st.sampled_from(["withdrawn", "corrected", "nothing"]))
         current = self.pieces[name]
         if happened == "withdrawn" and current.status == "published":
             piece = self.again(current, status="withdrawn")
@@ -551,6 +557,12 @@ class Newsroom(RuleBasedStateMachine):
                 assert answer["status"] == 200, answer
                 self.accept(piece, answer["etag"])
         self.look()
+
+    def do_resend_what_was_withdrawn(self, data: st.DataObject) -> None:
+        self.do_resend(data, "withdrawn")
+
+    def do_resend_what_was_corrected(self, data: st.DataObject) -> None:
+        self.do_resend(data, "corrected")
 
     def refused(self, piece: Piece, there: Piece) -> str:
         """Why a document that is sent again is not taken."""
@@ -596,6 +608,21 @@ class Newsroom(RuleBasedStateMachine):
             self.accept(piece, answer["etag"])
         else:
             self.bring(piece)
+        self.look()
+
+    @rule(data=st.data())
+    def do_regret(self, data: st.DataObject) -> None:
+        """Withdraw a story while webhooks are down, and bring it back before they are asked again."""
+        piece = self.plain(self.new_file(), published=self.now - 3 * HOUR)
+        self.bring(piece)
+        self.publish()
+        self.poll_all("acme", "json")
+        self.act()
+        self.bring(self.again(piece, status="withdrawn"))
+        self.tell_partners(data, answers=data.draw(st.sampled_from([503, 200])))
+        self.act()
+        self.bring(self.again(piece))
+        self.tell_partners(data, answers=200)
         self.look()
 
     @rule(data=st.data())
@@ -707,6 +734,7 @@ class Newsroom(RuleBasedStateMachine):
             self.knows[who, name] = Knowledge(level, self.now, piece.version, said, named[name])
         if key == "all":
             self.polled[who] = self.now
+            self.was_gone = {(one, name) for one, name in self.was_gone if one != who}
             for (one, name), known in self.knows.items():
                 if one == who:
                     known.level = self.most(name, who)
@@ -727,6 +755,8 @@ class Newsroom(RuleBasedStateMachine):
         since = self.short_since.get((who, name))
         if known is None or since is None:
             return False
+        if self.most(name, who) != "none" and (who, name) in self.was_gone:
+            return False  # it knows, or is told, that it was gone: what there is now is shown by its feed
         piece = self.pieces.get(name) or self.gone[name]
         # What ended when it was always said to end needs no word.
         return piece.expires is None or (piece.expires < self.acted[name] and known.said == {None})
@@ -763,18 +793,20 @@ class Newsroom(RuleBasedStateMachine):
 
     def describe(self, name: str) -> str:
         """What is meant of a story, and what partners know of it, in words."""
-        piece = self.pieces.get(name) or self.gone[name]
+        piece = self.pieces.get(name) or self.gone.get(name)
+        if piece is None:
+            return f"{name}, which was never whole"
         there = {field: value for field, value in vars(piece).items() if value not in ("", None, (), {}, False)}
         known = {who: self.knows[who, name] for who in PARTNERS if (who, name) in self.knows}
         short = {who: since for (who, one), since in self.short_since.items() if one == name}
         is_there = "there" if name in self.pieces else "deleted"
         return f"{there} ({is_there}) at {self.now}; known {known}, polled {self.polled}, short {short}; {self.rights}"
 
-    def tell_partners(self, data: st.DataObject) -> None:
+    def tell_partners(self, data: st.DataObject, answers: int = 0) -> None:
         """Send the notices that are due; webhooks may be down, and are asked again a day later."""
         self.act()
         self.publish()
-        self.answers = 200 if self.is_behind else data.draw(st.sampled_from([200, 200, 503]))
+        self.answers = answers or (200 if self.is_behind else data.draw(st.sampled_from([200, 200, 503])))
         if self.is_behind:
             self.forward(timedelta(days=1))
             self.publish()
