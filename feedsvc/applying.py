@@ -4,8 +4,9 @@ Knows neither files nor HTTP: whoever has a new version of a story brings it her
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 
@@ -35,7 +36,9 @@ def prepared(tx: Connection, arrivals: Sequence[Arrival], rules: Rules, now: dat
     """Changes ready to be written with others; what partners and readers are told is written here."""
     noted = _noted(tx, arrivals, rules)
     there = [one.change.new for one in arrivals if one.change.new]
-    exhume(tx, [article.id for article in there if article.status != "withdrawn"], rules)
+    exhume(tx, [article.id for article in there if article.status == "published"], rules)
+    # The recall of one that is a draft now stands: whoever holds it is still to know.
+    tombstones.exhume(tx, [article.id for article in there if article.status == "draft"])
     gone = [one.change.old for one in arrivals if one.change.old and one.change.new is None]
     # What was withdrawn stays so when its source goes, for those who have not come by since.
     tombstones.exhume(tx, [article.id for article in gone if article.status != "withdrawn"])
@@ -62,10 +65,14 @@ def application(change: Change, rules: Rules, keys: Collection[str] | None = Non
 
 
 class _Noted(NamedTuple):
-    """What is noted of stories before they change: revocations, and who had those that come back."""
+    """What is noted of stories before they change: revocations, who had those that come back, and recalls.
+
+    Recalls are of those that were withdrawn or removed, and only where they were not published since.
+    """
 
     standing: Mapping[str, Sequence[Standing]]
     had_by: Mapping[str, frozenset[str]]
+    recalls: Mapping[str, Recall]
 
 
 def _noted(tx: Connection, arrivals: Sequence[Arrival], rules: Rules) -> _Noted:
@@ -75,11 +82,13 @@ def _noted(tx: Connection, arrivals: Sequence[Arrival], rules: Rules) -> _Noted:
         if change.new and change.new.status != "withdrawn" and not _was_out(change)
     ]
     had_by = tombstones.had_by(tx, back) if back else {}
+    out = [change.article_id for change, _ in arrivals if not _was_out(change)]
+    recalled = recalls.of_gone(tx, out) if rules.partners and out else {}
     if rules.partners and back:
-        for article_id in {*had_by, *recalls.gone(tx, back)}:
+        for article_id in {*had_by, *(one for one in back if one in recalled)}:
             holders = {partner for partner, _ in deliveries.places(tx, article_id)}
             had_by[article_id] = had_by.get(article_id, frozenset()) | holders
-    return _Noted(revocations.of(tx, [change.article_id for change, _ in arrivals]), had_by)
+    return _Noted(revocations.of(tx, [change.article_id for change, _ in arrivals]), had_by, recalled)
 
 
 def _was_out(change: Change) -> bool:
@@ -99,25 +108,40 @@ def _marked(tx: Connection, arrival: Arrival, noted: _Noted, rules: Rules, now: 
         noted.had_by.get(change.article_id, frozenset()),
         [one.revocation for one in standing],
     )
-    is_other = revoked != [one.revocation for one in standing]
+    before = [one.revocation for one in standing]
+    is_other = revoked != before
     # Who holds a story is told that it is gone, where they got it, whatever became of their rights and of it.
     asks = rules.partners and (_is_gone(change) or (is_other and revoked))
     held = deliveries.places(tx, change.article_id) if asks else set()
     keys = selection.affected(change, rules.customs).union(
         (key for _, key in held), *(one.keys for one in standing)
     )
+    if held and recalled is None:
+        recalled = _kill(change, now)
+    as_had = _as_had(standing, noted.recalls.get(change.article_id))
     holders = {partner for partner, _ in held} | {one.revocation.audience for one in standing}
     if tombstone := selection.tombstone(change, arrival.seen, now, rules.audiences, holders):
         again = change.old is not None and change.old.status == "withdrawn"
         tombstones.bury(tx, tombstone, keys, selection.TOMBSTONE_STANDS, again=again)
     if recalled:
-        recalls.note(tx, recalled, keys)
+        recalls.note(tx, recalled if recalled.kind == "corrected" else recalled._replace(**as_had), keys)
     if is_other:
+        revoked = [one if one in before else replace(one, **as_had) for one in revoked]
         new_keys = selection.affected(change, rules.customs)
         placed = [_in_feeds(one, standing, new_keys, held, rules) for one in revoked]
         revocations.replace(tx, {change.article_id: placed})
         keys = keys.union(*(one.keys for one in placed))
     return application(change, rules, keys)
+
+
+def _as_had(standing: Sequence[Standing], recalled: Recall | None) -> dict[str, Any]:
+    """The title and URL by which those know a story who could have it before: not those of a later version.
+
+    That one may be a draft, or embargoed: nobody is to learn its title by being told that the story is gone.
+    """
+    of_partners = [one.revocation for one in standing if one.revocation.audience]
+    known = min(of_partners, key=lambda one: one.at, default=recalled)
+    return {"title": known.title, "url": known.url} if known else {}
 
 
 def _in_feeds(
@@ -160,6 +184,14 @@ def revoke(tx: Connection, found: Mapping[str, Sequence[Revocation]], rules: Rul
 
 def _is_gone(change: Change) -> bool:
     return change.old is not None and (change.new is None or change.new.status != "published")
+
+
+def _kill(change: Change, now: datetime) -> Recall | None:
+    """That a story is withdrawn which was held back before: whoever received it is told of that, too."""
+    old, new = change.old, change.new
+    if old is None or new is None or (old.status, new.status) != ("draft", "withdrawn"):
+        return None
+    return Recall(old.id, "withdrawn", now, new.withdrawal, old.title, old.digest, url=old.url)
 
 
 def _recall(change: Change, now: datetime) -> Recall | None:

@@ -90,6 +90,14 @@ def gone(connection: Connection, ids: Collection[str]) -> set[str]:
     return set(connection.execute(query.where(recalls.c.kind != "corrected").distinct()).scalars())
 
 
+def of_gone(connection: Connection, ids: Collection[str]) -> dict[str, Recall]:
+    """Story → its recall, of those that were withdrawn or removed."""
+    query = select(*(recalls.c[name] for name in COLUMNS)).where(
+        among(connection, recalls.c.article_id, ids), recalls.c.kind != "corrected"
+    )
+    return {row.article_id: of_row(row) for row in connection.execute(query.distinct())}
+
+
 def marks(connection: Connection, key: str, now: datetime) -> tuple[tuple[str, str], ...]:
     """What stands in a feed for stories that do not: (id, mark) of those withdrawn or removed from it."""
     columns = recalls.c
