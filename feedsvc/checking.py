@@ -17,7 +17,7 @@ from feedsvc import selection
 from feedsvc.documents import lint_document
 from feedsvc.domain import constraints
 from feedsvc.linting import Remark, lint_article, lint_links, lint_profile, lint_sizes
-from feedsvc.loading.held_places import passed_over
+from feedsvc.loading.held_places import passed_over, unread
 from feedsvc.loading.rules import LoadRules
 from feedsvc.model import Article, Feed, Format
 from feedsvc.names import Names, unknown
@@ -172,6 +172,9 @@ def _by_place(
         seen = "a story" if one.stories == 1 else f"{one.stories} stories"
         told = f"{seen}, not read: site generators leave out what has such a name; rename it, or move them"
         yield Finding(places.shown(one.path), 1, "name-left-out", told)
+    for path in unread(root):
+        told = "a program can't be read; write what holds stories back into a .11tydata.json, or the stories"
+        yield Finding(places.shown(path), 1, "data-unread", told)
     held: Counter[tuple[str, str]] = Counter()
     for article in articles.each(connection):
         if article.status == "draft" and article.held_by.startswith("the "):

@@ -788,3 +788,10 @@ def test_a_pattern_of_jekylls_is_no_url(written: str) -> None:
 def test_names_with_commas_are_parted_by_semicolons() -> None:
     names = [author.name for author in article("Authors: Doe, Jane; Roe, Al").authors]
     assert names == ["Doe, Jane", "Roe, Al"]
+
+
+@pytest.mark.parametrize(
+    "key", ["tags: ['https://u:secret@h.example/x']", "source: 'https://u:secret@h.example'"]
+)
+def test_label_with_a_password_is_refused(key: str) -> None:
+    assert "secret" not in reason("date: 2026-02-11", key)

@@ -112,6 +112,9 @@ SUSPECTED = [
     ("acecs: members", "access"),
     ("embargo_utnil: 2099-01-01", "embargo"),
     ("private: ja", "access"),
+    ("hold: until Monday", "draft"),
+    ("publish: later", "published"),
+    ("valid_through: 2025-01-01", "expires"),
     ("entwurf: ja", "draft"),
     ("publié: non", "published"),
     ("pubstatus: stat:withheld", "status"),
@@ -391,6 +394,7 @@ def test_what_generators_leave_out_is_not_read_and_named(tmp_path: Path, rules: 
         file = root / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(STORY, "utf-8")
+    (root / "world" / "world.11tydata.js").write_text("export default {draft: true}", "utf-8")
     (root / "_layouts").mkdir()
     (root / "_layouts" / "default.html").write_text("---\nlayout: base\n---\n{{ content }}", "utf-8")
     assert [found.path for found in walk(root)] == ["a.md", "drafts/f.md"]
@@ -399,6 +403,7 @@ def test_what_generators_leave_out_is_not_read_and_named(tmp_path: Path, rules: 
     assert places == {
         **{f"content/{path}": "name-left-out" for path in left_out},
         "content/drafts/": "name-of-drafts",
+        "content/world/world.11tydata.js": "data-unread",
     }
 
 

@@ -322,7 +322,8 @@ class Newsroom(RuleBasedStateMachine):
         found = [
             piece
             for name, piece in self.pieces.items()
-            if name.startswith(kind) and all(getattr(piece, field) == value for field, value in wanted.items())
+            if name.startswith(kind)
+            and all(getattr(piece, field) == value for field, value in wanted.items())
         ]
         if not found:
             name = self.new_pushed() if kind == "p" else self.new_file()
@@ -399,7 +400,9 @@ class Newsroom(RuleBasedStateMachine):
                 fields[instant] = self.now + fields[instant]
         fields["tags"] = tuple(sorted(fields["tags"]))
         is_new = len(self.pieces) < 12 and data.draw(st.booleans())
-        name = (self.new_file() if door == "f" else self.new_pushed()) if is_new else self.some(data, door).name
+        name = (
+            (self.new_file() if door == "f" else self.new_pushed()) if is_new else self.some(data, door).name
+        )
         self.bring(self.plain(name, **fields), how)
         self.look()
 
@@ -526,7 +529,9 @@ class Newsroom(RuleBasedStateMachine):
         self.act()
         old = [one for one in self.pieces.values() if one.is_pushed and one.status == "published"][-2:]
         pieces = [self.again(one, correction=data.draw(st.booleans())) for one in old]
-        pieces = [one if dated else replace(one, updated=None) for one in [*pieces, self.plain(self.new_pushed())]]
+        pieces = [
+            one if dated else replace(one, updated=None) for one in [*pieces, self.plain(self.new_pushed())]
+        ]
         for piece, answer in zip(pieces, self.batch(*map(line_of, pieces)), strict=True):
             assert answer["status"] in (200, 201), answer
             self.accept(piece, answer["etag"])
@@ -573,7 +578,9 @@ class Newsroom(RuleBasedStateMachine):
         stated = self.stated[piece.name]
         return "older" if piece.updated and stated and piece.updated < stated else ""
 
-    @rule(data=st.data(), how=st.sampled_from(["put", "line", "other version", "unknown field", "unknown word"]))
+    @rule(
+        data=st.data(), how=st.sampled_from(["put", "line", "other version", "unknown field", "unknown word"])
+    )
     def send_what_is_refused(self, data: st.DataObject, how: str) -> None:
         """Send what knows nothing of what is there, or what the API doesn't know: nothing changes."""
         self.act()
@@ -691,7 +698,9 @@ class Newsroom(RuleBasedStateMachine):
         self.becomes(piece)
         self.look()
 
-    @rule(who=st.sampled_from(PARTNERS), fmt=st.sampled_from(FORMATS), key=st.sampled_from(["all", *EVERY_KEY]))
+    @rule(
+        who=st.sampled_from(PARTNERS), fmt=st.sampled_from(FORMATS), key=st.sampled_from(["all", *EVERY_KEY])
+    )
     def poll(self, who: str, fmt: str, key: str) -> None:
         """A partner polls a feed."""
         self.act()
@@ -787,7 +796,9 @@ class Newsroom(RuleBasedStateMachine):
                 level = told[who, name]
                 low, high = self.least(name, who), self.most(name, who)
                 assert not is_less(level, low), f"{who} is told to lose more of {name} than it does"
-                assert not is_less(high, level), f"{who} is told to keep {level} of {name}: {self.describe(name)}"
+                assert not is_less(high, level), (
+                    f"{who} is told to keep {level} of {name}: {self.describe(name)}"
+                )
         for who, name in told:
             assert self.may_be_told(who, name), f"{who} is told of {name} for nothing: {self.describe(name)}"
 
@@ -796,7 +807,9 @@ class Newsroom(RuleBasedStateMachine):
         piece = self.pieces.get(name) or self.gone.get(name)
         if piece is None:
             return f"{name}, which was never whole"
-        there = {field: value for field, value in vars(piece).items() if value not in ("", None, (), {}, False)}
+        there = {
+            field: value for field, value in vars(piece).items() if value not in ("", None, (), {}, False)
+        }
         known = {who: self.knows[who, name] for who in PARTNERS if (who, name) in self.knows}
         short = {who: since for (who, one), since in self.short_since.items() if one == name}
         is_there = "there" if name in self.pieces else "deleted"
@@ -1003,7 +1016,9 @@ def _withdrawn_only(*given: Any) -> pushing.Refused | None:
 MUTATIONS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "keys that aren't known are not looked at": lambda m: m.setattr(unknown_keys, "refuse", lambda *_: None),
     "other systems' flags are not asked": lambda m: m.setattr(availability, "holds", lambda *_: []),
-    "files are read before they settle": lambda m: m.setattr(Settling, "known", lambda *_: Known(placed=True)),
+    "files are read before they settle": lambda m: m.setattr(
+        Settling, "known", lambda *_: Known(placed=True)
+    ),
     "broken files keep their last version, whatever they say": lambda m: m.setattr(
         unreadable, "may_hold", lambda *_: False
     ),

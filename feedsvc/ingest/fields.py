@@ -60,6 +60,8 @@ def _line(value: str) -> str:
 
 
 def _label(value: str) -> str:
+    if constraints.shows_credentials(value):
+        raise PydanticCustomError("value_unfit", "{wanted}", {"wanted": constraints.NO_CREDENTIALS})
     return " ".join(without_illegal(_held(value, LABEL)).split())
 
 

@@ -4,6 +4,7 @@ For `feedsvc check`: nothing that may be a story is passed over in silence.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -15,6 +16,7 @@ from feedsvc.loading.rules import LoadRules
 from feedsvc.loading.walk import SUFFIXES
 from feedsvc.model import Loaded
 
+_PROGRAM: Final = re.compile(r"\.11tydata\.[cm]?js$")
 _MOST: Final = 1_000
 """How many files of one folder are tried: a folder of packages has very many, and none is a story."""
 _OF_TOOLS: Final = frozenset(
@@ -53,6 +55,15 @@ def passed_over(root: Path, rules: LoadRules) -> Iterator[PassedOver]:
                 if _is_story(reader, path):
                     yield PassedOver(path, 1)
         folders[:] = sorted(set(folders) - out)
+
+
+def unread(root: Path) -> Iterator[str]:
+    """Data of folders and stories that are programs, so that nobody knows what they say: Eleventy's."""
+    for folder, folders, files in os.walk(root):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "node_modules")
+        for name in sorted(files):
+            if _PROGRAM.search(name):
+                yield Path(folder, name).relative_to(root).as_posix()
 
 
 def _files(root: Path, below: Path) -> Iterator[str]:

@@ -160,8 +160,11 @@ def unescaped(written: Written) -> Written:
 
 
 def label(written: Written) -> str:
-    """A name that makes a slug: one plain line, and short."""
-    return plain_line(written, LONGEST_LABEL)
+    """A name that makes a slug: one plain line, and short, without a password in it."""
+    found = plain_line(written, LONGEST_LABEL)
+    if constraints.shows_credentials(found):
+        raise written.unfit(constraints.NO_CREDENTIALS, "url-credentials")
+    return found
 
 
 def labels(written: Written) -> list[str]:
