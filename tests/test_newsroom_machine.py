@@ -142,7 +142,11 @@ class Newsroom(RuleBasedStateMachine):
         self.shown: dict[tuple[str, str], set[int]] = {}
         """The versions of a story that an audience could ever have, which it may be told the title of."""
         self.knows: dict[tuple[str, str], Knowledge] = {}
+        self.broken: set[str] = set()
+        """The stories whose files are broken, and whose last whole version is served."""
         self.polled: dict[str, datetime] = {}
+        self.glanced: dict[str, datetime] = {}
+        """When partners last polled another feed than that of all stories, which may or may not tell them."""
         self.acted: dict[str, datetime] = {}
         """When anything was last done to a story, or to its agency's rights."""
         self.short_since: dict[tuple[str, str], datetime] = {}
@@ -266,6 +270,7 @@ class Newsroom(RuleBasedStateMachine):
     def becomes(self, piece: Piece) -> None:
         """A story is now as it was meant."""
         self.pieces[piece.name] = piece
+        self.broken.discard(piece.name)
         self.acted[piece.name] = self.now
         self.could_have(piece, self.now)
         self.see_what_is_short()
@@ -495,6 +500,7 @@ class Newsroom(RuleBasedStateMachine):
         self.bring(piece)
         broken = as_file(self.again(piece), ruin=data.draw(st.sampled_from(RUINS)))
         self.write_file(self.places[piece.name], broken, data.draw(st.sampled_from(["placed", "saved"])))
+        self.broken.add(piece.name)
         self.look()
 
     @rule(data=st.data())
@@ -671,8 +677,8 @@ class Newsroom(RuleBasedStateMachine):
         self.act()
         piece = self.some(data, "f", is_held=False)
         old, new = self.places[piece.name], self.content / place / f"{piece.name}.md"
-        if old == new:
-            return
+        if old == new or piece.name in self.broken:
+            return  # of a file that can't be read nobody knows whose story it is
         new.parent.mkdir(parents=True, exist_ok=True)
         old.replace(new)
         self.places[piece.name] = new
@@ -732,7 +738,9 @@ class Newsroom(RuleBasedStateMachine):
             if key != "all" and before and is_less(level, before.level):
                 level = before.level
             self.knows[who, name] = Knowledge(level, self.now, piece.version, said, named[name])
-        if key == "all":
+        if key != "all":
+            self.glanced[who] = self.now
+        else:
             self.polled[who] = self.now
             self.was_gone = {(one, name) for one, name in self.was_gone if one != who}
             for (one, name), known in self.knows.items():
@@ -753,7 +761,7 @@ class Newsroom(RuleBasedStateMachine):
         """Whether a partner holds what it may not have now, and nothing told it so yet."""
         known = self.knows.get((who, name))
         since = self.short_since.get((who, name))
-        if known is None or since is None:
+        if known is None or since is None or self.glanced.get(who, START) >= since:
             return False
         if self.most(name, who) != "none" and (who, name) in self.was_gone:
             return False  # it knows, or is told, that it was gone: what there is now is shown by its feed
