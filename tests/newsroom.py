@@ -158,7 +158,13 @@ FLAGS: tuple[Line, ...] = (
 )
 """How other systems say that a story is not published, not listed, or not for everybody."""
 
-RUINS: tuple[str, ...] = ("keywords: [a", "dateline: 'Brussels", "authors: {name: Jane", "x: y: z", "- a\nb: c")
+RUINS: tuple[str, ...] = (
+    "keywords: [a",
+    "dateline: 'Brussels",
+    "authors: {name: Jane",
+    "x: y: z",
+    "- a\nb: c",
+)
 """Lines by which no header can be read."""
 
 
@@ -199,7 +205,9 @@ def as_file(piece: Piece, more: Sequence[Line] = (), ruin: str = "") -> str:
     may = str(piece.image_may_syndicate).lower()
     lines.append(("images", f"[{{url: '{picture(piece)}', may_syndicate: {may}}}]"))
     head = "\n".join(f"{key}: {value}" for key, value in lines)
-    return f"---\n{head}\n{ruin}\n---\n\n{_body(piece)}\n" if ruin else f"---\n{head}\n---\n\n{_body(piece)}\n"
+    return (
+        f"---\n{head}\n{ruin}\n---\n\n{_body(piece)}\n" if ruin else f"---\n{head}\n---\n\n{_body(piece)}\n"
+    )
 
 
 def _own(piece: Piece) -> Iterator[Line]:

@@ -359,7 +359,9 @@ def test_withdrawal_of_what_was_held_back_before_is_told_to_holders(licensed: Li
     assert [one[2:] for one in unaware(licensed)] == [("withdrawn", "none", "Libel")]
 
 
-@pytest.mark.parametrize("fields", [{"status": "draft"}, {"embargo": NOON + 9 * HOUR}, {"access": "internal"}])
+@pytest.mark.parametrize(
+    "fields", [{"status": "draft"}, {"embargo": NOON + 9 * HOUR}, {"access": "internal"}]
+)
 @pytest.mark.parametrize("last", [{"status": "withdrawn"}, {"syndication": (("acme", "none"),)}])
 def test_holder_learns_no_title_of_a_version_that_nobody_could_have(
     licensed: Licensed, receiver: Receiver, fields: dict[str, Any], last: dict[str, Any]
