@@ -785,7 +785,8 @@ class Newsroom(RuleBasedStateMachine):
             return False
         if (who, name) in self.short_since:
             return True
-        return self.acted[name] >= self.polled.get(who, START) and self.least(name, who) == "none"
+        # Who received a story once is told of what it may have less of now, though it knew of nothing between.
+        return self.acted[name] >= self.polled.get(who, START) and self.least(name, who) != "full"
 
     def check_recalls(self) -> None:
         with self.store.read() as connection:
