@@ -65,14 +65,16 @@ def application(change: Change, rules: Rules, keys: Collection[str] | None = Non
 
 
 class _Noted(NamedTuple):
-    """What is noted of stories before they change: revocations, who had those that come back, and recalls.
+    """What is noted of stories before they change: revocations, and who had those that come back.
 
-    Recalls are of those that were withdrawn or removed, and only where they were not published since.
+    Of those that were withdrawn or removed, and not published since, also their recalls, and the feeds that
+    have their tombstones.
     """
 
     standing: Mapping[str, Sequence[Standing]]
     had_by: Mapping[str, frozenset[str]]
     recalls: Mapping[str, Recall]
+    buried_in: Mapping[str, frozenset[str]]
 
 
 def _noted(tx: Connection, arrivals: Sequence[Arrival], rules: Rules) -> _Noted:
@@ -88,7 +90,8 @@ def _noted(tx: Connection, arrivals: Sequence[Arrival], rules: Rules) -> _Noted:
         for article_id in {*had_by, *(one for one in back if one in recalled)}:
             holders = {partner for partner, _ in deliveries.places(tx, article_id)}
             had_by[article_id] = had_by.get(article_id, frozenset()) | holders
-    return _Noted(revocations.of(tx, [change.article_id for change, _ in arrivals]), had_by, recalled)
+    standing = revocations.of(tx, [change.article_id for change, _ in arrivals])
+    return _Noted(standing, had_by, recalled, tombstones.feeds_of(tx, out) if out else {})
 
 
 def _was_out(change: Change) -> bool:
@@ -114,7 +117,9 @@ def _marked(tx: Connection, arrival: Arrival, noted: _Noted, rules: Rules, now: 
     asks = rules.partners and (_is_gone(change) or (is_other and revoked))
     held = deliveries.places(tx, change.article_id) if asks else set()
     keys = selection.affected(change, rules.customs).union(
-        (key for _, key in held), *(one.keys for one in standing)
+        noted.buried_in.get(change.article_id, ()),
+        (key for _, key in held),
+        *(one.keys for one in standing),
     )
     if held and recalled is None:
         recalled = _kill(change, now)

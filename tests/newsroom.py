@@ -70,7 +70,7 @@ def is_less(level: str, than: str) -> bool:
 
 
 def shown_at(level: str, piece: Piece, fmt: str) -> set[str]:
-    """The marks of a story that a feed has, of one that shows so much of it; a correction may stand beside."""
+    """The marks of a story that a feed has which shows so much of it; a correction may stand beside."""
     parts = {"none": set[str](), "headline": {"title"}, "summary": {"title", "summary"}}
     marks = parts.get(level, {"title", "summary", "body"})
     # In Atom a picture stands in the text.

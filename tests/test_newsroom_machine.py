@@ -142,7 +142,11 @@ class Newsroom(RuleBasedStateMachine):
         self.shown: dict[tuple[str, str], set[int]] = {}
         """The versions of a story that an audience could ever have, which it may be told the title of."""
         self.knows: dict[tuple[str, str], Knowledge] = {}
+        self.broken: set[str] = set()
+        """The stories whose files are broken, and whose last whole version is served."""
         self.polled: dict[str, datetime] = {}
+        self.glanced: dict[str, datetime] = {}
+        """When partners last polled another feed than that of all stories, which may or may not tell them."""
         self.acted: dict[str, datetime] = {}
         """When anything was last done to a story, or to its agency's rights."""
         self.short_since: dict[tuple[str, str], datetime] = {}
@@ -259,13 +263,14 @@ class Newsroom(RuleBasedStateMachine):
 
     def forward(self, step: timedelta) -> None:
         before, self.now = self.now, self.now + step
-        for name, piece in self.pieces.items():
+        for piece in self.pieces.values():
             self.could_have(piece, before)
         self.see_what_is_short()
 
     def becomes(self, piece: Piece) -> None:
         """A story is now as it was meant."""
         self.pieces[piece.name] = piece
+        self.broken.discard(piece.name)
         self.acted[piece.name] = self.now
         self.could_have(piece, self.now)
         self.see_what_is_short()
@@ -301,9 +306,9 @@ class Newsroom(RuleBasedStateMachine):
 
     def plain(self, name: str, **fields: Any) -> Piece:
         """The next version of a story, with nothing that holds it back but what is given."""
-        fields = {"published": START - 3 * HOUR, "tags": ("ports",)} | fields
+        made: dict[str, Any] = {"published": START - 3 * HOUR, "tags": ("ports",)} | fields
         is_pushed = name[0] == "p"
-        return Piece(name, version=self.next_version(name), is_pushed=is_pushed, updated=self.now, **fields)
+        return Piece(name, version=self.next_version(name), is_pushed=is_pushed, updated=self.now, **made)
 
     def again(self, piece: Piece, **fields: Any) -> Piece:
         """The next version of a story, as it is otherwise."""
@@ -365,7 +370,7 @@ class Newsroom(RuleBasedStateMachine):
         """A first edition, which all partners get; then everything there is to do once, in any order."""
         for source in (None, None, "afp"):
             self.bring(self.plain(self.new_file(), source=source))
-        self.push_batch(data, 2)
+        self.push_batch(2)
         self.look()
         for who in PARTNERS:
             self.poll_all(who, data.draw(st.sampled_from(FORMATS[1:])))
@@ -498,6 +503,7 @@ class Newsroom(RuleBasedStateMachine):
         self.bring(piece)
         broken = as_file(self.again(piece), ruin=data.draw(st.sampled_from(RUINS)))
         self.write_file(self.places[piece.name], broken, data.draw(st.sampled_from(["placed", "saved"])))
+        self.broken.add(piece.name)
         self.look()
 
     @rule(data=st.data())
@@ -514,7 +520,7 @@ class Newsroom(RuleBasedStateMachine):
             self.accept(replace(piece, updated=None), answer.headers["ETag"])
         self.look()
 
-    def push_batch(self, data: st.DataObject, number: int) -> None:
+    def push_batch(self, number: int) -> None:
         self.act()
         pieces = [self.plain(self.new_pushed()) for _ in range(number)]
         answers = self.batch(*({"id": one.id} | as_document(one) for one in pieces))
@@ -678,8 +684,8 @@ class Newsroom(RuleBasedStateMachine):
         self.act()
         piece = self.some(data, "f", is_held=False)
         old, new = self.places[piece.name], self.content / place / f"{piece.name}.md"
-        if old == new:
-            return
+        if old == new or piece.name in self.broken:
+            return  # of a file that can't be read nobody knows whose story it is
         new.parent.mkdir(parents=True, exist_ok=True)
         old.replace(new)
         self.places[piece.name] = new
@@ -716,8 +722,8 @@ class Newsroom(RuleBasedStateMachine):
         self.tell_partners(data)
         self.look()
 
-    @rule(data=st.data(), step=st.sampled_from([HOUR / 2, HOUR, 2 * HOUR, timedelta(days=1)]))
-    def wait(self, data: st.DataObject, step: timedelta) -> None:
+    @rule(step=st.sampled_from([HOUR / 2, HOUR, 2 * HOUR, timedelta(days=1)]))
+    def wait(self, step: timedelta) -> None:
         """Let time pass."""
         self.forward(step)
         self.look()
@@ -741,7 +747,9 @@ class Newsroom(RuleBasedStateMachine):
             if key != "all" and before and is_less(level, before.level):
                 level = before.level
             self.knows[who, name] = Knowledge(level, self.now, piece.version, said, named[name])
-        if key == "all":
+        if key != "all":
+            self.glanced[who] = self.now
+        else:
             self.polled[who] = self.now
             self.was_gone = {(one, name) for one, name in self.was_gone if one != who}
             for (one, name), known in self.knows.items():
@@ -762,7 +770,7 @@ class Newsroom(RuleBasedStateMachine):
         """Whether a partner holds what it may not have now, and nothing told it so yet."""
         known = self.knows.get((who, name))
         since = self.short_since.get((who, name))
-        if known is None or since is None:
+        if known is None or since is None or self.glanced.get(who, START) >= since:
             return False
         if self.most(name, who) != "none" and (who, name) in self.was_gone:
             return False  # it knows, or is told, that it was gone: what there is now is shown by its feed
@@ -777,7 +785,8 @@ class Newsroom(RuleBasedStateMachine):
             return False
         if (who, name) in self.short_since:
             return True
-        return self.acted[name] >= self.polled.get(who, START) and self.least(name, who) == "none"
+        # Who received a story once is told of what it may have less of now, though it knew of nothing between.
+        return self.acted[name] >= self.polled.get(who, START) and self.least(name, who) != "full"
 
     def check_recalls(self) -> None:
         with self.store.read() as connection:
@@ -813,7 +822,8 @@ class Newsroom(RuleBasedStateMachine):
         known = {who: self.knows[who, name] for who in PARTNERS if (who, name) in self.knows}
         short = {who: since for (who, one), since in self.short_since.items() if one == name}
         is_there = "there" if name in self.pieces else "deleted"
-        return f"{there} ({is_there}) at {self.now}; known {known}, polled {self.polled}, short {short}; {self.rights}"
+        partners = f"known {known}, polled {self.polled}, short {short}"
+        return f"{there} ({is_there}) at {self.now}; {partners}; {self.rights}"
 
     def tell_partners(self, data: st.DataObject, answers: int = 0) -> None:
         """Send the notices that are due; webhooks may be down, and are asked again a day later."""
@@ -995,7 +1005,7 @@ def run(examples: int, steps: int, *, shrink: bool = True) -> None:
 
 
 def test_what_is_meant_to_be_held_back_is_and_holders_are_told() -> None:
-    run(examples=4, steps=10, shrink=False)
+    run(examples=3, steps=10, shrink=False)
 
 
 # -- that it can fail --------------------------------------------------------------------------------------

@@ -356,6 +356,39 @@ def test_poll_that_finds_the_feed_unchanged_counts(licensed: Licensed) -> None:
     assert unaware(licensed) == []
 
 
+def test_withdrawal_of_what_was_held_back_before_is_told_to_holders(licensed: Licensed) -> None:
+    """However often it was edited meanwhile, and whether or not they polled since."""
+    story = delivered(licensed)
+    for number in range(2):
+        licensed.put(edited(story, status="draft", title=f"Secret {number}"))
+    licensed.put(edited(story, status="withdrawn", title="Secret", withdrawal="Libel"))
+    assert [one[2:] for one in unaware(licensed)] == [("withdrawn", "none", "Libel")]
+
+
+@pytest.mark.parametrize(
+    "fields", [{"status": "draft"}, {"embargo": NOON + 9 * HOUR}, {"access": "internal"}]
+)
+@pytest.mark.parametrize("last", [{"status": "withdrawn"}, {"syndication": (("acme", "none"),)}])
+def test_holder_learns_no_title_of_a_version_that_nobody_could_have(
+    licensed: Licensed, receiver: Receiver, fields: dict[str, Any], last: dict[str, Any]
+) -> None:
+    story = delivered(licensed)
+    licensed.put(edited(story, title="Secret", url="https://news.example.org/secret", **fields))
+    licensed.put(edited(story, title="Secret", url="https://news.example.org/secret", **fields | last))
+    (notice,) = told(licensed, receiver)
+    assert notice["article"]["title"] == "Harbour talks resume"
+    assert "ecret" not in json.dumps(notice)
+
+
+def test_story_that_is_restored_is_buried_in_no_feed_it_ever_was_in(licensed: Licensed) -> None:
+    story = delivered(licensed, section="Sport")
+    away = edited(article("a", section="World", published=story.published), access="internal")
+    for one in (away, edited(away, status="withdrawn", withdrawal="Libel"), edited(away, access="public")):
+        licensed.put(one)
+    for key in ("all", "sections/sport", "sections/world"):
+        assert b"deleted-entry" not in licensed.get(f"/feeds/{key}.atom").data
+
+
 # -- by the configuration ----------------------------------------------------------------------------------
 
 CONFIGURED: dict[str, tuple[tuple[str, str], str, str, str]] = {

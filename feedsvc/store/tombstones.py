@@ -94,6 +94,16 @@ def left_by_any(connection: Connection, ids: Sequence[str]) -> set[str]:
     return set(connection.execute(query).scalars())
 
 
+def feeds_of(connection: Connection, ids: Sequence[str]) -> dict[str, frozenset[str]]:
+    """Story → the feeds that its tombstone was set in, of those that left one."""
+    columns = tombstones.c
+    query = select(columns.article_id, columns.feed_key).where(among(connection, columns.article_id, ids))
+    found: dict[str, frozenset[str]] = {}
+    for article_id, key in connection.execute(query):
+        found[article_id] = found.get(article_id, frozenset()) | {key}
+    return found
+
+
 def had_by(connection: Connection, ids: Sequence[str]) -> dict[str, frozenset[str]]:
     """Story → the audiences that had it before it was withdrawn, of those that left a tombstone."""
     query = select(tombstones).where(among(connection, tombstones.c.article_id, ids))
