@@ -35,7 +35,7 @@ from feedsvc.settling import Kind, Known, Settling
 from feedsvc.store import deliveries, tokens
 from feedsvc.store.schema import Store
 from feedsvc.store.tokens import Scope, Token, hashed
-from feedsvc.web.application import application
+from feedsvc.web.app import application
 from tests.newsroom import (
     EVERYBODY,
     FLAGS,
@@ -785,7 +785,7 @@ class Newsroom(RuleBasedStateMachine):
             return False
         if (who, name) in self.short_since:
             return True
-        # Who received a story once is told of what it may have less of now, though it knew of nothing between.
+        # Who received a story is told of what it may have less of now, though it knew of nothing between.
         return self.acted[name] >= self.polled.get(who, START) and self.least(name, who) != "full"
 
     def check_recalls(self) -> None:
