@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from feedsvc import gate, selection
 from feedsvc.model import Article, Change, CustomFeed
-from feedsvc.rights import LEVELS, Audience, Revocation
+from feedsvc.rights import LEVELS, Audience, Level, Revocation
 
 _NO_FEED = "no feed that this partner is given has it"
 
@@ -84,18 +84,26 @@ def after(
     """
     standing = [one for one in standing if not one.is_over(now)]
     might = old is not None and old.may_have(now)
-    if new.may_have(now):
-        return [*_less(old if might else None, new, now, standing), *_ends(old, new, now, might, standing)]
     gone = next((one for one in standing if one.level == "none" and one.at <= now), None)
-    if gone:
-        return [replace(gone, reason=new.refusals(now), until=new.returns(now))]
-    if not might and not had:
+    # Who had a story before it was gone had all of it, for all that is known now.
+    given = gate.level(old.article, old.audience) if old and might else "full" if gone or had else "none"
+    if new.may_have(now):
+        return [*_less(old, new, now, given, standing), *_ends(old, new, now, might, standing)]
+    if gone is None and not might and not had:
         return []
-    return [_revocation(old, new, now, new.returns(now), new.refusals(now))]
+    returns, reason = new.returns(now), new.refusals(now)
+    noted = gone or _revocation(old, new, now, returns, reason)
+    later = _less(old, new, returns, given, standing) if returns else []
+    return [replace(noted, reason=reason, until=returns), *later]
 
 
-def _less(old: Given | None, new: Given, now: datetime, standing: Sequence[Revocation]) -> list[Revocation]:
-    """That a partner may have less of the story than it was given; everybody's feeds just show less."""
+def _less(
+    old: Given | None, new: Given, at: datetime, given: Level, standing: Sequence[Revocation]
+) -> list[Revocation]:
+    """That from `at` on a partner may have less of the story than it was `given`.
+
+    Everybody's feeds just show less.
+    """
     allowed = gate.level(new.article, new.audience)
     if new.audience.is_public or allowed == "full":
         return []
@@ -103,10 +111,9 @@ def _less(old: Given | None, new: Given, now: datetime, standing: Sequence[Revoc
     told = next((one for one in standing if one.level != "none"), None)
     if told and LEVELS.index(told.level) <= LEVELS.index(allowed):
         return [replace(told, level=allowed, reason=reason)]
-    given = told.level if told else gate.level(old.article, old.audience) if old else "none"
-    if LEVELS.index(given) <= LEVELS.index(allowed):
+    if LEVELS.index(told.level if told else given) <= LEVELS.index(allowed):
         return []
-    return [replace(_revocation(old, new, now, None, reason), level=allowed)]
+    return [replace(_revocation(old, new, at, None, reason), level=allowed)]
 
 
 def _ends(

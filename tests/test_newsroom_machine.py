@@ -151,8 +151,6 @@ class Newsroom(RuleBasedStateMachine):
         """When anything was last done to a story, or to its agency's rights."""
         self.short_since: dict[tuple[str, str], datetime] = {}
         """Since when a partner may have less of a story than it knows."""
-        self.was_gone: set[tuple[str, str]] = set()
-        """Of which stories a partner might have nothing at all, since it polled last."""
         self.batches: list[list[Piece]] = []
         self.stated: dict[str, datetime | None] = {}
         self.tags: dict[str, str] = {}
@@ -285,8 +283,6 @@ class Newsroom(RuleBasedStateMachine):
     def see_what_is_short(self) -> None:
         """Note since when partners may have less of stories than they know to be given."""
         for (who, name), known in self.knows.items():
-            if self.most(name, who) == "none":
-                self.was_gone.add((who, name))
             if is_less(self.most(name, who), known.level):
                 self.short_since.setdefault((who, name), self.now)
             else:
@@ -751,7 +747,6 @@ class Newsroom(RuleBasedStateMachine):
             self.glanced[who] = self.now
         else:
             self.polled[who] = self.now
-            self.was_gone = {(one, name) for one, name in self.was_gone if one != who}
             for (one, name), known in self.knows.items():
                 if one == who:
                     known.level = self.most(name, who)
@@ -772,8 +767,6 @@ class Newsroom(RuleBasedStateMachine):
         since = self.short_since.get((who, name))
         if known is None or since is None or self.glanced.get(who, START) >= since:
             return False
-        if self.most(name, who) != "none" and (who, name) in self.was_gone:
-            return False  # it knows, or is told, that it was gone: what there is now is shown by its feed
         piece = self.pieces.get(name) or self.gone[name]
         # What ended when it was always said to end needs no word.
         return piece.expires is None or (piece.expires < self.acted[name] and known.said == {None})
