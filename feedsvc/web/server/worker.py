@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from feedsvc.listening import BACKLOG
+from feedsvc.listening import BACKLOG, tls_context
 from feedsvc.logs import set_up_logging
 from feedsvc.store.schema import Store
 from feedsvc.web.addresses import networks
@@ -88,6 +88,7 @@ def serve(context: Context, app: "WSGIApplication", served: Served) -> None:
             timeout_graceful_shutdown=_LAST_SECONDS,
             ssl_certfile=config.tls_file("certificate"),
             ssl_keyfile=config.tls_file("key"),
+            ssl_context_factory=tls_context if http.tls else None,
         ),
         connections,
         context.ready,
