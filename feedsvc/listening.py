@@ -14,6 +14,8 @@ from feedsvc.errors import ConfigError
 Address = tuple[str, int] | Path
 BACKLOG: Final = 4_096
 """Connections that wait to be accepted."""
+_UNSENT: Final = 131_072
+"""Bytes of a response that the system takes and has not sent."""
 
 
 def listener(address: Address) -> socket.socket:
@@ -28,6 +30,8 @@ def listener(address: Address) -> socket.socket:
         # Else connections that it closed first would keep the next start from having the port, for a minute.
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind(place)
+        # Else clients that don't read could each have megabytes of the system's memory.
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
         made.listen(BACKLOG)
     except OSError as error:
         where = address if isinstance(address, Path) else f"{address[0]}:{address[1]}"
@@ -53,7 +57,9 @@ def _unix_listener(path: Path) -> socket.socket:
 
 
 def close_listener(listening: socket.socket) -> None:
-    """Close it, and remove a Unix socket's file."""
+    """Close it, if it isn't closed yet, and remove a Unix socket's file."""
+    if listening.fileno() < 0:
+        return
     place = listening.getsockname()
     listening.close()
     if isinstance(place, str) and place:
