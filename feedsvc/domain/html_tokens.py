@@ -57,13 +57,15 @@ class Tag(NamedTuple):
 
 def tags(source: str, *, scripts: bool = True) -> Iterator[Tag]:
     """The tags of a text. `scripts` says whether they run, so that the content of `noscript` is text."""
-    position = 0
+    position, section_end = 0, -1
     while found := _TOKEN.search(source, position):
         start, position = found.span()
         if (name := found["name"]) is None:
             if found["cdata"]:
-                end = source.find("]]>", position)
-                yield Tag(CDATA, False, "", start, position, end if end >= 0 else len(source))
+                if section_end < position:
+                    section_end = source.find("]]>", position)
+                    section_end = section_end if section_end >= 0 else len(source)
+                yield Tag(CDATA, False, "", start, position, section_end)
             elif not _is_whole(found):
                 yield Tag(found["comment"] or found["other"], False, "", start, position, position, False)
             continue

@@ -63,7 +63,7 @@ def _names(text: str) -> frozenset[str]:
 
 _NEVER_OPEN: Final = _names(
     "area base basefont bgsound body br col embed form frame frameset head hr html image img input keygen "
-    "link meta optgroup option p param source track wbr"
+    "link meta optgroup option param source track wbr"
 )
 """Elements without content, and those that stand in their own kind only with another between them."""
 _CELLS: Final = _names("caption col colgroup tbody td tfoot th thead tr")
@@ -82,18 +82,36 @@ _SCOPES: Final = _names(
 """Beyond these no end tag of another element reaches."""
 _LISTS: Final = _SCOPES | _names("ol ul")
 _BEYOND_LISTED: Final = _SPECIAL - _names("address div")
+_ENDS_PARAGRAPH: Final = _names(
+    "address article aside blockquote center dd details dir div dl dt fieldset figcaption figure footer h "
+    "header hgroup li listing main menu nav ol p pre search section summary ul xmp"
+)
+_BEYOND_PARAGRAPH: Final = _SCOPES | _names("button")
+_ROOTS: Final = _names("math svg")
+_HTML_AGAIN: Final = _names("annotation-xml desc foreignobject mi mn mo ms mtext title")
+"""Elements of SVG and MathML in which HTML may stand."""
+_BREAKS_OUT: Final = _names(
+    "b big blockquote body br center code dd div dl dt em embed h head hr i img li listing menu meta nobr ol "
+    "p pre ruby s small span strong strike sub sup table tt u ul var font"
+)
+"""Elements of HTML that end SVG and MathML instead of standing in them."""
+_ENDS_BLOCKS: Final = _SPECIAL - _HTML_AGAIN
+"""Elements whose end tag ends all others within them."""
 _HEADINGS: Final = _names("h1 h2 h3 h4 h5 h6")
 _LISTED: Final = {"li": _names("li"), "dd": _names("dd dt"), "dt": _names("dd dt")}
+_OF_RUBY: Final = _names("rb rp rt rtc")
+_IMPLIED: Final = _OF_RUBY | _names("dd dt li p")
 _MOST_ALIKE: Final = 3
 """Of formatting elements with equal attributes no more are opened again."""
 _OPENING: Final = re.compile("<[a-zA-Z]")
-_SCRIPT_IN_COMMENT: Final = re.compile("<!--.*?<script", re.IGNORECASE | re.DOTALL)
+_SCRIPT: Final = re.compile("<script", re.IGNORECASE)
+_SCRIPT_END: Final = re.compile("</script", re.IGNORECASE)
 
 
 class Nesting:
     """The elements that are open, tag after tag of a body.
 
-    `deepest` is how deep they stood at most: never less than in a browser's tree.
+    `deepest` is how deep they stood at most: never less than a quarter of what it is in a browser's tree.
     """
 
     def __init__(self) -> None:
@@ -120,39 +138,63 @@ class Nesting:
 
     def _read(self, source: str, tag: Tag) -> None:
         name = "h" if tag.name in _HEADINGS else tag.name
-        is_foreign = bool(self._counts["svg"] or self._counts["math"])
+        has_foreign = bool(self._counts["svg"] or self._counts["math"])
         if name == CDATA:
-            self._text_end = tag.content_end if is_foreign else self._text_end
+            self._text_end = tag.content_end if has_foreign else self._text_end
         elif tag.closing:
             # What may be text closes nothing.
             if tag.start >= self._text_end:
                 self._close(name)
-        elif is_foreign:
+        elif has_foreign:
             self._read_foreign(source, tag, name)
         elif name in _CELLS:
             self._clear_to_table()
-        elif name not in _NEVER_OPEN:
+        elif name not in _NEVER_OPEN and not (name in _ROOTS and closes_itself(tag)):
             self._read_html(source, tag, name)
 
     def _read_foreign(self, source: str, tag: Tag, name: str) -> None:
         """A tag in SVG or MathML, or in the HTML that may stand there again."""
-        if closes_itself(tag) and not any(self._counts[scope] for scope in _SCOPES):
+        if name in _BREAKS_OUT:
+            while (root := self._foreign_root()) >= 0:
+                self._pop(root)
+        elif closes_itself(tag) and (name in _ROOTS or self._foreign_root() >= 0):
             return
-        self._push(name, tag.attributes)
-        # Nothing but text in HTML, and elements here.
+        if self._foreign_root() >= 0:
+            self._push(name, tag.attributes)
+        else:
+            self._read_html(source, tag, name)
+        # Nothing but text in HTML, and elements in SVG.
         for _ in _OPENING.finditer(source, tag.end, tag.content_end):
             self._push("?", "")
 
+    def _foreign_root(self) -> int:
+        """Where the SVG or MathML begins that the last open element is in; -1 if that is HTML."""
+        return self._place(("math", "svg"), _HTML_AGAIN)
+
     def _read_html(self, source: str, tag: Tag, name: str) -> None:
+        if name in _ENDS_PARAGRAPH:
+            self._close_within("p", _BEYOND_PARAGRAPH)
         if name in ("a", "nobr"):
             self._close_formatting(name)
         for listed in _LISTED.get(name, ()):
-            self._close_listed(listed)
+            self._close_within(listed, _BEYOND_LISTED)
+        if name in _OF_RUBY and self._counts["ruby"]:
+            while self._open[-1][0] in _IMPLIED:
+                self._pop(len(self._open) - 1)
+        for left, alike in self._left.items():
+            for attributes in alike.elements():
+                self._push(left, attributes)
+        self._left.clear()
         self._push(name, tag.attributes)
-        # A script within a comment within a script hides one end.
-        if name == "script" and _SCRIPT_IN_COMMENT.search(source, tag.end, tag.content_end):
-            end = source.lower().find("</script", tag.content_end + 1)
-            self._text_end = end if end >= 0 else len(source)
+        if name == "script" and tag.start >= self._text_end:
+            self._read_script(source, tag)
+
+    def _read_script(self, source: str, tag: Tag) -> None:
+        """A script within a comment within a script hides one end."""
+        comment = source.find("<!--", tag.end, tag.content_end)
+        if comment >= 0 and _SCRIPT.search(source, comment, tag.content_end):
+            end = _SCRIPT_END.search(source, tag.content_end + 1)
+            self._text_end = end.start() if end else len(source)
 
     def _push(self, name: str, attributes: str) -> None:
         self._open.append((name, attributes))
@@ -173,8 +215,15 @@ class Nesting:
     def _close(self, name: str) -> None:
         if name in _FORMATTING:
             self._close_formatting(name)
-        elif self._counts[name]:
-            barriers = _LISTS if name == "li" else _SCOPES if name in _SPECIAL else _SPECIAL
+        elif name == "p":
+            self._close_within(name, _BEYOND_PARAGRAPH)
+        else:
+            self._close_within(
+                name, _LISTS if name == "li" else _SCOPES if name in _ENDS_BLOCKS else _SPECIAL
+            )
+
+    def _close_within(self, name: str, barriers: frozenset[str]) -> None:
+        if self._counts[name]:
             place = self._place((name,), barriers)
             if place >= 0:
                 self._pop(place)
@@ -193,12 +242,6 @@ class Nesting:
         del self._open[place]
         self._counts[name] -= 1
         self._formatting -= 1
-
-    def _close_listed(self, name: str) -> None:
-        if self._counts[name]:
-            place = self._place((name,), _BEYOND_LISTED)
-            if place >= 0:
-                self._pop(place)
 
     def _clear_to_table(self) -> None:
         if self._counts["table"]:

@@ -49,6 +49,7 @@ _AGENCIES: Final = frozenset(
     {"reuters", "afp", "ap", "agencies", "agency", "dpa", "ansa", "efe", "tass", "xinhua", "bloomberg"}
 )
 
+_LONGEST_PAGE: Final = 200_000
 _LONGEST_TITLE: Final = 250
 _LONGEST_HEADING: Final = 80
 _LONGEST_SLUG: Final = 80
@@ -87,6 +88,8 @@ def read_page(text: str) -> Page:
     paragraphs with upper-case sub-headings and agency credits; `Tags: A | B |`; `More SECTION Stories`;
     furniture. Raises PageRefused if there is no headline or no body, or more tags than a story may have.
     """
+    if len(text) > _LONGEST_PAGE:
+        raise PageRefused(f"{len(text):,} characters are no news page; cut it to {_LONGEST_PAGE:,} at most")
     lines = [" ".join(line.split()) for line in re.split(r"\r\n|\r|\n", without_illegal(text))]
     story, furniture = _parted([line.removeprefix("\ufeff") for line in lines])
     title, rest = _headline(story)
@@ -103,7 +106,7 @@ def read_page(text: str) -> Page:
 
 def _parted(lines: list[str]) -> tuple[list[str], list[str]]:
     for number, line in enumerate(lines):
-        if any(pattern.fullmatch(line) for pattern in (_TAGS, _MORE, _FURNITURE)):
+        if line and any(pattern.fullmatch(line) for pattern in (_TAGS, _MORE, _FURNITURE)):
             return lines[:number], lines[number:]
     return lines, []
 
