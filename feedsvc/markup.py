@@ -106,6 +106,7 @@ _COUNTER: Final = re.compile(
 
 _BLANK_LINES: Final = re.compile(r"\n[ \t]*\n\s*")
 _PASSES = 8
+_SHORT = 4_000
 _MOST_MARKS = 200_000
 _MARKS: Final = re.compile(r"&(?:#?\w{1,32};)?|[<>]")
 _MOST_URLS = 10_000
@@ -144,6 +145,16 @@ def loses_credentials(text: str, markup: Markup, base: str) -> bool:
     cleaners.took_credentials = False
     clean = _converted(without_illegal(text), markup, base)
     return cleaners.took_credentials or _without_shown_credentials(clean) != clean
+
+
+def loses_markup(text: str, markup: Markup, base: str) -> bool:
+    """Whether `to_html` makes plain paragraphs of this body, or leaves out URLs of it: there are too many."""
+    if len(text) < _SHORT:
+        return False
+    cleaners = _cleaners()
+    cleaners.left_out = False
+    _converted(without_illegal(text), markup, base)
+    return cleaners.left_out
 
 
 def _without_shown_credentials(clean: str) -> str:
@@ -211,6 +222,7 @@ def _sanitised(source: str, base: str) -> str:
 
 def _bare(source: str) -> str:
     """The words of what is no HTML that anybody could have meant, as paragraphs."""
+    _cleaners().left_out = True
     words = _ANY_TAG.sub(" ", source)
     words = html.unescape(words) if words.count("&") <= _MOST_MARKS else words
     if sum(words.count(mark) for mark in "&<>") > _MOST_MARKS:
@@ -248,7 +260,10 @@ class _Cleaner:
         if rule is None:
             return value
         self._left -= 1 + (value.count(",") if rule is _srcset else 0)
-        return rule(self._base, value) if self._left >= 0 and len(value) <= _LONGEST_VALUE else None
+        if self._left < 0 or len(value) > _LONGEST_VALUE:
+            _cleaners().left_out = True
+            return None
+        return rule(self._base, value)
 
 
 class _Cleaners(threading.local):
@@ -258,6 +273,7 @@ class _Cleaners(threading.local):
         self.final = _Cleaner(_KEPT, _ATTRIBUTES)
         self.reading = _Cleaner(_KEPT | embeds.ELEMENTS, _READ_ONCE)
         self.took_credentials = False  # out of a URL, since somebody set it so
+        self.left_out = False  # tags or URLs that were too many or too long, since then
 
 
 @cache

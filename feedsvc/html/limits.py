@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from typing import Final
 
+from feedsvc.domain import html_tokens
 from feedsvc.domain.html_tokens import CDATA, Tag, closes_itself, tags
 
 _MOST_TAGS: Final = 100_000
@@ -92,9 +93,10 @@ _HTML_AGAIN: Final = _names("annotation-xml desc foreignobject mi mn mo ms mtext
 """Elements of SVG and MathML in which HTML may stand."""
 _BREAKS_OUT: Final = _names(
     "b big blockquote body br center code dd div dl dt em embed h head hr i img li listing menu meta nobr ol "
-    "p pre ruby s small span strong strike sub sup table tt u ul var font"
+    "p pre ruby s small span strong strike sub sup table tt u ul var"
 )
 """Elements of HTML that end SVG and MathML instead of standing in them."""
+_OF_FONT: Final = _names("color face size")
 _ENDS_BLOCKS: Final = _SPECIAL - _HTML_AGAIN
 """Elements whose end tag ends all others within them."""
 _HEADINGS: Final = _names("h1 h2 h3 h4 h5 h6")
@@ -124,8 +126,11 @@ class Nesting:
 
     def is_too_deep(self, source: str) -> bool:
         """Whether the elements of a body stand too deep, or too many of them deep."""
-        steps = reopened = 0
+        steps = reopened = end = 0
         for tag in tags(source):
+            if tag.start > end:  # text
+                self._open_again()
+            end = tag.content_end
             self._read(source, tag)
             left = sum(sum(alike.values()) for alike in self._left.values())
             depth = len(self._open) + left
@@ -154,7 +159,7 @@ class Nesting:
 
     def _read_foreign(self, source: str, tag: Tag, name: str) -> None:
         """A tag in SVG or MathML, or in the HTML that may stand there again."""
-        if name in _BREAKS_OUT:
+        if name in _BREAKS_OUT or (name == "font" and not _OF_FONT.isdisjoint(html_tokens.attributes(tag))):
             while (root := self._foreign_root()) >= 0:
                 self._pop(root)
         elif closes_itself(tag) and (name in _ROOTS or self._foreign_root() >= 0):
@@ -181,13 +186,18 @@ class Nesting:
         if name in _OF_RUBY and self._counts["ruby"]:
             while self._open[-1][0] in _IMPLIED:
                 self._pop(len(self._open) - 1)
-        for left, alike in self._left.items():
-            for attributes in alike.elements():
-                self._push(left, attributes)
-        self._left.clear()
+        if name not in _ENDS_PARAGRAPH:
+            self._open_again()
         self._push(name, tag.attributes)
         if name == "script" and tag.start >= self._text_end:
             self._read_script(source, tag)
+
+    def _open_again(self) -> None:
+        """Open the formatting that was left, as text and all but blocks do."""
+        for name, alike in self._left.items():
+            for attributes in alike.elements():
+                self._push(name, attributes)
+        self._left.clear()
 
     def _read_script(self, source: str, tag: Tag) -> None:
         """A script within a comment within a script hides one end."""
