@@ -30,6 +30,7 @@ NOTHING: Final[Inherited] = {}
 _INDEXES: Final = ("_index.md", "_index.markdown", "_index.html", "_index.htm")
 _DATA: Final = ".11tydata.json"
 _LONGEST: Final = 1_000_000  # bytes; a longer one is no list of keys
+_MOST_STARS: Final = 3
 _GLOB: Final = {"**": ".*", "*": "[^/]*", "?": "[^/]", "{": "(?:", "}": ")", ",": "|"}
 
 
@@ -140,6 +141,8 @@ def _target(cascade: Mapping[str, object]) -> re.Pattern[str] | None:
     if not isinstance(glob, str):
         return None
     parts = re.split(r"(\*\*|[*?{},])", glob.rstrip("/"))
+    if sum(part in {"*", "**"} for part in parts) > _MOST_STARS:
+        return None  # with each star, the time to match grows by a power of the path's length
     try:
         return re.compile("".join(_GLOB.get(part, re.escape(part)) for part in parts), re.IGNORECASE)
     except re.error:

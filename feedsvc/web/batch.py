@@ -18,6 +18,8 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from feedsvc import pushing
+from feedsvc.domain.json_text import DuplicateKeyError, TooManyValuesError
+from feedsvc.ingest import document as documents
 from feedsvc.ingest.document import ArticleLine
 from feedsvc.ingest.fields import LONGEST_ID
 from feedsvc.pushing import Outcome, Pushed
@@ -133,8 +135,8 @@ class Batch:
             self._refuse(number, Problem(413, f"A story may have at most {self._longest} bytes."))
             return None
         try:
-            return _Line(number, ArticleLine.model_validate_json(line))
-        except ValidationError as error:
+            return _Line(number, documents.parsed(ArticleLine, line))
+        except (ValidationError, DuplicateKeyError, TooManyValuesError) as error:
             self._refuse(number, unreadable(error, ArticleLine), _id_in(line))
             return None
 
@@ -211,10 +213,11 @@ class Batch:
 def _id_in(line: bytes) -> str | None:
     """The id in a line that is no story, for whoever looks for it by that."""
     with suppress(ValueError, RecursionError):
-        document = json.loads(line)
-        found = document.get("id") if isinstance(document, dict) else None
-        if isinstance(found, str) and len(found) <= LONGEST_ID:
-            return found
+        document = json.loads(line, object_pairs_hook=tuple)
+        found = [one for key, one in document if key == "id"] if isinstance(document, tuple) else []
+        # A line with two ids is about neither.
+        if len(found) == 1 and isinstance(found[0], str) and len(found[0]) <= LONGEST_ID:
+            return found[0]
     return None
 
 
