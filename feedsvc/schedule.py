@@ -60,6 +60,8 @@ class _Refresher(Protocol):
 
     def tidy(self, *, everything: bool = False) -> None: ...
 
+    def prune(self) -> object: ...
+
     def waiting(self) -> datetime | None: ...
 
     def pulse(self) -> int | None: ...
@@ -115,7 +117,7 @@ class Schedule:
         self._scanning = threading.Event()
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
-            executors={name: ThreadPoolExecutor(1) for name in ("load", "publish", "notices")},
+            executors={name: ThreadPoolExecutor(1) for name in ("load", "publish", "notices", "prune")},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
         now = datetime.now(UTC)
@@ -210,6 +212,11 @@ class Schedule:
     def _rescan(self) -> None:
         self._scan()
         self._refresher.tidy(everything=True)
+        # In a thread of its own: what a long retention left is no reason for a story to wait.
+        self._run("prune", self._prune, executor="prune")
+
+    def _prune(self) -> None:
+        self._refresher.prune()
 
     def _warm(self) -> None:
         if self._flips_first:

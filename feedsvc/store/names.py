@@ -18,7 +18,7 @@ def note(tx: Connection, stories: Iterable[Placed]) -> None:
     keys = {key for key in keys if "/" in key and not key.startswith("custom/")}
     keys |= {f"sources/{story.source}" for story in stories if story.source}
     # In order, so that two writers can't block each other for good.
-    insert_new(tx, names, [(key,) for key in sorted(keys - known(tx, sorted(keys)))])
+    insert_new(tx, names, [(key, None) for key in sorted(keys - known(tx, sorted(keys)))])
 
 
 def known(connection: Connection, keys: Sequence[str]) -> set[str]:
