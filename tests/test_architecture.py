@@ -52,6 +52,7 @@ ALLOWED = {
     "processes": {"logs"},
     "lanes": set(),
     "listening": {"errors"},
+    "run_folder": set(),
     "supervising": set(),
     "reading": LEAVES | {"loading", "processes", "selection"},
     "store": LEAVES,
@@ -73,10 +74,10 @@ ALLOWED = {
     "running": {"config", "store"},
     "documents": {"domain", "model"},
     "linting": LEAVES | {"markup", "render"},
-    "checking": LEAVES | {"documents", "linting"} | {"loading", "store", "selection", "refresh"},
+    "checking": LEAVES | {"documents", "linting", "loading", "run_folder", "store", "selection", "refresh"},
     "web": LEAVES
-    | {"config", "config_file", "config_values", "lanes", "listening", "logs", "markup", "supervising"}
-    | {"gate", "ingest", "pushing", "store", "selection"},
+    | {"config", "config_file", "config_values", "lanes", "listening", "logs", "markup"}
+    | {"gate", "ingest", "pushing", "run_folder", "store", "selection", "supervising"},
 }
 
 
