@@ -83,7 +83,7 @@ class Refresher:
         )
         self._publisher = Publisher(store, rules, clock, self._stopped, cache_bytes)
         self._changed_rights = ChangedRights(store, rules, clock, self._stopped)
-        self._pruner = Pruner(store, rules, retention, clock, self._stopped)
+        self._pruner = Pruner(store, rules, retention, clock, self._stopped, names)
 
     def stop(self) -> None:
         """Have the work under way end after its present transaction; for any thread."""

@@ -13,9 +13,12 @@ from typing import Any, NamedTuple
 import structlog
 from sqlalchemy import Connection
 
+from feedsvc.model import to_micros
+from feedsvc.names import Names
 from feedsvc.retention import FEEDS_SAY, Retention
 from feedsvc.selection import Rules
-from feedsvc.store import pruning, removals
+from feedsvc.store import articles, names, pruning, removals, representations
+from feedsvc.store.names import Use
 from feedsvc.store.pruning import Page, Place
 from feedsvc.store.schema import Store
 
@@ -24,6 +27,8 @@ log = structlog.get_logger(__name__)
 _FIRST = 50  # rows of the first transaction; how long it took says how many the next one has
 _LEAST, _MOST = 10, 1_000
 _AIM = 0.015  # seconds that a transaction holds SQLite's lock: others wait for it
+_FEEDS = 20  # of names that nobody has in one transaction: each has a body for each format and partner
+_NAMES_EVERY = 6 * 3600  # seconds between two looks at all names
 _PAUSE = 0.01  # seconds between two, so that who waits comes next
 
 
@@ -36,7 +41,7 @@ class _Kind(NamedTuple):
 
 
 class Pruner:
-    """Removes what is kept no longer. `clock` returns aware UTC.
+    """Removes what is kept no longer. `clock` returns aware UTC, `names` are those the configuration uses.
 
     Once `stopped` is set, the work under way ends after its present transaction.
     """
@@ -48,12 +53,15 @@ class Pruner:
         retention: Retention,
         clock: Callable[[], datetime],
         stopped: threading.Event,
+        names: Names,
     ) -> None:
         self._store = store
         self._partners = frozenset(one.name for one in rules.partners)
         self._retention = retention
         self._clock = clock
         self._stopped = stopped
+        self._named = {one.key for one in names.used} | names.tables | rules.by_key.keys()
+        self._names_due = 0.0  # by time.monotonic()
 
     def run(self) -> dict[str, int]:
         """Remove all that is over; returns how many rows of each kind, where that is any."""
@@ -67,6 +75,8 @@ class Pruner:
         if is_any_old:
             with self._store.write(repeatable=True) as tx:
                 removals.forget_old(tx, now)
+        if time.monotonic() >= self._names_due and (number := self._prune_names(now)):
+            removed["feeds"] = number
         if removed:
             log.info("pruned", **removed)
         return removed
@@ -91,6 +101,46 @@ class Pruner:
         yield _Kind("tokens", partial(pruning.ended_tokens, before=received), pruning.remove_tokens)
         yield _Kind("tombstones", partial(pruning.buried, before=stood), pruning.remove_tombstones)
         yield _Kind("dates", partial(pruning.dated, before=now - keep.feeds), pruning.remove_dates)
+
+    def _prune_names(self, now: datetime) -> int:
+        """Forget names that no story has had for long, with their feeds; returns how many."""
+        before = to_micros(now - self._retention.feeds)
+        removed, after = 0, ""
+        while not self._stopped.is_set():
+            with self._store.read() as connection:
+                page = names.uses(connection, after, _MOST)
+            if not page:
+                self._names_due = time.monotonic() + _NAMES_EVERY
+                break
+            after = page[-1].key
+            self._note_uses(page, now)
+            over = [
+                one.key
+                for one in page
+                if one.unused_since is not None and one.unused_since < before and not self._is_kept(one)
+            ]
+            for start in range(0, len(over), _FEEDS):
+                removed += self._forget(over[start : start + _FEEDS])
+        return removed
+
+    def _is_kept(self, one: Use) -> bool:
+        return one.is_used or one.key in self._named
+
+    def _note_uses(self, page: Sequence[Use], now: datetime) -> None:
+        used = [one.key for one in page if one.is_used and one.unused_since is not None]
+        unused = [one.key for one in page if not one.is_used and one.unused_since is None]
+        for keys, since in ((used, None), (unused, now)):
+            if keys:
+                with self._store.write(repeatable=True) as tx:
+                    names.note_use(tx, keys, since)
+
+    def _forget(self, keys: Sequence[str]) -> int:
+        with self._store.write(repeatable=True) as tx:
+            articles.lock_all(tx)  # a story that brings such a name makes its feed again afterwards
+            forgotten = names.forget_unused(tx, keys)
+            representations.withdraw_feeds(tx, forgotten)
+        self._stopped.wait(_PAUSE)
+        return len(forgotten)
 
     def _prune(self, kind: _Kind) -> int:
         removed, rows = 0, _FIRST

@@ -211,6 +211,13 @@ def _is(name: Name) -> ColumnElement[bool]:
     return and_(columns.partner == name[0], columns.feed_key == name[1], columns.format == name[2])
 
 
+def withdraw_feeds(tx: Connection, keys: Sequence[str]) -> None:
+    """Remove feeds, in every format and for every partner."""
+    columns = representations.c
+    query = select(columns.partner, columns.feed_key, columns.format).where(columns.feed_key.in_(keys))
+    withdraw(tx, [(partner, key, cast(Format, fmt)) for partner, key, fmt in tx.execute(query)])
+
+
 def get(connection: Connection, key: str, fmt: Format, partner: str = "") -> Representation | None:
     """One representation as it stands: everybody's, or a partner's."""
     row = connection.execute(select(representations).where(_is((partner, key, fmt)))).one_or_none()
