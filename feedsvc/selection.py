@@ -122,9 +122,10 @@ def tombstone(
     old, new = change.old, change.new
     if new is None or new.status != "withdrawn":
         return None
-    at = min(new.withdrawn or seen, now)
-    # Where it has no other date than that of its last change, that may be of the version before.
+    # The date of its last change may be that of the version before, or of one that nobody could see yet.
     is_dated_by_change = new.withdrawn == new.updated
+    said = None if is_dated_by_change and new.updated < new.visible_from else new.withdrawn
+    at = min(said or seen, now)
     if old is not None:
         told = tuple(dict.fromkeys([*had_by(old, audiences, now), *sorted(holders)]))
         if not told and old.status != "withdrawn":
