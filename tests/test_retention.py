@@ -20,6 +20,7 @@ from feedsvc.loading.walk import FoundFile
 from feedsvc.model import Article, Change, versioned
 from feedsvc.notices import Notifier
 from feedsvc.refresh import Refresher
+from feedsvc.refresh import pruning as pruning_module
 from feedsvc.rights import Webhook
 from feedsvc.selection import Rules
 from feedsvc.store import deliveries, outbox, pruning, representations, tokens
@@ -33,6 +34,11 @@ from tests.test_partners import Licensed
 from tests.test_refresh import Newsroom
 
 DAY = timedelta(days=1)
+
+
+@pytest.fixture(autouse=True)
+def without_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pruning_module, "_REST", 0)
 
 
 @pytest.fixture

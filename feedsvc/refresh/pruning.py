@@ -28,7 +28,7 @@ _FIRST = 50  # rows of the first transaction; how long it took says how many the
 _LEAST, _MOST = 10, 1_000
 _AIM = 0.015  # seconds that a transaction holds SQLite's lock: others wait for it
 _FEEDS = 20  # of names that nobody has in one transaction: each has a body for each format and partner
-_NAMES_EVERY = 6 * 3600  # seconds between two looks at all names
+_REST = 20  # times as long as a run took, there is none: recalls that wait for long are looked at each time
 _PAUSE = 0.01  # seconds between two, so that who waits comes next
 
 
@@ -61,10 +61,13 @@ class Pruner:
         self._clock = clock
         self._stopped = stopped
         self._named = {one.key for one in names.used} | names.tables | rules.by_key.keys()
-        self._names_due = 0.0  # by time.monotonic()
+        self._rest_until = 0.0  # by time.monotonic()
 
     def run(self) -> dict[str, int]:
         """Remove all that is over; returns how many rows of each kind, where that is any."""
+        began = time.monotonic()
+        if began < self._rest_until:
+            return {}
         now = self._clock()
         removed: dict[str, int] = {}
         for kind in self._kinds(now):
@@ -75,8 +78,9 @@ class Pruner:
         if is_any_old:
             with self._store.write(repeatable=True) as tx:
                 removals.forget_old(tx, now)
-        if time.monotonic() >= self._names_due and (number := self._prune_names(now)):
+        if number := self._prune_names(now):
             removed["feeds"] = number
+        self._rest_until = time.monotonic() + _REST * (time.monotonic() - began)
         if removed:
             log.info("pruned", **removed)
         return removed
@@ -110,7 +114,6 @@ class Pruner:
             with self._store.read() as connection:
                 page = names.uses(connection, after, _MOST)
             if not page:
-                self._names_due = time.monotonic() + _NAMES_EVERY
                 break
             after = page[-1].key
             self._note_uses(page, now)
