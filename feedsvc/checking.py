@@ -4,7 +4,6 @@ Knows nothing of the real store, which it leaves alone.
 """
 
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Set
 from datetime import UTC, datetime
@@ -22,6 +21,7 @@ from feedsvc.loading.rules import LoadRules
 from feedsvc.model import Article, Feed, Format
 from feedsvc.names import Names, unknown
 from feedsvc.refresh import Refresher
+from feedsvc.run_folder import run_folder
 from feedsvc.selection import Rules
 from feedsvc.store import articles, dirty, representations, sources
 from feedsvc.store import names as known_names
@@ -73,8 +73,8 @@ def check(
     if not root.is_dir():
         wanted = "make it, or have store.content name the folder of stories"
         return [Finding(str(root), 1, "folder-missing", f"there is no such folder; {wanted}")]
-    with tempfile.TemporaryDirectory(prefix="feedsvc-check-") as folder:
-        store = Store(f"sqlite:///{folder}/check.db")
+    with run_folder() as folder:
+        store = Store(f"sqlite:///{folder.path}/check.db")
         refresher = Refresher(store, root, load_rules, rules, settle=settle)
         refresher.prepare()
         report = refresher.scan(on_read=on_read)

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field, PrivateAttr, model_validator
 
 from feedsvc.config_partners import PartnerTable, Table, TermsTable, TlsTable
+from feedsvc.config_retention import RetentionTable
 from feedsvc.config_types import (
     Authority,
     Count,
@@ -340,6 +341,7 @@ class Config(Table):
     sources: dict[str, SourceTable] = Field(default={})
     partners: dict[Name, PartnerTable] = Field(default={})
     schedule: ScheduleTable = ScheduleTable()
+    retention: RetentionTable = RetentionTable()
     http: HttpTable = HttpTable()
     limits: LimitsTable = LimitsTable()
     log: LogTable = LogTable()

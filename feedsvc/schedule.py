@@ -26,7 +26,8 @@ _AMID_A_LOOK = 5.0  # seconds between two publications while files are looked th
 _SURE = 1.0  # seconds after which a look is due all the same: who was pushing many stories may have died
 _LOOK = 0.25  # seconds between two where it takes a query
 _AGAIN = 1.0  # seconds until a watch that failed is tried again; it begins with a look at everything
-_RETRY = timedelta(seconds=1)  # until files whose loading failed are tried again
+_RETRY = 1.0  # seconds until files whose loading failed are tried again; twice as long each time, up to
+_LONGEST_RETRY = 5.0
 _NOTICES = 2  # seconds between two looks for what partners must be told
 _MOST_TOLD = 5  # folders named in one warning
 _HORIZON = timedelta(days=1)  # flips farther off are left to a later refresh to schedule
@@ -59,6 +60,8 @@ class _Refresher(Protocol):
     def tell_lost_rights(self) -> object: ...
 
     def tidy(self, *, everything: bool = False) -> None: ...
+
+    def prune(self) -> object: ...
 
     def waiting(self) -> datetime | None: ...
 
@@ -106,6 +109,7 @@ class Schedule:
         self._trouble = ""
         self._settled_at: float | None = None
         self._not_before = 0.0
+        self._retry = _RETRY
         self._is_look_due = False
         self._lock = threading.Lock()
         self._stopping = threading.Event()
@@ -115,7 +119,7 @@ class Schedule:
         self._scanning = threading.Event()
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
-            executors={name: ThreadPoolExecutor(1) for name in ("load", "publish", "notices")},
+            executors={name: ThreadPoolExecutor(1) for name in ("load", "publish", "notices", "prune")},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
         now = datetime.now(UTC)
@@ -210,6 +214,11 @@ class Schedule:
     def _rescan(self) -> None:
         self._scan()
         self._refresher.tidy(everything=True)
+        # In a thread of its own: what a long retention left is no reason for a story to wait.
+        self._run("prune", self._prune, executor="prune")
+
+    def _prune(self) -> None:
+        self._refresher.prune()
 
     def _warm(self) -> None:
         if self._flips_first:
@@ -350,8 +359,10 @@ class Schedule:
             loaded = self._refresher.scan_changed(set(map(Path, paths)))
         except Exception:
             self._settling.put_back(paths)
-            self._run("changed", self._load_pending, datetime.now(UTC) + _RETRY)
+            self._run("changed", self._load_pending, datetime.now(UTC) + timedelta(seconds=self._retry))
+            self._retry = min(2 * self._retry, _LONGEST_RETRY)
             raise
+        self._retry = _RETRY
         self._settling.done(paths)
         if not loaded.is_empty:
             self._publish()

@@ -15,6 +15,7 @@ LEAVES = {
     "media_types",
     "model",
     "removals",
+    "retention",
     "names",
     "rights",
     "settling",
@@ -29,6 +30,7 @@ ALLOWED = {
     "media_types": set(),
     "model": {"rights"},
     "removals": set(),
+    "retention": set(),
     "names": set(),
     "rights": set(),
     "settling": set(),
@@ -37,7 +39,8 @@ ALLOWED = {
     "profiles": {"model"},
     "config_types": {"domain", "removals", "urls"},
     "config_partners": {"config_types", "model", "rights"},
-    "config": LEAVES | {"profiles", "config_types", "config_partners"},
+    "config_retention": {"config_partners", "config_types"},
+    "config": LEAVES | {"profiles", "config_types", "config_partners", "config_retention"},
     "config_file": {"config", "domain", "errors"},
     "config_names": LEAVES | {"config", "config_file", "config_partners", "config_values"},
     "config_values": LEAVES | {"config", "profiles", "loading", "selection"},
@@ -50,6 +53,7 @@ ALLOWED = {
     "processes": {"logs"},
     "lanes": set(),
     "listening": {"errors"},
+    "run_folder": set(),
     "supervising": set(),
     "reading": LEAVES | {"loading", "processes", "selection"},
     "store": LEAVES,
@@ -71,10 +75,10 @@ ALLOWED = {
     "running": {"config", "store"},
     "documents": {"domain", "model"},
     "linting": LEAVES | {"markup", "render"},
-    "checking": LEAVES | {"documents", "linting"} | {"loading", "store", "selection", "refresh"},
+    "checking": LEAVES | {"documents", "linting", "loading", "run_folder", "store", "selection", "refresh"},
     "web": LEAVES
-    | {"config", "config_file", "config_values", "lanes", "listening", "logs", "markup", "supervising"}
-    | {"gate", "ingest", "pushing", "store", "selection"},
+    | {"config", "config_file", "config_values", "lanes", "listening", "logs", "markup"}
+    | {"gate", "ingest", "pushing", "run_folder", "store", "selection", "supervising"},
 }
 
 

@@ -57,6 +57,9 @@ class Recorder:
     def tidy(self, *, everything: bool = False) -> None:
         self._note("tidy everything" if everything else "tidy")
 
+    def prune(self) -> None:
+        self._note("prune")
+
     def stop(self) -> None:
         self._note("stop")
 

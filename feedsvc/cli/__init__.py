@@ -119,6 +119,7 @@ def refresh(config: Config, as_json: bool, force: bool, allow_removals: bool, pa
             published = refresher.refresh(on_published)
             if refresher.tell_lost_rights():
                 published += refresher.refresh()
+        refresher.prune()
         quarantined, dirty_feeds = refresher.left_over()
         held, why_held = refresher.held()
     figures = {

@@ -114,6 +114,7 @@ def refresher_of(config: Config) -> Iterator[Refresher]:
         cache_bytes=config.feeds.cache,
         names=config_names.names(config),
         settle=config.schedule.settle,
+        retention=config_values.retention(config),
     )
     refresher.prepare()
     try:

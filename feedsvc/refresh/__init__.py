@@ -12,8 +12,9 @@ from pathlib import Path
 
 import structlog
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
-from feedsvc import __version__
+from feedsvc import __version__, retention
 from feedsvc.loading.rules import LoadRules
 from feedsvc.model import Format, Quarantined
 from feedsvc.names import Names
@@ -22,11 +23,14 @@ from feedsvc.refresh.changed_rights import ChangedRights
 from feedsvc.refresh.intake import Intake, LoadReport
 from feedsvc.refresh.naming import NameCheck
 from feedsvc.refresh.open_files import OpenFiles
+from feedsvc.refresh.pruning import Pruner
 from feedsvc.refresh.publishing import Publisher
 from feedsvc.removals import DEFAULT, RemovalLimit
+from feedsvc.retention import Retention
 from feedsvc.selection import Rules
 from feedsvc.settling import Settling
 from feedsvc.store import articles, conditions, dirty, removals, representations, sources
+from feedsvc.store.representations import Dated
 from feedsvc.store.schema import Store, read_meta, write_meta
 
 log = structlog.get_logger(__name__)
@@ -45,7 +49,7 @@ class Refresher:
     `names` are those that the configuration gives to what stories are filed under. If more stories than
     `removal_limit` lose their files within a minute, they stay until it is confirmed. `settle` is how long
     (seconds) a file has to be quiet before it is read, unless it is renamed into place; whoever watches the
-    folder notes in `settling` what happens there.
+    folder notes in `settling` what happens there. `retention` is how long is kept what is over.
     Whatever dies on the way, a change that was loaded stays marked until every feed it touches is published.
     """
 
@@ -61,6 +65,7 @@ class Refresher:
         cache_bytes: int = 96_000_000,
         names: Names = Names(),  # noqa: B008 - a frozen value
         settle: float = 0.0,
+        retention: Retention = retention.DEFAULT,
     ) -> None:
         self._store = store
         self._load_rules = load_rules
@@ -78,6 +83,7 @@ class Refresher:
         )
         self._publisher = Publisher(store, rules, clock, self._stopped, cache_bytes)
         self._changed_rights = ChangedRights(store, rules, clock, self._stopped)
+        self._pruner = Pruner(store, rules, retention, clock, self._stopped, names)
 
     def stop(self) -> None:
         """Have the work under way end after its present transaction; for any thread."""
@@ -182,7 +188,10 @@ class Refresher:
             return 0
         if not self._store.is_current():
             log.error("store_replaced")  # somebody moved its file away: what it held is made anew
+            dates = self._dates()
             self._store.reopen()
+            with self._store.write() as tx:
+                representations.keep_dates(tx, dates)
             self.prepare()
             self.scan()
         self._changed_rights.tell(_RIGHTS_SECONDS)
@@ -197,6 +206,18 @@ class Refresher:
         if self._has_looked:  # before that, a name may be of stories that have come since the last run
             self._names.look(self._store, self._clock())
         return changed
+
+    def _dates(self) -> list[Dated]:
+        """The dates of all that was published, of a store whose file is gone but still open."""
+        try:
+            with self._store.read() as connection:
+                return representations.dates(connection)
+        except SQLAlchemyError:
+            return []
+
+    def prune(self) -> dict[str, int]:
+        """Remove what is kept no longer; see `Pruner.run`."""
+        return self._pruner.run()
 
     def tell_lost_rights(self) -> int:
         """Note what the configuration takes from partners that hold it; returns of how many stories.

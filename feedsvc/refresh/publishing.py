@@ -244,7 +244,7 @@ class Publisher:
     ) -> list[Unpublished]:
         self._rendered.add(key)
         is_partners = any(feed.partner for feed in feeds)
-        marks = recalls.marks(tx, key, now) if is_partners else ()
+        marks = recalls.marks(tx, key) if is_partners else ()
         revoked = revocations.marks(tx, key, now) if is_partners and is_any_revoked else {}
         made: list[Unpublished] = []
         for feed in feeds:

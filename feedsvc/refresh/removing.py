@@ -133,7 +133,9 @@ class Remover:
             return True
         except OSError:
             return False
-        return next(walk.walk(self._root, path, self._site), None) is None
+        # A folder that can be read again is one no more: what is in it has rows of its own.
+        first = next(walk.walk(self._root, path, self._site), None)
+        return first is None or first.path != path
 
     def _decide(self, tx: Connection, absent: Sequence[str], allowed: tuple[str, ...]) -> _Decision:
         now = self._clock()

@@ -22,6 +22,7 @@ from feedsvc.web.spool import Spool
 log = structlog.get_logger(__name__)
 
 _INTERVAL = 0.25  # seconds between two writings
+_LONGEST_PAUSE = 4.0  # seconds between two while the store takes nothing
 _KEPT_AFTER = 0.4  # seconds between two looks at what could not be written meanwhile
 _ADOPTING = 20  # so many writings pass between two looks for what other processes left
 _REMEMBERED = 50_000  # answers that are known to be written already
@@ -159,7 +160,8 @@ class Ledger:
     def _write_on(self) -> None:
         failing = False
         rounds = 0
-        while not self._closing.wait(_INTERVAL):
+        pause = _INTERVAL
+        while not self._closing.wait(pause):
             try:
                 self.write()
                 if rounds % _ADOPTING == 0:
@@ -169,8 +171,10 @@ class Ledger:
                 if not failing:
                     log.warning("ledger_waits", answers=len(self._sent), error=repr(error))
                 failing = True
+                pause = min(2 * pause, _LONGEST_PAUSE)
             else:
                 failing = False
+                pause = _INTERVAL
 
 
 def _name(token: Token, representation: Representation) -> _Name:

@@ -372,7 +372,7 @@ def _refused(
     left = None
     if article is None or article.status == "withdrawn":
         left = tombstones.left_by(connection, story_id)  # one that was never let out leaves none
-    if left is not None and "" in left.had_by and left.at <= now:
+    if left is not None and "" in left.had_by and selection.has_come(left, now):
         return abort(410, description=f"This story was withdrawn. {left.reason}".strip())
     if story_id.endswith("/"):
         return _moved(mounted(rules.site, story_path(story_id.rstrip("/"))))

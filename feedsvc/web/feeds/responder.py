@@ -22,7 +22,7 @@ from feedsvc.web.feeds.encoding import Coding
 from feedsvc.web.feeds.error_responses import STATUSES, error_response
 from feedsvc.web.feeds.places import Place, place_of
 from feedsvc.web.feeds.response import PREFLIGHT, Response
-from feedsvc.web.feeds.variants import Variant, full_at, nearer_expiry, opened_as_page
+from feedsvc.web.feeds.variants import Variant, nearer_expiry, opened_as_page
 
 _CODINGS_KEPT = 1_024
 _CODING_FIELD_KEPT = 256
@@ -124,7 +124,7 @@ class Responder:
         self._cache = cache
         self._peek = cache.peek
         self._counts = counters.by_format
-        self._clock = cache.calendar
+        self.calendar = cache.calendar
         self._codings: dict[str | None, Coding | None] = {}
         self._not_remembered = 0
 
@@ -231,7 +231,7 @@ class Responder:
             if self._confirm:
                 self._confirm(entry, request)
             return variant.not_modified
-        now = self._clock()
+        now = self.calendar()
         if now > variant.ready_until:
             if now > entry.shown_until:
                 return None
@@ -253,7 +253,8 @@ class Responder:
         # A date, or "*", would not say that the client holds anything.
         if status == 304 and self._confirm and variant.etag in fields.get("if-none-match", ""):
             self._confirm(entry, request)
-        response = variant.not_modified if status == 304 else full_at(variant, request.method, now)
+        full = variant.full if request.method == "GET" else variant.full_head
+        response = variant.not_modified if status == 304 else full
         # What a browser sends when somebody follows a link or enters an address, and no feed reader does:
         # https://www.w3.org/TR/fetch-metadata/#sec-fetch-dest-header
         if fields.get("sec-fetch-dest") == "document" and entry.format != "json":

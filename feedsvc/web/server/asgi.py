@@ -5,6 +5,7 @@ Knows which requests need what to be answered, and no rule of any.
 
 import asyncio
 import io
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -13,6 +14,7 @@ import structlog
 
 from feedsvc.config import Config
 from feedsvc.lanes import BusyError, Lane
+from feedsvc.web.feeds.conditional import http_date
 from feedsvc.web.feeds.error_responses import API, error_response
 from feedsvc.web.feeds.response import Response
 from feedsvc.web.feeds.routes import feed_request
@@ -117,13 +119,14 @@ def _has_body(environ: dict[str, Any]) -> bool:
 
 
 async def _send_whole(send: Send, response: Response, closes: bool) -> None:
-    await _start(send, response.status, response.headers, closes)
+    now = time.time()
+    await _start(send, response.status, response.headers_at(now), closes, now)
     await send({"type": "http.response.body", "body": response.body})
 
 
 async def _send_made(send: Send, made: Made, closes: bool) -> None:
     """Send what a thread made. No thread waits for the client: one is taken anew for each further piece."""
-    await _start(send, made.status, made.headers, closes)
+    await _start(send, made.status, made.headers, closes, time.time())
     piece: bytes | None = made.body
     while piece is not None:
         rest = await asyncio.to_thread(next, made.rest, None) if len(piece) >= PIECE else None
@@ -131,7 +134,10 @@ async def _send_made(send: Send, made: Made, closes: bool) -> None:
         piece = rest
 
 
-async def _start(send: Send, status: int, headers: Any, closes: bool) -> None:
+async def _start(send: Send, status: int, headers: Any, closes: bool, now: float) -> None:
+    """Begin a response with the Date `now` (seconds since the epoch): uvicorn's is up to a second old."""
     encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-    closing = [(b"connection", b"close")] if closes else []
-    await send({"type": "http.response.start", "status": status, "headers": encoded + closing})
+    ours = [(b"date", http_date(now).encode())]
+    if closes:
+        ours.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": status, "headers": encoded + ours})

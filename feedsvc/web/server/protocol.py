@@ -68,7 +68,7 @@ class FeedProtocol(asyncio.Protocol):
         known.entry.used = True
         known.counts[known.status] += 1
         if known.second != connections.second:
-            known.head = known.response.head + known.framing + connections.date
+            known.head = known.response.head_at(connections.second) + known.framing + connections.date
             known.second = connections.second
         if known.body:
             self.transport.writelines((known.head, known.body))
@@ -107,7 +107,7 @@ class FeedProtocol(asyncio.Protocol):
 
     def send(self, response: Response, framing: bytes) -> None:
         """Send a whole response. What the client doesn't take yet is a reference to its body, and no copy."""
-        head = response.head + framing + self.connections.date
+        head = response.head_at(self.connections.second) + framing + self.connections.date
         if response.body:
             self.transport.writelines((head, response.body))
         else:

@@ -5,10 +5,9 @@ Knows nothing of feeds. The calling process is the workers' parent until a signa
 
 import os
 import signal
-import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
-from pathlib import Path
+from functools import partial
 from typing import Final
 
 import structlog
@@ -16,10 +15,11 @@ import structlog
 from feedsvc.config import Config
 from feedsvc.errors import ConfigError, FeedsvcError
 from feedsvc.listening import Address, check_certificate, close_listener, listener
+from feedsvc.run_folder import run_folder
 from feedsvc.supervising import Child, Generation, Generations, Signals
 from feedsvc.web.ops import metrics_listener
 from feedsvc.web.server.context import Context
-from feedsvc.web.spool import settle
+from feedsvc.web.spool import may_go, owner_of, settle
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +56,10 @@ class Supervisor:
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT; then let open requests be answered, and return."""
         with ExitStack() as at_end, ExitStack() as self._work:
-            self._folder = Path(at_end.enter_context(tempfile.TemporaryDirectory(prefix="feedsvc-")))
+            self._run = at_end.enter_context(
+                run_folder(owner_of(self._config.store_url), partial(may_go, self._config.store_url))
+            )
+            self._folder = self._run.path
             self._socket = listener(self._address(self._config))
             at_end.callback(lambda: close_listener(self._socket))
             # glibc would give each thread an arena of its own: a quarter more memory once the cache is full.
@@ -93,7 +96,7 @@ class Supervisor:
             return Child(
                 "feedsvc.web.server.worker:main",
                 lambda ready: Context(config, self._folder, [number], ready).line(),
-                [number],
+                [number, self._run.lock],
             )
 
         return Generation(start, self._number(config))

@@ -86,6 +86,7 @@ def serve(context: Context, app: "WSGIApplication", served: Served) -> None:
             access_log=False,
             proxy_headers=False,
             server_header=False,
+            date_header=False,
             backlog=BACKLOG,
             timeout_graceful_shutdown=_LAST_SECONDS + 1,
             ssl_certfile=config.tls_file("certificate"),
