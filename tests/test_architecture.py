@@ -60,20 +60,24 @@ ALLOWED = {
     "pushing": LEAVES | {"applying", "ingest", "selection", "store"},
     "render": LEAVES | {"markup"},
     "refresh": LEAVES
-    | {"applying", "gate", "loading", "processes", "reading", "revoking", "store", "selection", "render"},
+    | {"applying", "gate", "loading", "processes", "reading", "repeated", "revoking", "store"}
+    | {"selection", "render"},
     "outgoing": {"errors", "feedsvc"},
     "notice_content": LEAVES | {"selection", "store"},
-    "notices": LEAVES | {"gate", "notice_content", "outgoing", "selection", "store"},
+    "notices": LEAVES | {"gate", "notice_content", "outgoing", "repeated", "selection", "store"},
     "watching": {"settling", "watching_inotify"},
     "watching_inotify": {"loading", "settling", "watching"},
-    "schedule": {"settling", "watching"},
-    "running": {"config", "store"},
+    "jobs": {"repeated", "store"},
+    "schedule": {"jobs", "settling", "watching"},
+    "repeated": set(),
+    "opening": {"config", "store"},
+    "running": {"config", "opening", "store"},
     "documents": {"domain", "model"},
     "linting": LEAVES | {"markup", "render"},
     "checking": LEAVES | {"documents", "linting"} | {"loading", "store", "selection", "refresh"},
     "web": LEAVES
     | {"config", "config_file", "config_values", "lanes", "listening", "logs", "markup", "supervising"}
-    | {"gate", "ingest", "pushing", "store", "selection"},
+    | {"gate", "ingest", "opening", "pushing", "repeated", "store", "selection"},
 }
 
 

@@ -60,6 +60,27 @@ class Recorder:
     def stop(self) -> None:
         self._note("stop")
 
+    def tell_lost_rights(self) -> None:
+        pass
+
+    def waiting(self) -> datetime | None:
+        return None
+
+    def pulse(self) -> int | None:
+        return None
+
+    def is_store_lost(self) -> bool:
+        return False
+
+    def remake_store(self) -> bool:
+        return False
+
+    def end_silent(self) -> int:
+        self._note("end_silent")
+        return 0
+
+    is_any_claimed = False
+
     def wait_for(self, call: str, times: int = 1, seconds: float = 10) -> None:
         with self.happened:
             assert self.happened.wait_for(lambda: self.calls.count(call) >= times, seconds), self.calls

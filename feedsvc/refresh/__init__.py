@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy import Connection
 
 from feedsvc import __version__
+from feedsvc.errors import StoreError
 from feedsvc.loading.rules import LoadRules
 from feedsvc.model import Format, Quarantined
 from feedsvc.names import Names
@@ -23,6 +24,7 @@ from feedsvc.refresh.intake import Intake, LoadReport
 from feedsvc.refresh.naming import NameCheck
 from feedsvc.refresh.open_files import OpenFiles
 from feedsvc.refresh.publishing import Publisher
+from feedsvc.refresh.removing import why_missing
 from feedsvc.removals import DEFAULT, RemovalLimit
 from feedsvc.selection import Rules
 from feedsvc.settling import Settling
@@ -76,7 +78,11 @@ class Refresher:
         self._intake = Intake(
             store, root, load_rules, rules, clock, self._stopped, removal_limit, self.settling
         )
-        self._publisher = Publisher(store, rules, clock, self._stopped, cache_bytes)
+        self._publisher = Publisher(store, rules, clock, self._stopped, cache_bytes, self._is_held)
+        self._root = root
+        self._had_folder = root.is_dir()
+        self._making = threading.Lock()
+        self._is_making = False
         self._changed_rights = ChangedRights(store, rules, clock, self._stopped)
 
     def stop(self) -> None:
@@ -94,7 +100,7 @@ class Refresher:
             _digest(self._rules.customs),
             _digest(__version__, self._rules),
         )
-        with self._store.write() as tx:
+        with self._store.write(long=True) as tx:
             if read_meta(tx, "memberships_by") != memberships:
                 self._intake.apply_again(tx)
                 write_meta(tx, "memberships_by", memberships)
@@ -132,6 +138,47 @@ class Refresher:
             and fmt in self._rules.settings(key, audience).formats
             and not (key.startswith("custom/") and self._rules.custom(key) is None)
         )
+
+    def _is_held(self) -> bool:
+        """Whether nothing is to be published yet: the store is made anew, or filled for the first time.
+
+        Asked within a transaction, too: one that began on the store before may go on.
+        """
+        return self._is_making or self._intake.is_filling
+
+    @property
+    def is_any_claimed(self) -> bool:
+        """Whether other refreshers had claimed dirty feeds when the last refresh had none left."""
+        return self._publisher.is_any_claimed
+
+    def end_silent(self) -> int:
+        """End database sessions of processes that were suspended; see `Store.end_silent`."""
+        return self._store.end_silent()
+
+    def is_store_lost(self) -> bool:
+        """Whether the store's file was deleted or replaced; costs next to nothing."""
+        return not self._store.is_current()
+
+    def remake_store(self) -> bool:
+        """Make the store anew, from the folder of stories, if it is gone; returns whether it was.
+
+        Nothing of it is published before all stories are there. Raises StoreError if it can't be made; then
+        it is to be tried again.
+        """
+        with self._making:
+            if not self._is_making and self._store.is_current() and not self._store.lacks_tables():
+                return False
+            self._is_making = True  # until it was done: what is half made is not for anybody
+            if self._had_folder and (why := why_missing(self._root)):
+                raise StoreError(
+                    f"the store is made anew once the content folder {self._root} is back: {why}"
+                )
+            self._store.reopen()
+            self.prepare()
+            self.scan()
+            self._is_making = False
+        log.error("store_opened_anew", store=self._store.shown)
+        return True
 
     def waiting(self) -> datetime | None:
         """When the feed that was made dirty last was: who pushes stories writes to the store itself.
@@ -178,19 +225,16 @@ class Refresher:
         `on_published` is told how many feeds were made. Nothing is while the store is filled for the first
         time: each feed is made once, of all there is.
         """
-        if self._intake.is_filling:
+        if self._is_held():
             return 0
-        if not self._store.is_current():
-            log.error("store_replaced")  # somebody moved its file away: what it held is made anew
-            self._store.reopen()
-            self.prepare()
-            self.scan()
         self._changed_rights.tell(_RIGHTS_SECONDS)
         self._publisher.mark_flips()
         changed = self._publisher.publish_dirty(on_published)
         if changed:
             log.info("refreshed", representations=changed)
         with self._store.write() as tx:
+            if self._is_held():
+                return changed
             write_meta(tx, "refreshed_at", self._clock().isoformat())
             if dirty.newest(tx) is None:
                 write_meta(tx, "rights_by", _digest(self._rules.audiences))

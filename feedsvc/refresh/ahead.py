@@ -53,6 +53,11 @@ class Ahead:
             except ProcessLostError as error:
                 self._lost(error)
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether another process takes part: there are very many feeds."""
+        return self._other is not None
+
     def __enter__(self) -> "Ahead":
         return self
 

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import structlog
 
 from feedsvc.model import Representation
-from feedsvc.store import deliveries
+from feedsvc.repeated import Faults
+from feedsvc.store import deliveries, trouble
 from feedsvc.store.deliveries import Delivery
 from feedsvc.store.schema import Store
 from feedsvc.store.tokens import Token
@@ -54,6 +55,7 @@ class Ledger:
         # What is confirmed with the next poll again needs no spool.
         self._held: deque[_Sent] = deque(maxlen=_A_WRITING)
         self._confirmed: set[_Name] = set()
+        self._faults = Faults(log)
         self._closing = threading.Event()
         self._writing = threading.Lock()
         self._thread = threading.Thread(target=self._write_on, name="feedsvc-ledger", daemon=True)
@@ -109,6 +111,8 @@ class Ledger:
     def keep(self) -> None:
         """Put what was noted and is not written yet into the spool. Raises OSError if that can't be."""
         with self._keeping:
+            if self._kept and self._spool.was_lost():
+                self._kept = 0
             new = [self._sent[place] for place in range(self._kept, len(self._sent))]
             if new:
                 self._spool.keep([line for sent in new for line in _lines(sent)])
@@ -145,19 +149,15 @@ class Ledger:
             self._spool.close(clear=not self._sent)
 
     def _keep_on(self) -> None:
-        failing = False
         while not self._closing.wait(_KEPT_AFTER):
             try:
                 self.keep()
             except OSError as error:
-                if not failing:
-                    log.warning("ledger_not_kept", answers=len(self._sent), error=repr(error))
-                failing = True
+                self._faults.failed("keep", "ledger_not_kept", repr(error), answers=len(self._sent))
             else:
-                failing = False
+                self._faults.over("keep")
 
     def _write_on(self) -> None:
-        failing = False
         rounds = 0
         while not self._closing.wait(_INTERVAL):
             try:
@@ -166,11 +166,10 @@ class Ledger:
                     self.adopt()
                 rounds += 1
             except Exception as error:  # the store is gone or busy: what was noted waits for it
-                if not failing:
-                    log.warning("ledger_waits", answers=len(self._sent), error=repr(error))
-                failing = True
+                told = trouble.of(error).words
+                self._faults.failed("write", "ledger_waits", told, answers=len(self._sent))
             else:
-                failing = False
+                self._faults.over("write")
 
 
 def _name(token: Token, representation: Representation) -> _Name:
