@@ -26,7 +26,6 @@ _SURE = 1.0  # seconds after which a look is due all the same: who was pushing m
 _LOOK = 0.25  # seconds between two where it takes a query
 _AGAIN = 1.0  # seconds until a watch that failed is tried again; it begins with a look at everything
 _CLAIMED = 0.5  # seconds until feeds are looked for again that another refresher had claimed
-_SILENT = 6  # such looks, after which a process that claimed them may have been suspended
 _NOTICES = 2  # seconds between two looks for what partners must be told
 _MOST_TOLD = 5  # folders named in one warning
 _HORIZON = timedelta(days=1)  # flips farther off are left to a later refresh to schedule
@@ -110,7 +109,6 @@ class Schedule:
     ) -> None:
         self._refresher = refresher
         self._on_remade = on_remade
-        self._claimed = 0
         self._settling = refresher.settling
         self._watched = watched
         self._watch_of = watching.watch(watched) if watched else None
@@ -222,13 +220,8 @@ class Schedule:
 
     def _look_for_claimed(self) -> None:
         """Look again soon for feeds that another refresher had claimed: it may die, or be suspended."""
-        if not self._refresher.is_any_claimed:
-            self._claimed = 0
-            return
-        self._claimed += 1
-        if self._claimed % _SILENT == 0:
-            self._refresher.end_silent()
-        self._jobs.again("claimed", self._publish, _CLAIMED, "publish")
+        if self._refresher.is_any_claimed:
+            self._jobs.again("claimed", self._publish, _CLAIMED, "publish")
 
     def _schedule_flip(self) -> None:
         flip = self._refresher.next_flip()
@@ -251,7 +244,9 @@ class Schedule:
                 before, pulse = pulse, self._refresher.pulse()
                 if pulse is not None and pulse == before and time.monotonic() < sure:
                     continue
-                sure = time.monotonic() + _SURE
+                if time.monotonic() >= sure:
+                    sure = time.monotonic() + _SURE
+                    self._refresher.end_silent()
                 with self._changing:  # what this process brings in itself, it publishes itself
                     newest = self._refresher.waiting()
             except Exception as error:  # the store is gone: the regular refresh says so

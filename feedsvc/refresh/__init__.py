@@ -71,19 +71,18 @@ class Refresher:
         self._stopped = threading.Event()
         self.rights_changed = False
         """Whether `prepare` found that who may have what was another when the feeds were published."""
-        self._names = NameCheck(names)
+        self._named = names
         self._has_looked = False
         self.settling = Settling(settle)
-        self._open_files = OpenFiles(store, root, self.settling, clock)
         self._intake = Intake(
             store, root, load_rules, rules, clock, self._stopped, removal_limit, self.settling
         )
         self._publisher = Publisher(store, rules, clock, self._stopped, cache_bytes, self._is_held)
         self._root = root
+        self._begin()
         self._had_folder = root.is_dir()
         self._making = threading.Lock()
         self._is_making = False
-        self._changed_rights = ChangedRights(store, rules, clock, self._stopped)
 
     def stop(self) -> None:
         """Have the work under way end after its present transaction; for any thread."""
@@ -139,6 +138,12 @@ class Refresher:
             and not (key.startswith("custom/") and self._rules.custom(key) is None)
         )
 
+    def _begin(self) -> None:
+        """Take nothing for said in the store that was said in another before."""
+        self._names = NameCheck(self._named)
+        self._open_files = OpenFiles(self._store, self._root, self.settling, self._clock)
+        self._changed_rights = ChangedRights(self._store, self._rules, self._clock, self._stopped)
+
     def _is_held(self) -> bool:
         """Whether nothing is to be published yet: the store is made anew, or filled for the first time.
 
@@ -174,6 +179,7 @@ class Refresher:
                     f"the store is made anew once the content folder {self._root} is back: {why}"
                 )
             self._store.reopen()
+            self._begin()
             self.prepare()
             self.scan()
             self._is_making = False

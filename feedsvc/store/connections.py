@@ -88,7 +88,18 @@ def postgresql(url: str, patience: Patience) -> Engine:
         connection.commit()
 
     event.listen(engine, "connect", limit)
+    event.listen(engine, "after_cursor_execute", _after_many)
     return engine
+
+
+def _after_many(
+    connection: Connection, _cursor: object, _sql: str, _values: object, _context: object, is_many: bool
+) -> None:
+    # psycopg sends many statements in one go, after which PostgreSQL does not begin to count how long the
+    # transaction is idle: the last message is none that it is idle after. One more statement is.
+    if is_many:
+        with connection.connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
 
 
 def _milliseconds(seconds: float) -> str:
@@ -107,7 +118,7 @@ def lift_limits(connection: Connection, *, is_reading: bool) -> None:
 
 
 def end_silent(engine: Engine, seconds: float) -> int:
-    """End sessions of ours that have stopped in the middle of a statement; returns how many.
+    """End sessions of ours that have changed something and say nothing; returns how many.
 
     PostgreSQL's limits don't see a process that is suspended while it sends many statements in one go: to the
     server it is neither idle, nor is a statement running. `seconds` is how long it has said nothing.
@@ -115,8 +126,7 @@ def end_silent(engine: Engine, seconds: float) -> int:
     query = text(
         "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database()"
         " AND usename = current_user AND application_name = current_setting('application_name')"
-        " AND pid <> pg_backend_pid() AND state = 'active' AND wait_event = 'ClientRead'"
-        " AND xact_start IS NOT NULL"
+        " AND pid <> pg_backend_pid() AND backend_xid IS NOT NULL AND wait_event = 'ClientRead'"
         " AND state_change < clock_timestamp() - make_interval(secs => :seconds)"
     )
     with engine.connect() as connection:

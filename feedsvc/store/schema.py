@@ -103,12 +103,14 @@ class Store:
         self._shown = make_url(url).render_as_string(hide_password=True)
         self._file = connections.file_of(url)
         self._opened: _Opened | None = None
+        self._why: StoreError | None = None
         self._pulsed: tuple[_Opened, PoolProxiedConnection] | None = None
         try:
             self.reopen()
-        except StoreError:
+        except StoreError as error:
             if not wait:
                 raise
+            self._why = error
 
     def reopen(self, is_ready: Callable[[Connection], bool] | None = None) -> None:
         """Open the store anew, as after its file was deleted or replaced, and let go of what was open.
@@ -161,7 +163,8 @@ class Store:
 
     def _current(self) -> _Opened:
         if self._opened is None:
-            raise StoreError(f"the store ({self._shown}): {_NOT_MADE}")
+            why = self._why
+            raise StoreError(str(why), why.condition) if why else StoreError(_NOT_MADE)
         return self._opened
 
     @property

@@ -6,6 +6,7 @@ Knows the databases' errors, and no table. A library's own words go to the log a
 import errno
 import os
 import re
+import sqlite3
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -14,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from feedsvc.errors import StoreError
 
-FAULTS: Final = (SQLAlchemyError, StoreError)
+FAULTS: Final = (SQLAlchemyError, StoreError, sqlite3.Error)
 """What using the store raises when the store, and not what was asked of it, is at fault, mostly."""
 
 MISSING: Final = "store-missing"
