@@ -21,7 +21,7 @@ from feedsvc.model import Article
 from feedsvc.repeated import Faults
 from feedsvc.rights import Audience, Webhook
 from feedsvc.selection import Rules
-from feedsvc.store import articles, deliveries, outbox, recalls, revocations, trouble
+from feedsvc.store import articles, deliveries, health, outbox, recalls, revocations, trouble
 from feedsvc.store.outbox import Notice
 from feedsvc.store.recalls import GONE
 from feedsvc.store.schema import Store
@@ -90,6 +90,8 @@ class Notifier:
         if began < self._rest_until:
             return  # the last look found very much
         try:
+            if self._store.was_replaced:
+                self._store.reopen(health.is_filled)
             self.sweep()
         except trouble.FAULTS as error:
             self._faults.failed("sweep", "recalls_not_seen", trouble.of(error).words)

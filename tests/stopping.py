@@ -1,6 +1,6 @@
 """`python -m tests.stopping …` is `feedsvc …`, which suspends itself in a transaction once it is told to.
 
-The variable STOP_AT names where: `claim`, `publish`, `apply`, or `pipeline`, which is amid many statements that
+The variable STOP_AT names where: `claim`, `publish`, `apply`, or `pipeline`, amid many statements that
 are sent in one go. It does so if there is the file that STOP_IF names, which it removes: once each time.
 """
 

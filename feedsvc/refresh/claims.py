@@ -15,7 +15,7 @@ from feedsvc.model import Loaded, Rejected, Site
 from feedsvc.reading import ReadRules, Ready
 from feedsvc.refresh.holding import Holding
 from feedsvc.store import articles, sources
-from feedsvc.store.schema import stay
+from feedsvc.store.connections import stay
 
 _PUSHED = "give this one another, or have it take that story's place with `feedsvc refresh --force`"
 _WITHDRAWN = (

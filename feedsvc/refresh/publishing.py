@@ -24,8 +24,9 @@ from feedsvc.rights import Audience
 from feedsvc.selection import Rules
 from feedsvc.store import articles, dirty, recalls, representations, revocations, sources, tombstones
 from feedsvc.store.articles import ArticleCache
+from feedsvc.store.connections import stay, take_time
 from feedsvc.store.representations import Unpublished
-from feedsvc.store.schema import Store, stay, take_time
+from feedsvc.store.schema import Store
 
 log = structlog.get_logger(__name__)
 

@@ -98,16 +98,17 @@ def _after_many(
     # psycopg sends many statements in one go, after which PostgreSQL does not begin to count how long the
     # transaction is idle: the last message is none that it is idle after. One more statement is.
     if is_many:
-        with connection.connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
+        cursor = connection.connection.cursor()
+        cursor.execute("SELECT 1")
+        cursor.close()
 
 
 def _milliseconds(seconds: float) -> str:
     return str(round(seconds * 1000))
 
 
-def lift_limits(connection: Connection, *, is_reading: bool) -> None:
-    """Let the transaction take as long as it needs: a migration, a first load, a long listing.
+def take_time(connection: Connection, *, is_reading: bool = False) -> None:
+    """Let a transaction take as long as it needs from here on: a migration, a first load, a long listing.
 
     One that writes is still ended if its process is suspended in it.
     """
@@ -115,6 +116,15 @@ def lift_limits(connection: Connection, *, is_reading: bool) -> None:
         names = ["statement_timeout", "lock_timeout"]
         names += ["idle_in_transaction_session_timeout"] if is_reading else []
         connection.execute(text("SELECT " + ", ".join(f"set_config('{name}', '0', true)" for name in names)))
+
+
+def stay(tx: Connection) -> None:
+    """Say that a transaction goes on, between two pieces of work that take long and ask the store nothing.
+
+    PostgreSQL would take the process for suspended otherwise; see `Patience`.
+    """
+    if tx.dialect.name == "postgresql":
+        tx.execute(text("SELECT 1"))
 
 
 def end_silent(engine: Engine, seconds: float) -> int:

@@ -48,6 +48,11 @@ def refreshed_at(connection: Connection) -> datetime | None:
     return datetime.fromisoformat(value) if value else None
 
 
+def is_filled(connection: Connection) -> bool:
+    """Whether all there was has been published in a store once."""
+    return refreshed_at(connection) is not None
+
+
 def _unwritable(store: Store, connection: Connection) -> trouble.Trouble | None:
     if store.file is not None:
         return trouble.of_file(store.file)

@@ -23,7 +23,6 @@ from sqlalchemy import (
     cast,
     func,
     inspect,
-    literal_column,
     make_url,
     select,
     text,
@@ -206,7 +205,7 @@ class Store:
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
             with connection.begin():
                 if long:
-                    connections.lift_limits(connection, is_reading=True)
+                    connections.take_time(connection, is_reading=True)
                 yield connection
 
     @contextmanager
@@ -224,7 +223,7 @@ class Store:
         try:
             with opened.engine.connect().execution_options(**options) as connection, connection.begin():
                 if long:
-                    take_time(connection)
+                    connections.take_time(connection)
                 yield connection
         except SQLAlchemyError as error:
             if trouble.is_lock_timeout(error):
@@ -295,7 +294,7 @@ class Store:
         words = _DIALECTS[engine.dialect.name]
         options = {"feedsvc_write": True}
         with engine.connect().execution_options(**options) as tx, tx.begin():
-            take_time(tx)
+            connections.take_time(tx)
             if engine.dialect.name == "postgresql":
                 tx.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
             tx.execute(
@@ -316,20 +315,6 @@ class Store:
                 f" {len(MIGRATIONS)}. Install that version again, or name another store in store.url",
                 "store-newer",
             )
-
-
-def take_time(tx: Connection) -> None:
-    """Let a transaction that writes take as long as it needs from here on, as a `long` one may."""
-    connections.lift_limits(tx, is_reading=False)
-
-
-def stay(tx: Connection) -> None:
-    """Say that a transaction goes on, between two pieces of work that take long and ask the store nothing.
-
-    PostgreSQL would take the process for suspended otherwise; see `Patience`.
-    """
-    if tx.dialect.name == "postgresql":
-        tx.execute(select(literal_column("1")))
 
 
 def upsert(tx: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

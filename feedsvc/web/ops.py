@@ -99,11 +99,19 @@ def fresh_within(config: Config) -> timedelta:
 
 
 def registry(
-    store: Store, counters: Counters, clock: Callable[[], datetime], fresh_within: timedelta
+    store: Store,
+    counters: Counters,
+    clock: Callable[[], datetime],
+    fresh_within: timedelta,
+    *,
+    is_alone: bool = False,
 ) -> CollectorRegistry:
-    """What Prometheus is told of the store, the requests and this process."""
+    """What Prometheus is told of the store, the requests and this process.
+
+    `is_alone` says that nobody else opens the store again if its file is replaced.
+    """
     made = CollectorRegistry()
-    made.register(_Numbers(store, counters, clock, fresh_within))
+    made.register(_Numbers(store, counters, clock, fresh_within, is_alone))
     ProcessCollector(registry=made)
     return made
 
@@ -120,7 +128,7 @@ def metrics_listener(config: Config, folder: Path) -> Iterator[None]:
     host, _, port = config.http.metrics.rpartition(":")
     store = opened(config)
     total = Tally(dict, folder).total
-    figures = registry(store, total, lambda: datetime.now(UTC), fresh_within(config))
+    figures = registry(store, total, lambda: datetime.now(UTC), fresh_within(config), is_alone=True)
     try:
         server, thread = start_http_server(int(port), host.strip("[]"), figures)
     except OSError as error:
@@ -225,9 +233,15 @@ class _Numbers(Collector):
     """What Prometheus is told, read when it asks."""
 
     def __init__(
-        self, store: Store, counters: Counters, clock: Callable[[], datetime], fresh_within: timedelta
+        self,
+        store: Store,
+        counters: Counters,
+        clock: Callable[[], datetime],
+        fresh_within: timedelta,
+        is_alone: bool,
     ) -> None:
         self._store = store
+        self._is_alone = is_alone
         self._counters = counters
         self._clock = clock
         self._fresh_within = fresh_within
@@ -254,6 +268,8 @@ class _Numbers(Collector):
         yield _degraded(degraded)
 
     def _seen(self) -> tuple[list[Metric], list[str]]:
+        if self._is_alone and self._store.was_replaced:
+            self._store.reopen(health.is_filled)
         with self._store.read() as connection:
             now = self._clock()
             found = health.standing(self._store, connection, now, self._fresh_within)

@@ -79,7 +79,7 @@ class Follower:
         if self._store.was_replaced:
             # What was published goes on being served until the new store has all of it.
             has_published = self._seen is not None and self._seen[0] > 0
-            self._store.reopen(_is_filled if has_published else None)
+            self._store.reopen(health.is_filled if has_published else None)
             self._seen = self._pulse = None  # its numbers may be the same
             log.warning("store_replaced")
         pulse = self._store.pulse()
@@ -112,8 +112,3 @@ class Follower:
             self._faults.failed("beat", "beat_failed", repr(error))
         else:
             self._faults.over("beat")
-
-
-def _is_filled(connection: Connection) -> bool:
-    """Whether all there was has been published in a store once."""
-    return health.refreshed_at(connection) is not None
