@@ -178,7 +178,7 @@ class Publisher:
                 is_late = bool(built) and time.monotonic() > began + seconds
                 if is_late or sum(len(one.body) for one in candidates) > _BYTES_A_BATCH:
                     break  # the rest stays dirty, and is claimed again
-                ahead.have(key)
+                ahead.have(key, lambda: stay(tx))
                 with self._harming_only_itself(key, failed):
                     candidates += self._representations(tx, key, by_audience, now, key in revoked)
                     built.append(key)

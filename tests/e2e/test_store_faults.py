@@ -194,7 +194,7 @@ def full(disk: Path) -> Iterator[None]:
 
 @contextmanager
 def read_only(var: Path) -> Iterator[None]:
-    """What is open can't be written, either; but for SQLite's shared memory, which Linux would kill us for."""
+    """What is open can't be written, either; but for SQLite's shared memory, for which we were killed."""
     files = [str(var / "feedsvc.db"), str(var / "feedsvc.db-wal")]
     if subprocess.run(["chattr", "+i", *files], capture_output=True, check=False).returncode:
         missing("a file system with files that nobody may change (chattr +i)")
