@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from feedsvc.config import Config
+from feedsvc.opening import opened
 from feedsvc.store.schema import Store, list_meta, remove_meta, write_meta
 
 _PREFIX = "running:"
@@ -38,7 +39,7 @@ def note(config: Config, command: str) -> None:
         "salt": salt,
         "settings": _hashed(config.path, salt),
     }
-    store = Store(config.store_url)
+    store = opened(config)
     try:
         with store.write() as tx:
             for other in _gone(list_meta(tx, _PREFIX)):

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Protocol
 
 import structlog
-from apscheduler.executors.pool import ThreadPoolExecutor
-from apscheduler.schedulers.background import BackgroundScheduler
 
 from feedsvc import watching
+from feedsvc.jobs import Jobs
 from feedsvc.settling import URGENT, Kind, Settling
 from feedsvc.watching import Event
 
@@ -26,8 +25,7 @@ _AMID_A_LOOK = 5.0  # seconds between two publications while files are looked th
 _SURE = 1.0  # seconds after which a look is due all the same: who was pushing many stories may have died
 _LOOK = 0.25  # seconds between two where it takes a query
 _AGAIN = 1.0  # seconds until a watch that failed is tried again; it begins with a look at everything
-_RETRY = 1.0  # seconds until files whose loading failed are tried again; twice as long each time, up to
-_LONGEST_RETRY = 5.0
+_CLAIMED = 0.5  # seconds until feeds are looked for again that another refresher had claimed
 _NOTICES = 2  # seconds between two looks for what partners must be told
 _MOST_TOLD = 5  # folders named in one warning
 _HORIZON = timedelta(days=1)  # flips farther off are left to a later refresh to schedule
@@ -67,6 +65,15 @@ class _Refresher(Protocol):
 
     def pulse(self) -> int | None: ...
 
+    def is_store_lost(self) -> bool: ...
+
+    def remake_store(self) -> bool: ...
+
+    def end_silent(self) -> int: ...
+
+    @property
+    def is_any_claimed(self) -> bool: ...
+
     def stop(self) -> None: ...
 
 
@@ -87,7 +94,7 @@ class Schedule:
     then, and as long as it can't be watched, every regular refresh looks through the folder.
     `first` is how long (seconds) the first look through the folder leaves the machine to the web workers that
     start, if the store has published before: then what time has flipped is published at once all the same.
-    `notifier` is run every few seconds.
+    `notifier` is run every few seconds. `on_remade` is called when the store was made anew.
     Loading and publishing have a thread each, so that a long look through the folder delays no embargo.
     """
 
@@ -100,8 +107,10 @@ class Schedule:
         watched: Path | None,
         first: float = 0.0,
         notifier: _Notifier | None = None,
+        on_remade: Callable[[], None] = lambda: None,
     ) -> None:
         self._refresher = refresher
+        self._on_remade = on_remade
         self._settling = refresher.settling
         self._watched = watched
         self._watch_of = watching.watch(watched) if watched else None
@@ -109,27 +118,20 @@ class Schedule:
         self._trouble = ""
         self._settled_at: float | None = None
         self._not_before = 0.0
-        self._retry = _RETRY
         self._is_look_due = False
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._looked = threading.Event()
-        self._adding = threading.Lock()
         self._changing = threading.Lock()
         self._scanning = threading.Event()
-        self._scheduler = BackgroundScheduler(
-            timezone=UTC,
-            executors={name: ThreadPoolExecutor(1) for name in ("load", "publish", "notices", "prune")},
-            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
-        )
+        self._jobs = Jobs(("load", "publish", "notices", "prune"), self._remake_soon)
         now = datetime.now(UTC)
         regular = self._regular if watched else self._scan
-        self._add("refresh", regular, "interval", seconds=refresh, executor="publish" if watched else "load")
-        look = now + timedelta(seconds=first)
-        self._add("rescan", self._rescan, "interval", seconds=rescan, executor="load", next_run_time=look)
+        self._jobs.every(refresh, "refresh", regular, "publish" if watched else "load")
+        self._jobs.every(rescan, "rescan", self._rescan, "load", now + timedelta(seconds=first))
         self._notifier = notifier
         if notifier:
-            self._add("notices", notifier.run, "interval", seconds=_NOTICES, executor="notices")
+            self._jobs.every(_NOTICES, "notices", notifier.run, "notices")
         self._flips_first = first > 0
         self._warmer = threading.Thread(target=self._warm, name="feedsvc-warmer", daemon=True)
         self._listener = threading.Thread(target=self._listen, name="feedsvc-listener", daemon=True)
@@ -137,7 +139,7 @@ class Schedule:
 
     def start(self) -> None:
         """Begin, with a look through the whole folder."""
-        self._scheduler.start()
+        self._jobs.start()
         if self._notifier:
             self._notifier.start()
         self._warmer.start()
@@ -147,40 +149,27 @@ class Schedule:
 
     def stop(self) -> None:
         """End: the transactions under way are finished, what is queued stays dirty in the store."""
-        with self._adding:  # a job that adds another now would wait for the scheduler, which waits for it
-            self._stopping.set()
+        self._jobs.refuse_more()
+        self._stopping.set()
         self._looked.set()
         self._refresher.stop()
         if self._notifier:
             self._notifier.stop()
         if self._watch_of:
             self._watch_of.stop()
-        if self._scheduler.running:
-            self._scheduler.shutdown(wait=True)
+        self._jobs.stop()
         for thread in (self._watcher, self._warmer, self._listener):
             if thread.is_alive():
                 thread.join(timeout=1)
 
-    def _add(self, name: str, job: Callable[[], None], trigger: str, **arguments: object) -> None:
-        self._scheduler.add_job(self._guarded, trigger, (name, job), id=name, name=name, **arguments)
+    def _remake_soon(self) -> None:
+        self._jobs.again("remake", self._remake, 0.0, "load")
 
-    def _run(
-        self, name: str, job: Callable[[], None], at: datetime | None = None, executor: str = "load"
-    ) -> None:
-        """Have a job run once, at an instant (aware UTC) or as soon as may be, with those of that kind."""
-        with self._adding:
-            if not self._stopping.is_set():
-                self._scheduler.add_job(
-                    self._guarded, "date", (name, job), run_date=at or datetime.now(UTC), executor=executor
-                )
-
-    def _guarded(self, name: str, job: Callable[[], None]) -> None:
-        if self._stopping.is_set():
-            return
-        try:
-            job()
-        except Exception:  # a job that fails is tried again by the next; what it left undone is still dirty
-            log.exception("job_failed", job=name)
+    def _remake(self) -> None:
+        """Make the store anew if it is gone: what failed may have failed for that."""
+        if self._refresher.remake_store():
+            self._on_remade()
+            self._publish()
 
     def _regular(self) -> None:
         if self._is_watching:
@@ -194,7 +183,7 @@ class Schedule:
             if self._is_look_due:
                 return
             self._is_look_due = True
-        self._run("look", self._due_look)
+        self._jobs.run("look", self._due_look)
 
     def _due_look(self) -> None:
         with self._lock:
@@ -215,17 +204,17 @@ class Schedule:
         self._scan()
         self._refresher.tidy(everything=True)
         # In a thread of its own: what a long retention left is no reason for a story to wait.
-        self._run("prune", self._prune, executor="prune")
+        self._jobs.run("prune", self._prune, executor="prune")
 
     def _prune(self) -> None:
         self._refresher.prune()
 
     def _warm(self) -> None:
         if self._flips_first:
-            self._guarded("catch_up", self._publish)
-        self._guarded("rights", self._tell_lost_rights)
+            self._jobs.guarded("catch_up", self._publish, "publish")
+        self._jobs.guarded("rights", self._tell_lost_rights, "publish")
         self._looked.wait()
-        self._guarded("warm", self._refresher.warm)
+        self._jobs.guarded("warm", self._refresher.warm, "publish")
 
     def _tell_lost_rights(self) -> None:
         self._refresher.tell_lost_rights()
@@ -234,24 +223,17 @@ class Schedule:
         self._refresher.refresh()
         self._schedule_flip()
         self._refresher.tidy()
+        self._look_for_claimed()
+
+    def _look_for_claimed(self) -> None:
+        """Look again soon for feeds that another refresher had claimed: it may die, or be suspended."""
+        if self._refresher.is_any_claimed:
+            self._jobs.again("claimed", self._publish, _CLAIMED, "publish")
 
     def _schedule_flip(self) -> None:
         flip = self._refresher.next_flip()
-        if flip is None or flip > datetime.now(UTC) + _HORIZON:
-            return
-        with self._adding:
-            if self._stopping.is_set():
-                return
-            # Several instances: the next flip may come while the job that schedules it is still running.
-            self._add(
-                "flip",
-                self._publish,
-                "date",
-                run_date=flip,
-                executor="publish",
-                replace_existing=True,
-                max_instances=8,
-            )
+        if flip is not None and flip <= datetime.now(UTC) + _HORIZON:
+            self._jobs.at(flip, "flip", self._publish, "publish")
 
     # -- what others write to the store ------------------------------------------------------------------
 
@@ -261,11 +243,17 @@ class Schedule:
         marked: datetime | None = None
         due = sure = 0.0
         while not self._stopping.wait(_PULSE if pulse is not None else _LOOK):
+            if self._refresher.is_store_lost():
+                self._remake_soon()
+                self._stopping.wait(_AGAIN)
+                continue
             try:
                 before, pulse = pulse, self._refresher.pulse()
                 if pulse is not None and pulse == before and time.monotonic() < sure:
                     continue
-                sure = time.monotonic() + _SURE
+                if time.monotonic() >= sure:
+                    sure = time.monotonic() + _SURE
+                    self._refresher.end_silent()
                 with self._changing:  # what this process brings in itself, it publishes itself
                     newest = self._refresher.waiting()
             except Exception as error:  # the store is gone: the regular refresh says so
@@ -278,7 +266,7 @@ class Schedule:
             # A long look marks feeds all the time, and publishes them at its end itself.
             if is_new and (not self._scanning.is_set() or time.monotonic() > due):
                 marked, due = newest, time.monotonic() + _AMID_A_LOOK
-                self._run("pushed", self._publish, executor="publish")
+                self._jobs.run("pushed", self._publish, executor="publish")
 
     # -- the watcher -------------------------------------------------------------------------------------
 
@@ -295,7 +283,7 @@ class Schedule:
                 was_watching = self._is_watching
                 self._tell_trouble({str(self._watched): str(error)})
                 if was_watching:  # if the folder is gone, that is noted where operators see it
-                    self._run("unwatched", self._look_for_folder)
+                    self._jobs.run("unwatched", self._look_for_folder)
                 self._stopping.wait(_AGAIN)
 
     def _tell_trouble(self, unwatched: Mapping[str, str]) -> None:
@@ -320,7 +308,7 @@ class Schedule:
         if any(event.kind in URGENT for event in events):
             # A job of its own each time: one that is already running may have taken the paths before these.
             # It sees to the others, too.
-            self._run("changed", self._load_pending)
+            self._jobs.run("changed", self._load_pending)
         elif events:
             self._load_when_settled()
 
@@ -339,7 +327,9 @@ class Schedule:
             if self._settled_at is not None and self._settled_at <= at:
                 return  # that one looks for what is due next
             self._settled_at = at
-        self._run("settled", self._load_settled, datetime.now(UTC) + timedelta(seconds=max(0.0, at - now)))
+        self._jobs.run(
+            "settled", self._load_settled, datetime.now(UTC) + timedelta(seconds=max(0.0, at - now))
+        )
 
     def _load_settled(self) -> None:
         with self._lock:
@@ -359,10 +349,7 @@ class Schedule:
             loaded = self._refresher.scan_changed(set(map(Path, paths)))
         except Exception:
             self._settling.put_back(paths)
-            self._run("changed", self._load_pending, datetime.now(UTC) + timedelta(seconds=self._retry))
-            self._retry = min(2 * self._retry, _LONGEST_RETRY)
             raise
-        self._retry = _RETRY
         self._settling.done(paths)
         if not loaded.is_empty:
             self._publish()

@@ -65,20 +65,24 @@ ALLOWED = {
     "pushing": LEAVES | {"applying", "ingest", "selection", "store"},
     "render": LEAVES | {"markup"},
     "refresh": LEAVES
-    | {"applying", "gate", "loading", "processes", "reading", "revoking", "store", "selection", "render"},
+    | {"applying", "gate", "loading", "processes", "reading", "repeated", "revoking", "store"}
+    | {"selection", "render"},
     "outgoing": {"errors", "feedsvc"},
     "notice_content": LEAVES | {"selection", "store"},
-    "notices": LEAVES | {"gate", "notice_content", "outgoing", "selection", "store"},
+    "notices": LEAVES | {"gate", "notice_content", "outgoing", "repeated", "selection", "store"},
     "watching": {"settling", "watching_inotify"},
     "watching_inotify": {"loading", "settling", "watching"},
-    "schedule": {"settling", "watching"},
-    "running": {"config", "store"},
+    "jobs": {"repeated", "store"},
+    "schedule": {"jobs", "settling", "watching"},
+    "repeated": set(),
+    "opening": {"config", "store"},
+    "running": {"config", "opening", "store"},
     "documents": {"domain", "model"},
     "linting": LEAVES | {"markup", "render"},
     "checking": LEAVES | {"documents", "linting", "loading", "run_folder", "store", "selection", "refresh"},
     "web": LEAVES
-    | {"config", "config_file", "config_values", "lanes", "listening", "logs", "markup"}
-    | {"gate", "ingest", "pushing", "run_folder", "store", "selection", "supervising"},
+    | {"config", "config_file", "config_values", "lanes", "listening", "logs", "markup", "supervising"}
+    | {"gate", "ingest", "opening", "pushing", "repeated", "run_folder", "store", "selection"},
 }
 
 

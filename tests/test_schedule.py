@@ -47,6 +47,9 @@ class Recorder:
 
     def refresh(self) -> None:
         self._note("refresh")
+        if self.unwell:
+            self.unwell -= 1
+            raise OSError("the store is busy")
 
     def next_flip(self) -> datetime | None:
         return self.flips.pop(0) if self.flips else None
@@ -62,6 +65,32 @@ class Recorder:
 
     def stop(self) -> None:
         self._note("stop")
+
+    def tell_lost_rights(self) -> None:
+        pass
+
+    def waiting(self) -> datetime | None:
+        return None
+
+    def pulse(self) -> int | None:
+        return None
+
+    def is_store_lost(self) -> bool:
+        return self.lost
+
+    def remake_store(self) -> bool:
+        was_lost, self.lost = self.lost, False
+        if was_lost:
+            self._note("remake_store")
+        return was_lost
+
+    def end_silent(self) -> int:
+        self._note("end_silent")
+        return 0
+
+    is_any_claimed = False
+    unwell = 0
+    lost = False
 
     def wait_for(self, call: str, times: int = 1, seconds: float = 10) -> None:
         with self.happened:
@@ -258,3 +287,31 @@ def test_stop_lets_the_job_under_way_finish(recorder: Recorder) -> None:
     recorder.wait_for("tidy everything")
     schedule.stop()
     assert recorder.calls[-1] == "stop"
+
+
+def test_publication_that_fails_is_tried_again_soon(schedules: list[Schedule], recorder: Recorder) -> None:
+    recorder.unwell = 2
+    start(schedules, recorder)
+    recorder.wait_for("refresh", times=3, seconds=6)
+    recorder.wait_for("tidy")
+
+
+def test_feeds_that_another_refresher_has_claimed_are_looked_for_again(
+    schedules: list[Schedule], recorder: Recorder
+) -> None:
+    """It may be suspended: whatever it holds comes free without a word."""
+    recorder.is_any_claimed = True
+    start(schedules, recorder)
+    recorder.wait_for("refresh", times=4, seconds=4)
+    recorder.is_any_claimed = False
+    recorder.wait_for("end_silent", times=2, seconds=4)
+
+
+def test_store_that_is_lost_is_made_anew_and_published(schedules: list[Schedule], recorder: Recorder) -> None:
+    start(schedules, recorder)
+    recorder.wait_for("tidy everything")
+    before = recorder.calls.count("refresh")
+    recorder.lost = True
+    recorder.wait_for("remake_store", seconds=3)
+    recorder.wait_for("refresh", times=before + 1)
+    assert recorder.calls.count("remake_store") == 1

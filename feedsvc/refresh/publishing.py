@@ -5,6 +5,7 @@ Knows nothing of files. A claim is released in one transaction with its work: a 
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -23,6 +24,7 @@ from feedsvc.rights import Audience
 from feedsvc.selection import Rules
 from feedsvc.store import articles, dirty, recalls, representations, revocations, sources, tombstones
 from feedsvc.store.articles import ArticleCache
+from feedsvc.store.connections import stay, take_time
 from feedsvc.store.representations import Unpublished
 from feedsvc.store.schema import Store
 
@@ -32,6 +34,10 @@ _FEEDS_A_BATCH = 50
 _FEEDS_FIRST = 1  # who polls the feed of everything, first by its key, doesn't wait for the others of a story
 _MARKS = 1_000  # of withdrawn stories that a feed is made with: not every audience is shown each of them
 _BYTES_A_BATCH = 32_000_000
+_SECONDS_A_BATCH = (
+    0.1  # that a transaction goes on for, or as long as one feed takes: others wait for its locks
+)
+_SECONDS_AMID_MANY = 0.5  # the same where very many feeds are made at once, as after a first load
 _BREATH = 0.01  # seconds between two feeds that are rendered ahead: whoever has work to do comes first
 
 
@@ -58,17 +64,18 @@ class Replayed(Generic[T]):
 
 
 class _Batch(NamedTuple):
-    """Some feeds that were made: how many, and what of them was another than before."""
+    """Some feeds that were made: how many, what of them was another than before; how many to claim next."""
 
     feeds: int
     published: list[Unpublished]
+    next: int
 
 
 class Publisher:
     """Publishes dirty feeds, and makes feeds dirty that change by time alone. `clock` returns aware UTC.
 
-    Once `stopped` is set, the work under way ends after its present transaction. `cache_bytes` bounds the
-    stories kept in memory, as articles and as fragments.
+    Once `stopped` is set, the work under way ends after its present transaction; nothing is published while
+    `is_held`. `cache_bytes` bounds the stories kept in memory, as articles and as fragments.
     """
 
     def __init__(
@@ -78,8 +85,12 @@ class Publisher:
         clock: Callable[[], datetime],
         stopped: threading.Event,
         cache_bytes: int,
+        is_held: Callable[[], bool] = lambda: False,
     ) -> None:
         self._store = store
+        self._is_held = is_held
+        self.is_any_claimed = False
+        """Whether other refreshers had claimed dirty feeds when this one had none left to publish."""
         self._rules = rules
         self._clock = clock
         self._stopped = stopped
@@ -123,13 +134,13 @@ class Publisher:
             owed = articles.are_places_owed(connection)
         with Ahead(waiting, self._fragments, self._cache_bytes) as ahead:
             if owed:
-                with self._store.write() as tx:
+                with self._store.write(long=True) as tx:
                     articles.place_all(tx)  # while that is done, the other process starts
             while not self._stopped.is_set():
                 batch = self._publish_batch(feeds, failed, ahead)
                 if batch is None:
                     break
-                feeds = _FEEDS_A_BATCH
+                feeds = batch.next
                 changed += len(batch.published)
                 made += batch.feeds
                 if on_published:
@@ -146,10 +157,17 @@ class Publisher:
 
     def _publish_batch(self, feeds_at_most: int, failed: set[str], ahead: Ahead) -> _Batch | None:
         """Publish some dirty feeds but those that `failed`, to which it adds; None if there are none."""
+        seconds = _SECONDS_AMID_MANY if ahead.is_shared else _SECONDS_A_BATCH
         with self._store.write() as tx:
-            articles.place_all(tx)  # another process may have begun a first load, which owes them
+            if self._is_held():
+                return None
+            if articles.are_places_owed(tx):  # another process has begun a first load
+                take_time(tx)
+                articles.place_all(tx)
+            began = time.monotonic()
             keys = dirty.claim(tx, feeds_at_most, failed)
             if not keys:
+                self.is_any_claimed = dirty.is_any(tx, failed)
                 return None
             now = self._clock()
             revoked = revocations.noted(tx, keys)
@@ -157,15 +175,17 @@ class Publisher:
             candidates: list[Unpublished] = []
             built: list[str] = []
             for key, by_audience in feeds.items():
-                if sum(len(one.body) for one in candidates) > _BYTES_A_BATCH:
+                is_late = bool(built) and time.monotonic() > began + seconds
+                if is_late or sum(len(one.body) for one in candidates) > _BYTES_A_BATCH:
                     break  # the rest stays dirty, and is claimed again
-                ahead.have(key)
+                ahead.have(key, lambda: stay(tx))
                 with self._harming_only_itself(key, failed):
                     candidates += self._representations(tx, key, by_audience, now, key in revoked)
                     built.append(key)
             published = representations.publish(tx, candidates, now)
             dirty.release(tx, built)
-        return _Batch(len(built), published)
+        took = (time.monotonic() - began) / max(len(built), 1)
+        return _Batch(len(built), published, max(1, min(_FEEDS_A_BATCH, int(seconds / max(took, 0.001)))))
 
     def _feeds(
         self,
@@ -247,7 +267,9 @@ class Publisher:
         marks = recalls.marks(tx, key) if is_partners else ()
         revoked = revocations.marks(tx, key, now) if is_partners and is_any_revoked else {}
         made: list[Unpublished] = []
-        for feed in feeds:
+        for number, feed in enumerate(feeds):
+            if number:
+                stay(tx)  # one for each partner: all of them take longer than PostgreSQL would wait
             # A feed is not named before a story of it may be seen; once it was, it stays, empty and valid.
             if feed.articles or self._is_always_published(feed) or self._was_published(tx, feed):
                 own = [revoked[feed.partner]] if feed.partner in revoked else []

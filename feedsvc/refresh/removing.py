@@ -20,6 +20,7 @@ from feedsvc.loading.generators import Site
 from feedsvc.model import Change, to_micros
 from feedsvc.reading import FILES_A_BATCH
 from feedsvc.removals import RemovalLimit, is_allowed, moves
+from feedsvc.repeated import Faults
 from feedsvc.selection import Rules
 from feedsvc.store import articles, conditions, removals, sources
 from feedsvc.store.schema import Store
@@ -56,6 +57,7 @@ class Remover:
         self._limit = limit
         self._clock = clock
         self._missing: bool | None = None
+        self._faults = Faults(log)
         self.is_untold = False
         """Whether stories were found again that were held, and the condition does not say so yet."""
 
@@ -69,7 +71,10 @@ class Remover:
         """
         why = why_missing(self._root)
         if why:
-            log.error("content_folder_missing", path=str(self._root), reason=why)
+            told = str(self._root)
+            self._faults.failed("folder", "content_folder_missing", why, is_error=True, path=told)
+        else:
+            self._faults.over("folder")
         if surely or bool(why) != self._missing:
             if bool(why) != self._is_told(MISSING):
                 with self._store.write() as tx:

@@ -54,6 +54,12 @@ def backlog(connection: Connection) -> tuple[int, datetime | None]:
     return number, from_micros(oldest) if oldest is not None else None
 
 
+def is_any(connection: Connection, passing_over: Collection[str] = ()) -> bool:
+    """Whether any feed is dirty, claimed or not, but for these."""
+    query = select(dirty.c.feed_key).limit(len(passing_over) + 1)
+    return bool(set(connection.execute(query).scalars()) - set(passing_over))
+
+
 def newest(connection: Connection) -> datetime | None:
     """When the feed that was marked last was; None if none is dirty."""
     marked_at = connection.execute(select(func.max(dirty.c.marked_at))).scalar()

@@ -238,6 +238,12 @@ def get(connection: Connection, key: str, fmt: Format, partner: str = "") -> Rep
     )
 
 
+def probe(connection: Connection) -> None:
+    """Read a feed's bytes as a request would. Raises what reading the store raises."""
+    query = select(representations.c.body).where(_is(("", "all", "rss")))
+    connection.execute(query).scalar()
+
+
 def publication(connection: Connection) -> tuple[int, int]:
     """The numbers of the last commits that changed, and that removed a representation."""
     return int(read_meta(connection, "publication") or 0), int(read_meta(connection, _REMOVALS) or 0)

@@ -54,6 +54,14 @@ class Spool:
         while left:
             left = left[os.write(self._file, left) :]
 
+    def was_lost(self) -> bool:
+        """Whether the file is gone from its folder: what was kept is to be kept again, in a new one."""
+        if self._file < 0 or self._path is None or _is(self._path, self._file):
+            return False
+        os.close(self._file)
+        self._file = -1
+        return True
+
     def clear(self) -> None:
         """Forget what was kept: the store has it."""
         if self._file >= 0:

@@ -34,6 +34,9 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 _FEED_THREADS: Final = 4
 _FEED_PATIENCE: Final = 2.0  # seconds; then the store is taken not to answer
 _PATIENCE: Final = 10.0  # seconds that a page, or a story that is pushed, waits for a thread
+_FEED_DEADLINE: Final = 4.0  # seconds that a feed may take in its thread; then as if there were none
+_DEADLINE: Final = 15.0  # the same for a page or a story: the store doesn't answer. A batch has none
+_OPS_SECONDS: Final = 5.0  # to wait for a thread, and then in it: whoever asks has little patience
 _SLOWEST: Final = 1_000  # bytes of a body a second
 _BATCHES: Final = "/api/articles"
 
@@ -50,11 +53,14 @@ class Application:
         self._served = served
         self._http = config.http
         self._limits = config.limits
-        self._feeds = Lane("feeds", _FEED_THREADS, _FEED_PATIENCE)
-        self._pages = Lane("pages", config.http.threads, _PATIENCE)
-        self._api = Lane("api", config.http.threads, _PATIENCE)
+        self._feeds = Lane("feeds", _FEED_THREADS, _FEED_PATIENCE, deadline=_FEED_DEADLINE)
+        self._pages = Lane("pages", config.http.threads, _PATIENCE, deadline=_DEADLINE)
+        self._api = Lane("api", config.http.threads, _PATIENCE, deadline=_DEADLINE)
         # Whether the service is well is to be told even while the store keeps everybody waiting.
-        self._ops = {path: Lane(path[1:], 1, _PATIENCE) for path in ("/healthz", "/readyz", "/metrics")}
+        self._ops = {
+            path: Lane(path[1:], 1, _OPS_SECONDS, deadline=_OPS_SECONDS)
+            for path in ("/healthz", "/readyz", "/metrics")
+        }
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         environ = environ_of(scope)
@@ -67,7 +73,8 @@ class Application:
         body = Body(self._longest_body(path))
         try:
             is_read = await self._read_body(environ, path, receive, body)
-            made = await self._lane(path, is_feed).run(partial(made_by, self._app, environ))
+            work = partial(made_by, self._app, environ)
+            made = await self._lane(path, is_feed).run(work, without_end=path.rstrip("/") == _BATCHES)
             await _send_made(send, made, closes=not is_read)
         except BodyTooLargeError:
             await _send_whole(send, error_response(413, path), closes=True)

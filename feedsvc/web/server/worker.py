@@ -17,7 +17,7 @@ import uvicorn
 
 from feedsvc.listening import BACKLOG, tls_context
 from feedsvc.logs import set_up_logging
-from feedsvc.store.schema import Store
+from feedsvc.opening import opened
 from feedsvc.web.addresses import networks
 from feedsvc.web.app import Served, application
 from feedsvc.web.http1.connections import Connections, most_connections
@@ -66,7 +66,7 @@ def main() -> None:
     """Serve until told to end: what a worker runs."""
     context = handed_over()
     set_up_logging(context.config.log.level, context.config.log.format)
-    app = application(context.config, Store(context.config.store_url, create=False), context.folder)
+    app = application(context.config, opened(context.config, create=False, wait=True), context.folder)
     serve(context, app.wsgi_app, app.extensions["feedsvc-served"])
 
 
