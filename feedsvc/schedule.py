@@ -5,10 +5,11 @@ Knows nothing of what a refresh does. Jobs live in memory; what must not be lost
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -26,9 +27,13 @@ _AMID_A_LOOK = 5.0  # seconds between two publications while files are looked th
 _SURE = 1.0  # seconds after which a look is due all the same: who was pushing many stories may have died
 _LOOK = 0.25  # seconds between two where it takes a query
 _AGAIN = 1.0  # seconds until a watch that failed is tried again; it begins with a look at everything
+_AGAIN_AT_MOST = 60.0  # if it fails over and over
 _RETRY = timedelta(seconds=1)  # until files whose loading failed are tried again
+_FEW = (
+    50  # files that are loaded, and published, in one go; what changes while more are loaded overtakes them
+)
 _NOTICES = 2  # seconds between two looks for what partners must be told
-_MOST_TOLD = 5  # folders named in one warning
+_TELL = 0.5  # seconds until it is told what isn't watched: meanwhile more of it may be found
 _HORIZON = timedelta(days=1)  # flips farther off are left to a later refresh to schedule
 
 
@@ -44,11 +49,19 @@ class _Refresher(Protocol):
 
     settling: Settling
 
+    def overtake_with(self, urgent: Callable[[], None]) -> None: ...
+
+    def urgently(self) -> AbstractContextManager[None]: ...
+
     def scan(self) -> object: ...
 
-    def scan_changed(self, paths: set[Path]) -> _Loaded: ...
+    def scan_changed(self, paths: Collection[Path]) -> _Loaded: ...
+
+    def publish_first(self, loaded: Any) -> object: ...
 
     def tell_open(self) -> None: ...
+
+    def tell_unwatched(self, unwatched: Mapping[str, str]) -> None: ...
 
     def refresh(self) -> object: ...
 
@@ -85,7 +98,8 @@ class Schedule:
     `first` is how long (seconds) the first look through the folder leaves the machine to the web workers that
     start, if the store has published before: then what time has flipped is published at once all the same.
     `notifier` is run every few seconds.
-    Loading and publishing have a thread each, so that a long look through the folder delays no embargo.
+    Loading and publishing have a thread each, so that a long look through the folder delays no embargo. What
+    changes while many files are loaded overtakes them.
     """
 
     def __init__(
@@ -102,11 +116,11 @@ class Schedule:
         self._settling = refresher.settling
         self._watched = watched
         self._watch_of = watching.watch(watched) if watched else None
-        self._is_watching = False
-        self._trouble = ""
+        self._unwatched: Mapping[str, str] = {str(watched): ""} if watched else {}
+        """The folders that can't be watched, and why: "" as long as it isn't known yet."""
         self._settled_at: float | None = None
         self._not_before = 0.0
-        self._is_look_due = False
+        self._due: set[str] = set()
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._looked = threading.Event()
@@ -115,7 +129,7 @@ class Schedule:
         self._scanning = threading.Event()
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
-            executors={name: ThreadPoolExecutor(1) for name in ("load", "publish", "notices")},
+            executors={name: ThreadPoolExecutor(1) for name in ("load", "publish", "notices", "conditions")},
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
         now = datetime.now(UTC)
@@ -133,6 +147,7 @@ class Schedule:
 
     def start(self) -> None:
         """Begin, with a look through the whole folder."""
+        self._refresher.overtake_with(self._load_urgent)
         self._scheduler.start()
         if self._notifier:
             self._notifier.start()
@@ -140,6 +155,8 @@ class Schedule:
         self._listener.start()
         if self._watched:
             self._watcher.start()
+        else:
+            self._once("tell_unwatched", self._tell_unwatched, "conditions")
 
     def stop(self) -> None:
         """End: the transactions under way are finished, what is queued stays dirty in the store."""
@@ -178,38 +195,52 @@ class Schedule:
         except Exception:  # a job that fails is tried again by the next; what it left undone is still dirty
             log.exception("job_failed", job=name)
 
+    def _once(self, name: str, job: Callable[[], None], executor: str = "load", seconds: float = 0.0) -> None:
+        """Have a job run soon, or in some seconds, once, however often that is asked for until it begins."""
+        with self._lock:
+            if name in self._due:
+                return
+            self._due.add(name)
+
+        def due() -> None:
+            with self._lock:
+                self._due.discard(name)
+            job()
+
+        self._run(name, due, datetime.now(UTC) + timedelta(seconds=seconds), executor)
+
     def _regular(self) -> None:
-        if self._is_watching:
-            self._publish()
-        else:
+        """Publish what is dirty, and look where nobody tells what happens."""
+        self._publish()
+        self._tell_unwatched()
+        if str(self._watched) in self._unwatched:
             self._look_at_everything()
+        elif self._unwatched:
+            self._once("look_unwatched", self._look_at_unwatched)
 
     def _look_at_everything(self) -> None:
-        """Have the whole folder looked through soon, however often this is asked for meanwhile."""
-        with self._lock:
-            if self._is_look_due:
-                return
-            self._is_look_due = True
-        self._run("look", self._due_look)
+        self._once("look", self._scan)
 
-    def _due_look(self) -> None:
-        with self._lock:
-            self._is_look_due = False
-        self._scan()
+    def _look_at_unwatched(self) -> None:
+        self._load([*self._unwatched])
+        self._after_load()
 
     def _scan(self) -> None:
         self._scanning.set()
         try:
             self._refresher.scan()
-            self._publish()
         finally:
             self._scanning.clear()
-        self._looked.set()
+        self._publish_soon()
         self._after_load()
 
     def _rescan(self) -> None:
         self._scan()
-        self._refresher.tidy(everything=True)
+        self._once("tidy", lambda: self._refresher.tidy(everything=True), "publish")
+        self._once("looked", self._looked.set, "publish")
+
+    def _publish_soon(self) -> None:
+        self._once("publish", self._publish, "publish")
 
     def _warm(self) -> None:
         if self._flips_first:
@@ -257,7 +288,7 @@ class Schedule:
                 if pulse is not None and pulse == before and time.monotonic() < sure:
                     continue
                 sure = time.monotonic() + _SURE
-                with self._changing:  # what this process brings in itself, it publishes itself
+                with self._changing:  # few files that this process brings in, it publishes itself at once
                     newest = self._refresher.waiting()
             except Exception as error:  # the store is gone: the regular refresh says so
                 log.debug("store_not_heard", error=repr(error))
@@ -275,30 +306,39 @@ class Schedule:
 
     def _watch(self) -> None:
         assert self._watch_of is not None
+        pause = _AGAIN
         while not self._stopping.is_set():
+            began = time.monotonic()
             try:
                 for number, events in enumerate(self._watch_of.batches()):
                     self._note(events)
-                    self._tell_trouble(self._watch_of.unwatched)
+                    self._note_unwatched(self._watch_of.unwatched)
                     if number == 0:  # only now is it sure that nothing happens unseen
                         self._look_at_everything()
-            except Exception as error:  # no folder, or no more inotify instances
-                was_watching = self._is_watching
-                self._tell_trouble({str(self._watched): str(error)})
-                if was_watching:  # if the folder is gone, that is noted where operators see it
-                    self._run("unwatched", self._look_for_folder)
-                self._stopping.wait(_AGAIN)
+                reason = ""  # another folder has taken its place
+            except FileNotFoundError:
+                reason = ""  # the look says where operators see it that there is no folder
+            except Exception as error:
+                reason = getattr(error, "strerror", None) or str(error)
+            was_long = time.monotonic() > began + _AGAIN_AT_MOST
+            pause = _AGAIN if was_long or not reason else min(2 * pause, _AGAIN_AT_MOST)
+            if self._note_unwatched({str(self._watched): reason}):
+                self._once("unwatched", self._look_for_folder)
+            self._stopping.wait(pause)
 
-    def _tell_trouble(self, unwatched: Mapping[str, str]) -> None:
-        """Note whether all is watched; what isn't is told once."""
-        self._is_watching = not unwatched
-        trouble = "; ".join(f"{path}: {reason}" for path, reason in sorted(unwatched.items())[:_MOST_TOLD])
-        if trouble and trouble != self._trouble:
-            log.warning("not_watched", folders=len(unwatched), reasons=trouble)
-        self._trouble = trouble
+    def _note_unwatched(self, unwatched: Mapping[str, str]) -> bool:
+        """Note what isn't watched, and have it told where operators see it; returns whether that is news."""
+        if unwatched == self._unwatched:
+            return False
+        self._unwatched = dict(unwatched)
+        self._once("tell_unwatched", self._tell_unwatched, "conditions", _TELL)
+        return True
+
+    def _tell_unwatched(self) -> None:
+        self._refresher.tell_unwatched(self._unwatched)
 
     def _look_for_folder(self) -> None:
-        self._refresher.scan_changed(set())
+        self._refresher.scan_changed([])
 
     def _note(self, events: Sequence[Event]) -> None:
         now = time.monotonic()
@@ -341,20 +381,39 @@ class Schedule:
     def _load_pending(self) -> None:
         paths = self._settling.take(time.monotonic())
         if paths:
-            with self._changing:
-                self._load(paths)
+            self._load_taken(paths)
         self._after_load()
 
-    def _load(self, paths: list[str]) -> None:
+    def _load_urgent(self) -> None:
+        """Load what changed last, between two pieces of a long load. Leaves what fails to a later one."""
+        paths = self._settling.take_urgent(time.monotonic(), _FEW, watching.is_story)
+        if paths:
+            self._guarded("urgent", lambda: self._load_taken(paths))
+
+    def _load_taken(self, paths: list[str]) -> None:
         try:
-            loaded = self._refresher.scan_changed(set(map(Path, paths)))
+            self._load(paths)
         except Exception:
             self._settling.put_back(paths)
             self._run("changed", self._load_pending, datetime.now(UTC) + _RETRY)
             raise
         self._settling.done(paths)
+
+    def _load(self, paths: Sequence[str]) -> None:
+        """Load files. Few are published at once; of many, the feeds are made meanwhile and afterwards."""
+        if len(paths) > _FEW:
+            self._scanning.set()
+            try:
+                loaded = self._refresher.scan_changed([*map(Path, paths)])
+            finally:
+                self._scanning.clear()
+        else:
+            with self._changing, self._refresher.urgently():
+                loaded = self._refresher.scan_changed([*map(Path, paths)])
+                if not loaded.is_empty:
+                    self._refresher.publish_first(loaded)
         if not loaded.is_empty:
-            self._publish()
+            self._publish_soon()
 
     def _after_load(self) -> None:
         self._load_when_settled()

@@ -3,7 +3,7 @@
 Raised and caught within loading: outside it, a bad story is a `Rejected` value.
 """
 
-from typing import Literal
+from typing import Final, Literal
 
 from feedsvc.errors import FeedsvcError
 
@@ -57,6 +57,9 @@ Rule = Literal[
     "yaml-syntax",
 ]
 """The kinds of fault that loading knows; docs/stories.md tells each with its remedy."""
+
+NOT_READ: Final[frozenset[str]] = frozenset({"link-broken", "link-outside", "unreadable"})
+"""Those that say nothing of what is in a file: it is tried again although nothing about it changes."""
 
 
 class FieldError(FeedsvcError):

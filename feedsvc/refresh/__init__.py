@@ -6,7 +6,8 @@ Knows neither APScheduler nor HTTP: it is told when to work, and when it is done
 
 import hashlib
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,10 +20,13 @@ from feedsvc.model import Format, Quarantined
 from feedsvc.names import Names
 from feedsvc.processes import collect_now
 from feedsvc.refresh.changed_rights import ChangedRights
-from feedsvc.refresh.intake import Intake, LoadReport
+from feedsvc.refresh.intake import Intake
+from feedsvc.refresh.load_report import LoadReport
 from feedsvc.refresh.naming import NameCheck
 from feedsvc.refresh.open_files import OpenFiles
+from feedsvc.refresh.overtaking import Overtaking
 from feedsvc.refresh.publishing import Publisher
+from feedsvc.refresh.unwatched import Unwatched
 from feedsvc.removals import DEFAULT, RemovalLimit
 from feedsvc.selection import Rules
 from feedsvc.settling import Settling
@@ -73,15 +77,33 @@ class Refresher:
         self._has_looked = False
         self.settling = Settling(settle)
         self._open_files = OpenFiles(store, root, self.settling, clock)
+        self._unwatched = Unwatched(store, root, clock)
+        self._overtaking = Overtaking(self._stopped)
         self._intake = Intake(
-            store, root, load_rules, rules, clock, self._stopped, removal_limit, self.settling
+            store,
+            root,
+            load_rules,
+            rules,
+            clock,
+            self._stopped,
+            removal_limit,
+            self.settling,
+            self._overtaking,
         )
-        self._publisher = Publisher(store, rules, clock, self._stopped, cache_bytes)
+        self._publisher = Publisher(store, rules, clock, self._stopped, self._overtaking, cache_bytes)
         self._changed_rights = ChangedRights(store, rules, clock, self._stopped)
 
     def stop(self) -> None:
         """Have the work under way end after its present transaction; for any thread."""
         self._stopped.set()
+
+    def overtake_with(self, urgent: Callable[[], None]) -> None:
+        """Have something called between two pieces of a long load, that it may load what is urgent."""
+        self._overtaking.urgent = urgent
+
+    def urgently(self) -> AbstractContextManager[None]:
+        """Have other work of this refresher give way meanwhile."""
+        return self._overtaking.urgently()
 
     def prepare(self) -> None:
         """Bring the store in line with the configuration and the version it was not written by.
@@ -172,6 +194,10 @@ class Refresher:
         """Say in the store which files have been open for a minute; see `OpenFiles.tell`."""
         self._open_files.tell()
 
+    def tell_unwatched(self, unwatched: Mapping[str, str]) -> None:
+        """Say in the store which folders can't be watched, and why; see `Unwatched.tell`."""
+        self._unwatched.tell(unwatched)
+
     def refresh(self, on_published: Callable[[int], None] | None = None) -> int:
         """Mark what time has flipped, publish every dirty feed; returns how many representations changed.
 
@@ -197,6 +223,13 @@ class Refresher:
         if self._has_looked:  # before that, a name may be of stories that have come since the last run
             self._names.look(self._store, self._clock())
         return changed
+
+    def publish_first(self, loaded: LoadReport) -> int:
+        """Publish the feeds that a load made dirty, before all others; the rest is left to `refresh`.
+
+        Returns how many representations changed.
+        """
+        return 0 if self._intake.is_filling else self._publisher.publish_first(loaded.began)
 
     def tell_lost_rights(self) -> int:
         """Note what the configuration takes from partners that hold it; returns of how many stories.

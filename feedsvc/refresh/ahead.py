@@ -61,6 +61,11 @@ class Ahead:
     ) -> None:
         self._end()
 
+    @property
+    def is_helped(self) -> bool:
+        """Whether there is another process."""
+        return self._other is not None
+
     def want(self, key: str, feeds: Sequence[Feed]) -> None:
         """Begin with what rendering a feed would miss in the cache, as everybody and each partner has it."""
         if self._other is None:
