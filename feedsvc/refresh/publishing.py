@@ -32,7 +32,6 @@ from feedsvc.store.schema import Store
 log = structlog.get_logger(__name__)
 
 _FEEDS_A_BATCH = 50
-_FEEDS_AHEAD = 20  # at least, that the other process has something to do
 _SECONDS_A_BATCH = 0.2  # about: as long as others wait who write to the store
 _FLIPS = 0.5  # seconds between two looks at what time has flipped, while very many feeds are made
 _FEEDS_FIRST = 1  # who polls the feed of everything, first by its key, doesn't wait for the others of a story
@@ -83,7 +82,7 @@ class _Run:
         self.made += made
         self.changed += changed
         fitting = int(made * _SECONDS_A_BATCH / max(seconds, 0.001))
-        self.at_most = min(max(fitting, _FEEDS_AHEAD if self.ahead.is_helped else 1), _FEEDS_A_BATCH)
+        self.at_most = min(max(fitting, _FEEDS_A_BATCH if self.ahead.is_helped else 1), _FEEDS_A_BATCH)
 
 
 class Publisher:
