@@ -6,6 +6,7 @@ Knows nothing of the work but where its function is.
 import gc
 import os
 import pickle
+import select
 import sys
 from contextlib import suppress
 from pkgutil import resolve_name
@@ -69,6 +70,10 @@ class Process(Generic[Asked, Made]):
     def ask(self, something: Asked) -> None:
         """Have it do something. Raises ProcessLostError."""
         self._tell(something)
+
+    def has_begun(self, seconds: float) -> bool:
+        """Whether the first answer begins to come, after at most so long. Before any was taken."""
+        return bool(select.select([self._from], [], [], seconds)[0])
 
     def answer(self) -> Made:
         """What came of what it was asked for longest ago. Raises ProcessLostError."""

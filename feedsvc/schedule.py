@@ -32,6 +32,7 @@ _RETRY = timedelta(seconds=1)  # until files whose loading failed are tried agai
 _FEW = (
     50  # files that are loaded, and published, in one go; what changes while more are loaded overtakes them
 )
+_URGENT = 10  # files that are loaded between two pieces of a long load
 _NOTICES = 2  # seconds between two looks for what partners must be told
 _TELL = 0.5  # seconds until it is told what isn't watched: meanwhile more of it may be found
 _HORIZON = timedelta(days=1)  # flips farther off are left to a later refresh to schedule
@@ -56,6 +57,8 @@ class _Refresher(Protocol):
     def scan(self) -> object: ...
 
     def scan_changed(self, paths: Collection[Path]) -> _Loaded: ...
+
+    def read_before(self, paths: list[str]) -> set[str]: ...
 
     def publish_first(self, loaded: Any) -> object: ...
 
@@ -386,7 +389,9 @@ class Schedule:
 
     def _load_urgent(self) -> None:
         """Load what changed last, between two pieces of a long load. Leaves what fails to a later one."""
-        paths = self._settling.take_urgent(time.monotonic(), _FEW, watching.is_story)
+        paths = self._settling.take_urgent(
+            time.monotonic(), _URGENT, watching.is_story, self._refresher.read_before
+        )
         if paths:
             self._guarded("urgent", lambda: self._load_taken(paths))
 

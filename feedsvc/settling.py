@@ -15,7 +15,8 @@ _LEAST_PAUSE = 0.05  # seconds between two attempts to read a file, however shor
 _MOST_PAUSE = 5.0  # seconds: a file that is open is tried again so often, in case nobody tells of its closing
 _FIRST_RETRY = 1.0  # seconds until a file that could not be read is tried again; twice as long each time
 _MOST_RETRY = 300.0
-_MOST_LOOKED_AT = 20_000  # of what changed last, when something urgent is looked for
+_MOST_LOOKED_AT = 10_000  # of what changed last, when something urgent is looked for
+_MOST_ASKED = 1_000  # of these, whether they were read before
 _FEW_GONE = 20  # files, which may go whatever the limit on removals: as many as go by its default
 _MOVE_GRACE = 0.5  # seconds, beside the quiet ones, that a deletion waits for what may take its place
 
@@ -193,24 +194,32 @@ class Settling:
                 self._failures[path] = self._failures[path].again(now)
         return [*reversed(due), *(path for path in failed if path not in due)]
 
-    def take_urgent(self, now: float, most: int, is_file: Callable[[str], bool]) -> list[str]:
+    def take_urgent(
+        self, now: float, most: int, is_file: Callable[[str], bool], known: Callable[[list[str]], set[str]]
+    ) -> list[str]:
         """As `take`, but few paths, of files: for who takes them between two pieces of long work.
 
-        `is_file` says, by its name, whether a path is one: a folder may hold very many. Files that are gone
-        are among them if they are few: many are to be decided about together. One that may have been copied
-        or moved to a place that is not due yet, or that long work is about to read, is not.
+        `is_file` says, by its name, whether a path is one: a folder may hold very many. `known` are those of
+        some paths that were read before, which may hold back what is published: of more than `most`, they go
+        before new ones, what changed last first. Files that are gone are among them if they are few: many are
+        to be decided about together. One that may have been copied or moved to a place that is not due yet,
+        or that long work is about to read, is not.
         """
         with self._lock:
             recent = islice(reversed(self._entries.items()), _MOST_LOOKED_AT)
-            due = [
-                (path, entry)
-                for path, entry in recent
-                if not entry.taken and self._due_beside(entry) <= now and is_file(path)
-            ]
-            gone = {path: entry for path, entry in due if entry.kind in _GONE}
-            found = [path for path, entry in due if entry.kind not in _GONE][:most]
+            due = {
+                path: entry for path, entry in recent if not entry.taken and self._due_beside(entry) <= now
+            }
+        gone = {path: entry for path, entry in due.items() if entry.kind in _GONE and is_file(path)}
+        there = [path for path, entry in due.items() if entry.kind not in _GONE]
+        there = [path for path in there[:_MOST_ASKED] if is_file(path)]
+        if len(there) > most:
+            before = known(there)
+            there = [path for path in there if path in before][:most] or there[:1]
+        with self._lock:
             if gone and len(gone) <= _FEW_GONE:
-                found += self._moved_with(gone, set(found), dict(due))
+                there += self._moved_with(gone, set(there), due)
+            found = [path for path in there if self._entries.get(path) is due.get(path)]
             for path in found:
                 self._entries[path].taken = True
         return found

@@ -233,6 +233,11 @@ def _readable(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
+def is_utf8(name: str) -> bool:
+    """Whether a name, or path, is UTF-8, so that a store can hold it as it is."""
+    return _readable(name) == name
+
+
 def is_passed_over(name: str) -> bool:
     """Whether nothing of that name matters to a watcher: hidden, an editor's, packages, templates."""
     return leaves_out(NO_SITE, name, is_top=False, is_folder=True) or is_leftover(name)

@@ -5,6 +5,7 @@ Knows neither APScheduler nor HTTP: it is told when to work, and when it is done
 """
 
 import hashlib
+import os
 import threading
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
@@ -15,6 +16,7 @@ import structlog
 from sqlalchemy import Connection
 
 from feedsvc import __version__
+from feedsvc.loading import walk
 from feedsvc.loading.rules import LoadRules
 from feedsvc.model import Format, Quarantined
 from feedsvc.names import Names
@@ -67,6 +69,7 @@ class Refresher:
         settle: float = 0.0,
     ) -> None:
         self._store = store
+        self._root = root
         self._load_rules = load_rules
         self._rules = rules
         self._clock = clock
@@ -223,6 +226,13 @@ class Refresher:
         if self._has_looked:  # before that, a name may be of stories that have come since the last run
             self._names.look(self._store, self._clock())
         return changed
+
+    def read_before(self, paths: list[str]) -> set[str]:
+        """Those of some story files (absolute paths, without links) that were read before."""
+        base = f"{os.path.realpath(self._root)}/"
+        own = {path.removeprefix(base): path for path in paths if walk.is_utf8(path)}
+        with self._store.read() as connection:
+            return {own[path] for path in sources.seen_at(connection, list(own))}
 
     def publish_first(self, loaded: LoadReport) -> int:
         """Publish the feeds that a load made dirty, before all others; the rest is left to `refresh`.

@@ -121,7 +121,8 @@ class Intake:
             self._filling = representations.is_empty(connection)
         self._forced, self._allowed = force, allowed
         try:
-            self._bring_in(self._look(), report, on_read, wait=True)
+            with self._overtaking.long_work():
+                self._bring_in(self._look(), report, on_read, wait=True)
             if force:
                 with self._store.read() as connection:
                     waiting = sources.waiting_for_pushed(connection)
@@ -141,17 +142,25 @@ class Intake:
         report = LoadReport(self._clock())
         if not self._remover.is_folder_there():
             return report
-        named = (walk.story_path(self._root, path, self._site) for path in paths)
-        stories = dict.fromkeys(story for story in named if story is not None)
-        stories |= dict.fromkeys(sorted(self._aliases(paths)))
-        self._overtaking.note(stories)
-        folders = {path: None for path in stories if (self._root / path).is_dir()}
-        files = [path for path in stories if path not in folders]
-        looks: list[Looking] = [self._look_at(files), *map(self._look, folders)]
-        self._bring_in(Looks(looks), report)
+        with self._overtaking.long_work():
+            files, folders = self._named(paths)
+            self._overtaking.note([*files, *folders])
+            looks: list[Looking] = [self._look_at(files), *map(self._look, folders)]
+            self._bring_in(Looks(looks), report)
         self._remover.tell()
         report.tell()
         return report
+
+    def _named(self, paths: Collection[Path]) -> tuple[list[str], list[str]]:
+        """The files and the folders that paths name, below the folder of stories, each once."""
+        places: dict[str, bool] = {}
+        for path in self._overtaking.each(paths):
+            story = walk.story_path(self._root, path, self._site)
+            if story is not None and story not in places:
+                places[story] = os.path.isdir(self._root / story)
+        for story in sorted(self._aliases(paths)):
+            places.setdefault(story, os.path.isdir(self._root / story))
+        return [one for one in places if not places[one]], [one for one in places if places[one]]
 
     def _load_fresh(self, report: LoadReport) -> None:
         """Look again at what was left out, once it has been quiet if nobody writes to it."""
@@ -185,7 +194,9 @@ class Intake:
 
     def _aliases(self, paths: Collection[Path]) -> set[str]:
         """The linked files that are at, or under, what changed: a watcher names the place a link leads to."""
-        real = {os.path.realpath(path) for path in paths}
+        if not self._linked:
+            return set()
+        real = {os.path.realpath(path) for path in self._overtaking.each(paths)}
         return {linked for linked in self._linked if real & _with_parents(self._root / linked)}
 
     def _bring_in(
@@ -200,29 +211,28 @@ class Intake:
 
         With `wait`, what has just changed is waited for before that: it may be what was moved, copied.
         """
-        with self._overtaking.long_work():
-            if not self._load_changed(look, report, on_read):
-                return  # what was not found yet is not gone
-            self._linked |= look.linked
-            self._remover.take_back(look.returned)
-            if wait:
-                self._load_fresh(report)
-            if look.gone and self._overtaking.pause():
-                self._holding.are_gone(look.gone)
-                removed, held = self._remover.remove(
-                    look.gone,
-                    self._allowed,
-                    lambda paths: self._load_again(paths, report),
-                    self._overtaking.pause,
-                )
-                report.removed += removed
-                report.held += held
+        if not self._load_changed(look, report, on_read):
+            return  # what was not found yet is not gone
+        self._linked |= look.linked
+        self._remover.take_back(look.returned)
+        if wait:
+            self._load_fresh(report)
+        if look.gone and self._overtaking.pause():
+            self._holding.are_gone(look.gone)
+            removed, held = self._remover.remove(
+                look.gone,
+                self._allowed,
+                lambda paths: self._load_again(paths, report),
+                self._overtaking.pause,
+            )
+            report.removed += removed
+            report.held += held
 
     def _load_changed(self, look: Looking, report: LoadReport, on_read: Callable[[int], None] | None) -> bool:
         """Load what a look finds changed; returns whether that is all."""
         began = told = time.monotonic()
         changed = self._holding.readable(look.changed(), report.unsettled)
-        batches = reading.outcomes(self._read_rules, changed)
+        batches = reading.outcomes(self._read_rules, changed, self._overtaking.pause)
         at_once = _BATCHES_A_TRANSACTION if self._filling else 1
         while outcomes := list(chain.from_iterable(islice(batches, at_once))):
             if self._stopped.is_set():

@@ -50,7 +50,8 @@ class Overtaking:
 
     def pause(self) -> bool:
         """Do what is urgent, if anything is. Returns whether to go on with the long work."""
-        if self.urgent and self._owner == threading.get_ident() and not self._is_within:
+        # What is urgent itself is overtaken by nothing.
+        if self.urgent and self._clear.is_set() and self._owner == threading.get_ident():
             self._is_within = True
             try:
                 self.urgent()
