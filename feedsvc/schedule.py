@@ -3,6 +3,7 @@
 Knows nothing of what a refresh does. Jobs live in memory; what must not be lost is the store's dirty queue.
 """
 
+import os
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -119,7 +120,8 @@ class Schedule:
         self._settling = refresher.settling
         self._watched = watched
         self._watch_of = watching.watch(watched) if watched else None
-        self._unwatched: Mapping[str, str] = {str(watched): ""} if watched else {}
+        self._root = os.path.realpath(watched) if watched else ""
+        self._unwatched: Mapping[str, str] = {self._root: ""} if watched else {}
         """The folders that can't be watched, and why: "" as long as it isn't known yet."""
         self._settled_at: float | None = None
         self._not_before = 0.0
@@ -216,7 +218,7 @@ class Schedule:
         """Publish what is dirty, and look where nobody tells what happens."""
         self._publish()
         self._tell_unwatched()
-        if str(self._watched) in self._unwatched:
+        if self._root in self._unwatched:
             self._look_at_everything()
         elif self._unwatched:
             self._once("look_unwatched", self._look_at_unwatched)
@@ -325,7 +327,7 @@ class Schedule:
                 reason = getattr(error, "strerror", None) or str(error)
             was_long = time.monotonic() > began + _AGAIN_AT_MOST
             pause = _AGAIN if was_long or not reason else min(2 * pause, _AGAIN_AT_MOST)
-            if self._note_unwatched({str(self._watched): reason}):
+            if self._note_unwatched({self._root: reason}):
                 self._once("unwatched", self._look_for_folder)
             self._stopping.wait(pause)
 
@@ -417,7 +419,9 @@ class Schedule:
                 loaded = self._refresher.scan_changed([*map(Path, paths)])
                 if not loaded.is_empty:
                     self._refresher.publish_first(loaded)
-        if not loaded.is_empty:
+        # Amid a long load whoever listens publishes what that made dirty, now and then; else each file that
+        # overtakes it would have all that done again.
+        if not (loaded.is_empty or self._scanning.is_set()):
             self._publish_soon()
 
     def _after_load(self) -> None:

@@ -64,7 +64,7 @@ ALLOWED = {
     "outgoing": {"errors", "feedsvc"},
     "notice_content": LEAVES | {"selection", "store"},
     "notices": LEAVES | {"gate", "notice_content", "outgoing", "selection", "store"},
-    "watching": {"settling", "watching_inotify"},
+    "watching": {"loading", "settling", "watching_inotify"},
     "watching_inotify": {"loading", "settling", "watching"},
     "schedule": {"settling", "watching"},
     "running": {"config", "store"},

@@ -263,7 +263,7 @@ def test_what_nobody_waits_for_comes_after_a_publication_and_all_of_it_after_a_l
     start(schedules, recorder)
     recorder.wait_for("tidy everything")
     wanted = ["scan", "refresh", "tidy", "tidy everything"]
-    assert [call for call in recorder.calls if call != "warm"] == wanted
+    assert [call for call in recorder.calls if call in wanted] == wanted
 
 
 def test_stop_lets_the_job_under_way_finish(recorder: Recorder) -> None:

@@ -50,8 +50,8 @@ class Overtaking:
 
     def pause(self) -> bool:
         """Do what is urgent, if anything is. Returns whether to go on with the long work."""
-        # What is urgent itself is overtaken by nothing.
-        if self.urgent and self._clear.is_set() and self._owner == threading.get_ident():
+        is_overtaken = self._is_within or not self._clear.is_set()  # what is urgent is overtaken by nothing
+        if self.urgent and not is_overtaken and self._owner == threading.get_ident():
             self._is_within = True
             try:
                 self.urgent()
