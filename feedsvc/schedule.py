@@ -1,4 +1,4 @@
-"""APScheduler and the file watcher: when to call the refresher; nothing else.
+"""The file watcher, intervals and flips: when to call the refresher; nothing else.
 
 Knows nothing of what a refresh does. Jobs live in memory; what must not be lost is the store's dirty queue.
 """
@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import structlog
-from apscheduler.executors.pool import ThreadPoolExecutor
-from apscheduler.schedulers.background import BackgroundScheduler
 
 from feedsvc import watching
+from feedsvc.jobs import Jobs
 from feedsvc.settling import URGENT, Kind, Settling
 from feedsvc.watching import Event
 
@@ -29,7 +28,7 @@ _SURE = 1.0  # seconds after which a look is due all the same: who was pushing m
 _LOOK = 0.25  # seconds between two where it takes a query
 _AGAIN = 1.0  # seconds until a watch that failed is tried again; it begins with a look at everything
 _AGAIN_AT_MOST = 60.0  # if it fails over and over
-_RETRY = timedelta(seconds=1)  # until files whose loading failed are tried again
+_RETRY = 1.0  # seconds until files whose loading failed are tried again
 _FEW = (
     50  # files that are loaded, and published, in one go; what changes while more are loaded overtakes them
 )
@@ -125,26 +124,20 @@ class Schedule:
         """The folders that can't be watched, and why: "" as long as it isn't known yet."""
         self._settled_at: float | None = None
         self._not_before = 0.0
-        self._due: set[str] = set()
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._looked = threading.Event()
-        self._adding = threading.Lock()
         self._changing = threading.Lock()
         self._scanning = threading.Event()
-        self._scheduler = BackgroundScheduler(
-            timezone=UTC,
-            executors={name: ThreadPoolExecutor(1) for name in ("load", "publish", "notices", "conditions")},
-            job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
-        )
+        self._jobs = Jobs(("load", "publish", "notices", "conditions"), self._stopping)
         now = datetime.now(UTC)
         regular = self._regular if watched else self._scan
-        self._add("refresh", regular, "interval", seconds=refresh, executor="publish" if watched else "load")
+        self._jobs.repeat("refresh", regular, refresh, "publish" if watched else "load")
         look = now + timedelta(seconds=first)
-        self._add("rescan", self._rescan, "interval", seconds=rescan, executor="load", next_run_time=look)
+        self._jobs.repeat("rescan", self._rescan, rescan, "load", first=look)
         self._notifier = notifier
         if notifier:
-            self._add("notices", notifier.run, "interval", seconds=_NOTICES, executor="notices")
+            self._jobs.repeat("notices", notifier.run, _NOTICES, "notices")
         self._flips_first = first > 0
         self._warmer = threading.Thread(target=self._warm, name="feedsvc-warmer", daemon=True)
         self._listener = threading.Thread(target=self._listen, name="feedsvc-listener", daemon=True)
@@ -153,7 +146,7 @@ class Schedule:
     def start(self) -> None:
         """Begin, with a look through the whole folder."""
         self._refresher.overtake_with(self._load_urgent)
-        self._scheduler.start()
+        self._jobs.start()
         if self._notifier:
             self._notifier.start()
         self._warmer.start()
@@ -161,58 +154,21 @@ class Schedule:
         if self._watched:
             self._watcher.start()
         else:
-            self._once("tell_unwatched", self._tell_unwatched, "conditions")
+            self._jobs.once("tell_unwatched", self._tell_unwatched, "conditions")
 
     def stop(self) -> None:
         """End: the transactions under way are finished, what is queued stays dirty in the store."""
-        with self._adding:  # a job that adds another now would wait for the scheduler, which waits for it
-            self._stopping.set()
+        self._jobs.begin_to_stop()
         self._looked.set()
         self._refresher.stop()
         if self._notifier:
             self._notifier.stop()
         if self._watch_of:
             self._watch_of.stop()
-        if self._scheduler.running:
-            self._scheduler.shutdown(wait=True)
+        self._jobs.stop()
         for thread in (self._watcher, self._warmer, self._listener):
             if thread.is_alive():
                 thread.join(timeout=1)
-
-    def _add(self, name: str, job: Callable[[], None], trigger: str, **arguments: object) -> None:
-        self._scheduler.add_job(self._guarded, trigger, (name, job), id=name, name=name, **arguments)
-
-    def _run(
-        self, name: str, job: Callable[[], None], at: datetime | None = None, executor: str = "load"
-    ) -> None:
-        """Have a job run once, at an instant (aware UTC) or as soon as may be, with those of that kind."""
-        with self._adding:
-            if not self._stopping.is_set():
-                self._scheduler.add_job(
-                    self._guarded, "date", (name, job), run_date=at or datetime.now(UTC), executor=executor
-                )
-
-    def _guarded(self, name: str, job: Callable[[], None]) -> None:
-        if self._stopping.is_set():
-            return
-        try:
-            job()
-        except Exception:  # a job that fails is tried again by the next; what it left undone is still dirty
-            log.exception("job_failed", job=name)
-
-    def _once(self, name: str, job: Callable[[], None], executor: str = "load", seconds: float = 0.0) -> None:
-        """Have a job run soon, or in some seconds, once, however often that is asked for until it begins."""
-        with self._lock:
-            if name in self._due:
-                return
-            self._due.add(name)
-
-        def due() -> None:
-            with self._lock:
-                self._due.discard(name)
-            job()
-
-        self._run(name, due, datetime.now(UTC) + timedelta(seconds=seconds), executor)
 
     def _regular(self) -> None:
         """Publish what is dirty, and look where nobody tells what happens."""
@@ -221,10 +177,10 @@ class Schedule:
         if self._root in self._unwatched:
             self._look_at_everything()
         elif self._unwatched:
-            self._once("look_unwatched", self._look_at_unwatched)
+            self._jobs.once("look_unwatched", self._look_at_unwatched, "load")
 
     def _look_at_everything(self) -> None:
-        self._once("look", self._scan)
+        self._jobs.once("look", self._scan, "load")
 
     def _look_at_unwatched(self) -> None:
         self._load([*self._unwatched])
@@ -241,18 +197,18 @@ class Schedule:
 
     def _rescan(self) -> None:
         self._scan()
-        self._once("tidy", lambda: self._refresher.tidy(everything=True), "publish")
-        self._once("looked", self._looked.set, "publish")
+        self._jobs.once("tidy", lambda: self._refresher.tidy(everything=True), "publish")
+        self._jobs.once("looked", self._looked.set, "publish")
 
     def _publish_soon(self) -> None:
-        self._once("publish", self._publish, "publish")
+        self._jobs.once("publish", self._publish, "publish")
 
     def _warm(self) -> None:
         if self._flips_first:
-            self._guarded("catch_up", self._publish)
-        self._guarded("rights", self._tell_lost_rights)
+            self._jobs.guarded("catch_up", self._publish)
+        self._jobs.guarded("rights", self._tell_lost_rights)
         self._looked.wait()
-        self._guarded("warm", self._refresher.warm)
+        self._jobs.guarded("warm", self._refresher.warm)
 
     def _tell_lost_rights(self) -> None:
         self._refresher.tell_lost_rights()
@@ -266,19 +222,7 @@ class Schedule:
         flip = self._refresher.next_flip()
         if flip is None or flip > datetime.now(UTC) + _HORIZON:
             return
-        with self._adding:
-            if self._stopping.is_set():
-                return
-            # Several instances: the next flip may come while the job that schedules it is still running.
-            self._add(
-                "flip",
-                self._publish,
-                "date",
-                run_date=flip,
-                executor="publish",
-                replace_existing=True,
-                max_instances=8,
-            )
+        self._jobs.at("flip", self._publish, flip, "publish")
 
     # -- what others write to the store ------------------------------------------------------------------
 
@@ -305,7 +249,7 @@ class Schedule:
             # A long look marks feeds all the time, and publishes them at its end itself.
             if is_new and (not self._scanning.is_set() or time.monotonic() > due):
                 marked, due = newest, time.monotonic() + _AMID_A_LOOK
-                self._run("pushed", self._publish, executor="publish")
+                self._jobs.run("pushed", self._publish, "publish")
 
     # -- the watcher -------------------------------------------------------------------------------------
 
@@ -328,7 +272,7 @@ class Schedule:
             was_long = time.monotonic() > began + _AGAIN_AT_MOST
             pause = _AGAIN if was_long or not reason else min(2 * pause, _AGAIN_AT_MOST)
             if self._note_unwatched({self._root: reason}):
-                self._once("unwatched", self._look_for_folder)
+                self._jobs.once("unwatched", self._look_for_folder, "load")
             self._stopping.wait(pause)
 
     def _note_unwatched(self, unwatched: Mapping[str, str]) -> bool:
@@ -336,7 +280,7 @@ class Schedule:
         if unwatched == self._unwatched:
             return False
         self._unwatched = dict(unwatched)
-        self._once("tell_unwatched", self._tell_unwatched, "conditions", _TELL)
+        self._jobs.once("tell_unwatched", self._tell_unwatched, "conditions", _TELL)
         return True
 
     def _tell_unwatched(self) -> None:
@@ -356,7 +300,7 @@ class Schedule:
         if any(event.kind in URGENT for event in events):
             # A job of its own each time: one that is already running may have taken the paths before these.
             # It sees to the others, too.
-            self._run("changed", self._load_pending)
+            self._jobs.run("changed", self._load_pending, "load")
         elif events:
             self._load_when_settled()
 
@@ -375,7 +319,7 @@ class Schedule:
             if self._settled_at is not None and self._settled_at <= at:
                 return  # that one looks for what is due next
             self._settled_at = at
-        self._run("settled", self._load_settled, datetime.now(UTC) + timedelta(seconds=max(0.0, at - now)))
+        self._jobs.run("settled", self._load_settled, "load", max(0.0, at - now))
 
     def _load_settled(self) -> None:
         with self._lock:
@@ -395,20 +339,20 @@ class Schedule:
             time.monotonic(), _URGENT, watching.is_story, self._refresher.read_before
         )
         if paths:
-            self._guarded("urgent", lambda: self._load_taken(paths))
+            self._jobs.guarded("urgent", lambda: self._load_taken(paths))
 
     def _load_taken(self, paths: list[str]) -> None:
         try:
             self._load(paths)
         except Exception:
             self._settling.put_back(paths)
-            self._run("changed", self._load_pending, datetime.now(UTC) + _RETRY)
+            self._jobs.run("changed", self._load_pending, "load", _RETRY)
             raise
         self._settling.done(paths)
 
     def _load(self, paths: Sequence[str]) -> None:
         """Load files. Few are published at once; of many, the feeds are made meanwhile and afterwards."""
-        if len(paths) > _FEW:
+        if len(paths) > _FEW or not all(map(watching.is_story, paths)):  # a folder may hold very many
             self._scanning.set()
             try:
                 loaded = self._refresher.scan_changed([*map(Path, paths)])
