@@ -197,8 +197,8 @@ class Schedule:
 
     def _rescan(self) -> None:
         self._scan()
-        self._jobs.once("tidy", lambda: self._refresher.tidy(everything=True), "publish")
         self._jobs.once("looked", self._looked.set, "publish")
+        self._jobs.once("tidy", lambda: self._refresher.tidy(everything=True), "publish")
 
     def _publish_soon(self) -> None:
         self._jobs.once("publish", self._publish, "publish")
