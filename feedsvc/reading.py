@@ -26,6 +26,7 @@ FILES_A_BATCH = 500
 _BYTES_A_BATCH = 8_000_000
 _FEW = 2 * FILES_A_BATCH  # up to here, starting processes would take longer than reading
 _MOST_PROCESSES = 8  # one process writes to the store what they read; more would wait for it
+_FIRST = 50  # are read here, before processes start: those that wait for it most come first
 _TICK = 0.1  # seconds between two questions whether to go on waiting for them
 _AHEAD = 4  # batches under way for each process, so that none waits while the store is written to
 
@@ -80,6 +81,8 @@ def outcomes(
     if len(few) < _FEW or processes < 2:
         yield from (_read_here(rules, batch) for batch in _batches(chain(few, files)))
     else:
+        yield _read_here(rules, few[:_FIRST])
+        few = few[_FIRST:]
         yield from _spread(rules, _batches(chain(few, files)), processes, go_on)
 
 

@@ -328,13 +328,14 @@ class Schedule:
         self._load_pending()
 
     def _load_pending(self) -> None:
+        self._load_urgent()
         paths = self._settling.take(time.monotonic())
         if paths:
             self._load_taken(paths)
         self._after_load()
 
     def _load_urgent(self) -> None:
-        """Load what changed last, between two pieces of a long load. Leaves what fails to a later one."""
+        """Load what changed last, before a long load and between its pieces; what fails, later."""
         paths = self._settling.take_urgent(
             time.monotonic(), _URGENT, watching.is_story, self._refresher.read_before
         )

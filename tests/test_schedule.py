@@ -50,6 +50,9 @@ class Recorder:
     def overtake_with(self, urgent: Callable[[], None]) -> None:
         self.urgent = urgent
 
+    def read_before(self, _paths: list[str]) -> set[str]:
+        return set()
+
     @contextmanager
     def urgently(self) -> Iterator[None]:
         yield

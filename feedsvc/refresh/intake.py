@@ -25,7 +25,7 @@ from feedsvc.reading import FILES_A_BATCH, Outcome, ReadRules, Ready
 from feedsvc.refresh.claims import Claims
 from feedsvc.refresh.holding import Holding, is_not_read
 from feedsvc.refresh.load_report import LoadReport
-from feedsvc.refresh.looking import Look, Looking, Looks, NamedLook
+from feedsvc.refresh.looking import Look, Looking, NamedLook
 from feedsvc.refresh.overtaking import Overtaking
 from feedsvc.refresh.removing import Remover, found_again, remove_unowned
 from feedsvc.removals import RemovalLimit
@@ -122,7 +122,7 @@ class Intake:
         self._forced, self._allowed = force, allowed
         try:
             with self._overtaking.long_work():
-                self._bring_in(self._look(), report, on_read, wait=True)
+                self._bring_in([self._look()], report, on_read, wait=True)
             if force:
                 with self._store.read() as connection:
                     waiting = sources.waiting_for_pushed(connection)
@@ -145,8 +145,7 @@ class Intake:
         with self._overtaking.long_work():
             files, folders = self._named(paths)
             self._overtaking.note([*files, *folders])
-            looks: list[Looking] = [self._look_at(files), *map(self._look, folders)]
-            self._bring_in(Looks(looks), report)
+            self._bring_in([self._look_at(files), *map(self._look, folders)], report)
         self._remover.tell()
         report.tell()
         return report
@@ -201,26 +200,29 @@ class Intake:
 
     def _bring_in(
         self,
-        look: Looking,
+        looks: Sequence[Looking],
         report: LoadReport,
         on_read: Callable[[int], None] | None = None,
         *,
         wait: bool = False,
     ) -> None:
-        """Load what a look finds changed, then remove what it finds gone: a file that moved is met first.
+        """Load what looks find changed, then remove what they find gone: a file that moved is met first.
 
         With `wait`, what has just changed is waited for before that: it may be what was moved, copied.
         """
-        if not self._load_changed(look, report, on_read):
-            return  # what was not found yet is not gone
-        self._linked |= look.linked
-        self._remover.take_back(look.returned)
+        gone: list[str] = []
+        for look in looks:
+            if not self._load_changed(look, report, on_read):
+                return  # what was not found yet is not gone
+            self._linked |= look.linked
+            self._remover.take_back(look.returned)
+            gone += look.gone
         if wait:
             self._load_fresh(report)
-        if look.gone and self._overtaking.pause():
-            self._holding.are_gone(look.gone)
+        if gone and self._overtaking.pause():
+            self._holding.are_gone(gone)
             removed, held = self._remover.remove(
-                look.gone,
+                gone,
                 self._allowed,
                 lambda paths: self._load_again(paths, report),
                 self._overtaking.pause,

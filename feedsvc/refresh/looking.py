@@ -5,7 +5,6 @@ back what is published.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain
 from typing import Protocol
 
 from feedsvc.loading.walk import SUFFIXES, FoundFile
@@ -16,7 +15,7 @@ _MOST_NEW = 100_000
 
 
 class Looking(Protocol):
-    """One look, or several as one. See `Look` for the lists, which are complete when `changed` has ended."""
+    """One look. See `Look` for the lists, which are complete when `changed` has ended."""
 
     @property
     def gone(self) -> list[str]: ...
@@ -135,32 +134,6 @@ class NamedLook:
             yield path
         else:  # it may have been a folder
             yield from (one.path for one in self._below(path))
-
-
-class Looks:
-    """Several looks as one, for what happened in several places."""
-
-    def __init__(self, looks: Sequence[Looking]) -> None:
-        self._looks = looks
-
-    def changed(self) -> Iterator[FoundFile]:
-        """The files to read, look by look."""
-        return chain.from_iterable(look.changed() for look in self._looks)
-
-    @property
-    def gone(self) -> list[str]:
-        """What any of them finds gone."""
-        return [path for look in self._looks for path in look.gone]
-
-    @property
-    def returned(self) -> list[str]:
-        """What any of them finds there again."""
-        return [path for look in self._looks for path in look.returned]
-
-    @property
-    def linked(self) -> set[str]:
-        """What any of them met by way of a link."""
-        return set().union(*(look.linked for look in self._looks))
 
 
 def _is_in(folder: str, path: str) -> bool:

@@ -146,7 +146,9 @@ class Publisher:
         with self._store.read() as connection:
             waiting, _ = dirty.backlog(connection)
             owed = articles.are_places_owed(connection)
-        with Ahead(waiting, self._fragments, self._cache_bytes) as ahead:
+            # Later, whoever has something urgent would wait for the other process, too.
+            helped = waiting if representations.is_empty(connection) else 0
+        with Ahead(helped, self._fragments, self._cache_bytes) as ahead:
             if owed:
                 with self._store.write() as tx:
                     articles.place_all(tx)  # while that is done, the other process starts
