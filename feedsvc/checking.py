@@ -170,7 +170,7 @@ def _by_place(
     """Stories that are not out for nothing but the name of their file or of a folder they are in."""
     for one in passed_over(root, load_rules):
         seen = "a story" if one.stories == 1 else f"{one.stories} stories"
-        told = f"{seen}, not read: site generators leave out what has such a name; rename it, or move them"
+        told = f"{seen}, not read: {one.by}; rename it, or move them"
         yield Finding(places.shown(one.path), 1, "name-left-out", told)
     for path in unread(root):
         told = "a program can't be read; write what holds stories back into a .11tydata.json, or the stories"

@@ -29,6 +29,7 @@ class Jobs:
         self._on_missing = on_missing
         self._faults = Faults(log)
         self._adding = threading.Lock()
+        self._due = set[str]()
         self._is_ending = False
         self._scheduler = BackgroundScheduler(
             timezone=UTC,
@@ -65,14 +66,27 @@ class Jobs:
             **more,
         )
 
-    def run(self, name: str, job: Job, at: datetime | None = None, executor: str = "load") -> None:
-        """Have a job run once, at an instant (aware UTC) or as soon as may be, with those of that kind."""
-        self._add(name, job, at or datetime.now(UTC), executor)
+    def run(self, name: str, job: Job, executor: str, seconds: float = 0.0) -> None:
+        """Have a job run once, in so many seconds or as soon as may be, with those of that kind."""
+        self._add(name, job, _in(seconds), executor)
+
+    def once(self, name: str, job: Job, executor: str, seconds: float = 0.0) -> None:
+        """The same; asked for again before the job begins, it is not run twice."""
+        with self._adding:
+            if name in self._due:
+                return
+            self._due.add(name)
+
+        def due() -> None:
+            with self._adding:
+                self._due.discard(name)
+            job()
+
+        self.run(name, due, executor, seconds)
 
     def again(self, name: str, job: Job, seconds: float, executor: str) -> None:
         """Have a job run once, in so many seconds; however often it is asked for meanwhile, at the last."""
-        at = datetime.now(UTC) + timedelta(seconds=seconds)
-        self._add(name, job, at, executor, id=f"{name}-again", replace_existing=True)
+        self._add(name, job, _in(seconds), executor, id=f"{name}-again", replace_existing=True)
 
     def at(self, instant: datetime, name: str, job: Job, executor: str) -> None:
         """Have a job run at an instant (aware UTC), and no longer at the one that was given before."""
@@ -113,3 +127,7 @@ class Jobs:
         # Where nobody thought of it, the place is wanted, too.
         more = {} if isinstance(error, OSError) else {"exc_info": True}
         return self._faults.failed(name, "job_failed", repr(error), is_error=True, job=name, **more)
+
+
+def _in(seconds: float) -> datetime:
+    return datetime.now(UTC) + timedelta(seconds=seconds)

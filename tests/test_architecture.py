@@ -70,7 +70,7 @@ ALLOWED = {
     "outgoing": {"errors", "feedsvc"},
     "notice_content": LEAVES | {"selection", "store"},
     "notices": LEAVES | {"gate", "notice_content", "outgoing", "repeated", "selection", "store"},
-    "watching": {"settling", "watching_inotify"},
+    "watching": {"loading", "settling", "watching_inotify"},
     "watching_inotify": {"loading", "settling", "watching"},
     "jobs": {"repeated", "store"},
     "schedule": {"jobs", "settling", "watching"},

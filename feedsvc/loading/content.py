@@ -63,11 +63,12 @@ class Reader:
         """
         try:
             raw = self._read(path, known)
+            inherited = self._inherited.inherited(path)
         except FrontMatterError as error:
             return _rejected(path, error)
         except UnsettledError as error:
             return error.found
-        return parse(path, raw, self._rules, self._inherited.inherited(path))
+        return parse(path, raw, self._rules, inherited)
 
     def _read(self, path: str, known: Known) -> bytes:
         real, limit = self._real(path), self._rules.max_file_bytes

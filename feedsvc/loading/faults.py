@@ -63,6 +63,9 @@ Rule = Literal[
 ]
 """The kinds of fault that loading knows; docs/stories.md tells each with its remedy."""
 
+NOT_READ: Final[frozenset[str]] = frozenset({"link-broken", "link-outside", "unreadable"})
+"""Those that say nothing of what is in a file: it is tried again although nothing about it changes."""
+
 
 class FieldError(FeedsvcError):
     """A key holds what it cannot. `key` is as its author wrote it; the message says what is wanted."""

@@ -65,7 +65,10 @@ class Folders:
         self._rules: dict[str, tuple[_Rule, ...]] = {}
 
     def inherited(self, path: str) -> Inherited:
-        """What the folders of a story file say that may hold it back; `path` is relative to `root`."""
+        """What the folders of a story file say that may hold it back; `path` is relative to `root`.
+
+        Raises FrontMatterError if that can't be read.
+        """
         rules = self._above(path.rpartition("/")[0])
         if not rules:
             return NOTHING
@@ -95,7 +98,11 @@ class Folders:
             with open(f"{self._root}/{path}", "rb") as file:
                 text, _notes = decoded(file.read(_LONGEST))
             found = front_matter.read(text, f".{path.rpartition('.')[2].lower()}")
-        except (OSError, FrontMatterError) as error:
+        except OSError as error:
+            # It may hold back every story below.
+            told = f"{path}, which speaks for what is below its folder, cannot be read: {error.strerror}"
+            raise FrontMatterError(1, f"{told}; let feedsvc read it", "unreadable") from None
+        except FrontMatterError as error:
             log.warning("folder_not_read", file=path, error=str(error))
             return
         if path.endswith(".json"):

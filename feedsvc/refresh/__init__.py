@@ -5,8 +5,10 @@ Knows neither APScheduler nor HTTP: it is told when to work, and when it is done
 """
 
 import hashlib
+import os
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,17 +17,21 @@ from sqlalchemy import Connection
 
 from feedsvc import __version__, retention
 from feedsvc.errors import StoreError
+from feedsvc.loading import walk
 from feedsvc.loading.rules import LoadRules
 from feedsvc.model import Format, Quarantined
 from feedsvc.names import Names
 from feedsvc.processes import collect_now
 from feedsvc.refresh.changed_rights import ChangedRights
-from feedsvc.refresh.intake import Intake, LoadReport
+from feedsvc.refresh.intake import Intake
+from feedsvc.refresh.load_report import LoadReport
 from feedsvc.refresh.naming import NameCheck
 from feedsvc.refresh.open_files import OpenFiles
+from feedsvc.refresh.overtaking import Overtaking
 from feedsvc.refresh.pruning import Pruner
 from feedsvc.refresh.publishing import Publisher
 from feedsvc.refresh.removing import why_missing
+from feedsvc.refresh.unwatched import Unwatched
 from feedsvc.removals import DEFAULT, RemovalLimit
 from feedsvc.retention import Retention
 from feedsvc.selection import Rules
@@ -69,6 +75,7 @@ class Refresher:
         retention: Retention = retention.DEFAULT,
     ) -> None:
         self._store = store
+        self._root = root
         self._load_rules = load_rules
         self._rules = rules
         self._clock = clock
@@ -78,12 +85,22 @@ class Refresher:
         self._named = names
         self._has_looked = False
         self.settling = Settling(settle)
+        self._overtaking = Overtaking(self._stopped)
         self._intake = Intake(
-            store, root, load_rules, rules, clock, self._stopped, removal_limit, self.settling
+            store,
+            root,
+            load_rules,
+            rules,
+            clock,
+            self._stopped,
+            removal_limit,
+            self.settling,
+            self._overtaking,
         )
-        self._publisher = Publisher(store, rules, clock, self._stopped, cache_bytes, self._is_held)
+        self._publisher = Publisher(
+            store, rules, clock, self._stopped, self._overtaking, cache_bytes, self._is_held
+        )
         self._pruner = Pruner(store, rules, retention, clock, self._stopped, names)
-        self._root = root
         self._begin()
         self._had_folder = root.is_dir()
         self._making = threading.Lock()
@@ -92,6 +109,14 @@ class Refresher:
     def stop(self) -> None:
         """Have the work under way end after its present transaction; for any thread."""
         self._stopped.set()
+
+    def overtake_with(self, urgent: Callable[[], None]) -> None:
+        """Have something called between two pieces of a long load, that it may load what is urgent."""
+        self._overtaking.urgent = urgent
+
+    def urgently(self) -> AbstractContextManager[None]:
+        """Have other work of this refresher give way meanwhile."""
+        return self._overtaking.urgently()
 
     def prepare(self) -> None:
         """Bring the store in line with the configuration and the version it was not written by.
@@ -147,6 +172,7 @@ class Refresher:
         """Take nothing for said in the store that was said in another before."""
         self._names = NameCheck(self._named)
         self._open_files = OpenFiles(self._store, self._root, self.settling, self._clock)
+        self._unwatched = Unwatched(self._store, self._root, self._clock)
         self._changed_rights = ChangedRights(self._store, self._rules, self._clock, self._stopped)
 
     def _is_held(self) -> bool:
@@ -233,6 +259,10 @@ class Refresher:
         """Say in the store which files have been open for a minute; see `OpenFiles.tell`."""
         self._open_files.tell()
 
+    def tell_unwatched(self, unwatched: Mapping[str, str]) -> None:
+        """Say in the store which folders can't be watched, and why; see `Unwatched.tell`."""
+        self._unwatched.tell(unwatched)
+
     def refresh(self, on_published: Callable[[int], None] | None = None) -> int:
         """Mark what time has flipped, publish every dirty feed; returns how many representations changed.
 
@@ -267,6 +297,20 @@ class Refresher:
     def prune(self) -> dict[str, int]:
         """Remove what is kept no longer; see `Pruner.run`."""
         return self._pruner.run()
+
+    def read_before(self, paths: list[str]) -> set[str]:
+        """Those of some story files (absolute paths, without links) that were read before."""
+        base = f"{os.path.realpath(self._root)}/"
+        own = {path.removeprefix(base): path for path in paths if walk.is_utf8(path)}
+        with self._store.read() as connection:
+            return {own[path] for path in sources.seen_at(connection, list(own))}
+
+    def publish_first(self, loaded: LoadReport) -> int:
+        """Publish the feeds that a load made dirty, before all others; the rest is left to `refresh`.
+
+        Returns how many representations changed.
+        """
+        return 0 if self._is_held() else self._publisher.publish_first(loaded.began)
 
     def tell_lost_rights(self) -> int:
         """Note what the configuration takes from partners that hold it; returns of how many stories.

@@ -89,12 +89,17 @@ class Remover:
     # -- what is gone -------------------------------------------------------------------------------------
 
     def remove(
-        self, gone: Sequence[str], allowed: tuple[str, ...], load_again: Callable[[Sequence[str]], None]
+        self,
+        gone: Sequence[str],
+        allowed: tuple[str, ...],
+        load_again: Callable[[Sequence[str]], None],
+        go_on: Callable[[], bool],
     ) -> tuple[int, int]:
         """Remove or hold the stories of files that a look found gone; returns how many of each.
 
         What is at or below one of the `allowed` paths goes however much it is. `load_again` is called with
-        the paths that waited in quarantine for an id that was given up.
+        the paths that waited in quarantine for an id that was given up. `go_on` is asked between two
+        transactions: the next look finds the rest gone. How many may go is decided once, for all of them.
         """
         with self._store.read() as connection:
             known = sources.at(connection, gone)
@@ -115,6 +120,8 @@ class Remover:
             removed, waiting = self._forget(tx, first)
         load_again(waiting)
         for start in range(0, len(rest), FILES_A_BATCH):
+            if not go_on():
+                break
             some = self._absent(rest[start : start + FILES_A_BATCH])
             with self._store.write() as tx:
                 more, waiting = self._forget(tx, some)
@@ -138,9 +145,9 @@ class Remover:
             return True
         except OSError:
             return False
-        # A folder that can be read again is one no more: what is in it has rows of its own.
-        first = next(walk.walk(self._root, path, self._site), None)
-        return first is None or first.path != path
+        found = next(walk.walk(self._root, path, self._site), None)
+        # A folder that may be read again is no file.
+        return found is None or (found.path != path and not found.unreadable)
 
     def _decide(self, tx: Connection, absent: Sequence[str], allowed: tuple[str, ...]) -> _Decision:
         now = self._clock()
