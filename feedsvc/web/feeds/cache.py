@@ -216,21 +216,22 @@ class FeedCache:
                 self._account(entry, own_bytes + _VARIANT_OVERHEAD)
         return made
 
-    def remember(self, request: bytes, known: KnownResponse) -> None:
-        """Keep what a raw request is answered with, unless its feed was invalidated meanwhile."""
+    def remember(self, requests: Iterable[bytes], known: KnownResponse) -> None:
+        """Keep what raw requests are answered with, unless their feed was invalidated meanwhile."""
         entry = known.entry
         with self._lock:
             if not entry.fresh or self._entries.get(entry.path) is not entry:
                 return
             if len(entry.requests) >= _REQUESTS_KEPT:
                 self._drop_known(entry)
-            if request not in entry.requests:
-                entry.requests[request] = size = (
-                    len(request) + len(known.response.head) + 2 * len(known.framing) + _REQUEST_OVERHEAD
-                )
-                entry.size += size
-                self._held_bytes += size
-            self.known[request] = known
+            for request in requests:
+                if request not in entry.requests:
+                    entry.requests[request] = size = (
+                        len(request) + len(known.response.head) + 2 * len(known.framing) + _REQUEST_OVERHEAD
+                    )
+                    entry.size += size
+                    self._held_bytes += size
+                self.known[request] = known
             self._sweep()
 
     def has_room_for_request(self, entry: Entry) -> bool:

@@ -10,7 +10,7 @@ Knows neither the store nor any server: feeds come from the cache, the rules of 
                 │ fails ──▶ the invalidated entry, else 503
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from math import inf
 
@@ -171,10 +171,13 @@ class Responder:
         response = self._from_variant(entry, variant, request)
         return (response, entry) if response else None
 
-    def remember(self, raw: bytes, entry: Entry, response: Response, framing: bytes, closes: bool) -> None:
+    def remember(
+        self, raw: Collection[bytes], entry: Entry, response: Response, framing: bytes, closes: bool
+    ) -> None:
         """Have the same bytes get the same response until the feed is invalidated, if that may be.
 
-        It may not where the response depends on the time, or on who asks. `raw` is exactly one whole message.
+        It may not where the response depends on the time, or on who asks. Each of `raw` is exactly one whole
+        message.
         """
         if not self._cache.has_room_for_request(entry):
             self._not_remembered += 1

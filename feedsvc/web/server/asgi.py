@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+import structlog
+
 from feedsvc.config import Config
 from feedsvc.lanes import BusyError, Lane
 from feedsvc.web.feeds.conditional import http_date
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
     from feedsvc.web.app import Served
+
+log = structlog.get_logger(__name__)
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -75,6 +79,9 @@ class Application:
             await _send_whole(send, busy, _has_body(environ))
         except DisconnectedError:
             pass
+        except OSError as error:  # no descriptor, or no room on the disk, for the body
+            log.warning("body_not_kept", error=str(error))
+            await _send_whole(send, error_response(503, path), closes=True)
         finally:
             body.close()
 
@@ -102,6 +109,7 @@ class Application:
                 raise DisconnectedError
             body.add(message.get("body", b""))
             more = message.get("more_body", False)
+            del message  # else each upload that stalls would keep its last piece in memory
         with_body(environ, body.whole(), body.size)
         return True
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from feedsvc.listening import BACKLOG
+from feedsvc.listening import BACKLOG, tls_context
 from feedsvc.logs import set_up_logging
 from feedsvc.store.schema import Store
 from feedsvc.web.addresses import networks
@@ -28,7 +28,7 @@ from feedsvc.web.server.protocol import protocol_class
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-_LAST_SECONDS = 3  # that a worker has for open requests when it ends; the whole service has 5
+_LAST_SECONDS = 3  # for open requests when a worker ends; the whole service has 5
 _SWITCH = 0.0005  # seconds that a thread which makes a page may keep the one that answers polls waiting
 
 
@@ -52,7 +52,9 @@ class _Server(uvicorn.Server):
     def end(self) -> None:
         """Answer what is open, and end."""
         self.should_exit = True
-        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(sys.stdin.fileno())
+        loop.call_later(_LAST_SECONDS, self._connections.abort)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -86,9 +88,10 @@ def serve(context: Context, app: "WSGIApplication", served: Served) -> None:
             server_header=False,
             date_header=False,
             backlog=BACKLOG,
-            timeout_graceful_shutdown=_LAST_SECONDS,
+            timeout_graceful_shutdown=_LAST_SECONDS + 1,
             ssl_certfile=config.tls_file("certificate"),
             ssl_keyfile=config.tls_file("key"),
+            ssl_context_factory=tls_context if http.tls else None,
         ),
         connections,
         context.ready,
