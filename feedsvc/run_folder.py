@@ -28,16 +28,17 @@ class RunFolder(NamedTuple):
     lock: int
 
 
-def _nothing_in_it(_path: Path, _owner: str) -> bool:
-    return True
+def _is_nobodys(_path: Path, owner: str) -> bool:
+    return not owner
 
 
 @contextmanager
-def run_folder(owner: str = "", may_go: Callable[[Path, str], bool] = _nothing_in_it) -> Iterator[RunFolder]:
+def run_folder(owner: str = "", may_go: Callable[[Path, str], bool] = _is_nobodys) -> Iterator[RunFolder]:
     """A new temporary folder; before that, those are removed that were left by processes that were killed.
 
-    `may_go` is asked of each of these, with the `owner` that was named when it was made, whether anything in
-    it is still of use. A folder of another user stays, and so does one without a lock: it may be in use.
+    `may_go` is asked of each of these, with the `owner` that was named when it was made, whether it may go
+    with what is in it: by default one for which none was named. A folder of another user stays, and so does
+    one without a lock: it may be in use.
     """
     _remove_left(may_go)
     path = Path(tempfile.mkdtemp(prefix=_PREFIX))

@@ -86,6 +86,8 @@ def test_what_waits_for_another_store_stays(place: Path, owner: str, ledger: byt
     folder.mkdir()
     (folder / ".lock").write_text(owner)
     (folder / "1-a.ledger").write_bytes(ledger)
+    with run_folder():  # as `feedsvc check` does
+        assert folder.exists()
     with run_folder(owner_of("sqlite:///mine"), lambda path, whose: may_go("sqlite:///mine", path, whose)):
         assert folder.exists() is stays
 
