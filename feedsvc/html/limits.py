@@ -18,7 +18,7 @@ _MOST_GREATER: Final = 200_000
 _FEW_TAGS: Final = 2_000
 _DEEPEST: Final = 500
 _MOST_STEPS: Final = 4_000_000
-_MOST_REOPENED: Final = 1_000_000
+_MOST_OPENED_AGAIN: Final = 100_000
 _LONG: Final = 10_000
 _READINGS: Final = 10
 _TAG_BEGINS: Final = re.compile(r"</?[a-zA-Z]")
@@ -121,12 +121,12 @@ class Nesting:
         self._open: list[tuple[str, str]] = []  # names and attributes
         self._counts: Counter[str] = Counter()
         self._left: dict[str, Counter[str]] = {}  # formatting that was not closed where it should have been
-        self._formatting = 0
+        self._opened_again = 0
         self._text_end = 0
 
     def is_too_deep(self, source: str) -> bool:
         """Whether the elements of a body stand too deep, or too many of them deep."""
-        steps = reopened = end = 0
+        steps = end = 0
         for tag in tags(source):
             if tag.start > end:  # text
                 self._open_again()
@@ -136,8 +136,7 @@ class Nesting:
             depth = len(self._open) + left
             self.deepest = max(self.deepest, depth)
             steps += depth
-            reopened += self._formatting + left
-            if depth > _DEEPEST or steps > _MOST_STEPS or reopened > _MOST_REOPENED:
+            if depth > _DEEPEST or steps > _MOST_STEPS or self._opened_again > _MOST_OPENED_AGAIN:
                 return True
         return False
 
@@ -197,6 +196,7 @@ class Nesting:
         for name, alike in self._left.items():
             for attributes in alike.elements():
                 self._push(name, attributes)
+                self._opened_again += 1
         self._left.clear()
 
     def _read_script(self, source: str, tag: Tag) -> None:
@@ -209,17 +209,14 @@ class Nesting:
     def _push(self, name: str, attributes: str) -> None:
         self._open.append((name, attributes))
         self._counts[name] += 1
-        self._formatting += name in _FORMATTING
 
     def _pop(self, kept: int, *, forget: bool = False) -> None:
         """Close all but the first `kept` elements; formatting among them is left, unless it is forgotten."""
         for name, attributes in self._open[kept:]:
             self._counts[name] -= 1
-            if name in _FORMATTING:
-                self._formatting -= 1
-                if not forget:
-                    alike = self._left.setdefault(name, Counter())
-                    alike[attributes] = min(alike[attributes] + 1, _MOST_ALIKE)
+            if name in _FORMATTING and not forget:
+                alike = self._left.setdefault(name, Counter())
+                alike[attributes] = min(alike[attributes] + 1, _MOST_ALIKE)
         del self._open[kept:]
 
     def _close(self, name: str) -> None:
@@ -251,7 +248,6 @@ class Nesting:
             place = max(n for n, one in enumerate(self._open) if one[0] == name)
         del self._open[place]
         self._counts[name] -= 1
-        self._formatting -= 1
 
     def _clear_to_table(self) -> None:
         if self._counts["table"]:
