@@ -11,6 +11,8 @@ from typing import Any, Final, Protocol
 
 _STILL: Final = 600.0
 """Seconds after which a fault that goes on is logged again, with how often it was met."""
+_AGAIN: Final = 60.0
+"""Seconds: what comes back within so many after its end is the same fault."""
 _LONGEST_PAUSE: Final = 30.0
 _MOST: Final = 1_000
 """Of things that fail at a time, each with a count of its own; all others are counted as one."""
@@ -31,12 +33,15 @@ class Log(Protocol):
 
 @dataclass(slots=True)
 class _Standing:
-    """A fault that lasts: how often in all and in a row it was met, since when, when it was logged last."""
+    """A fault: how often it was met in all (`times`) and in a row (`tries`), since when, when last logged."""
 
     event: str
     began: float
     told: float
     times: int = 0
+    tries: int = 0
+    over_at: float | None = None
+    is_told: bool = False
     reasons: set[str] = field(default_factory=set)
 
 
@@ -63,29 +68,36 @@ class Faults:
         with self._lock:
             if what not in self._standing and len(self._standing) >= _MOST:
                 what = ""
-            fault = self._standing.setdefault(what, _Standing(event, now, now))
+            fault = self._standing.get(what)
+            if fault is None or (fault.over_at is not None and now - fault.over_at >= _AGAIN):
+                fault = self._standing[what] = _Standing(event, now, now)
+            fault.over_at = None
             fault.times += 1
             is_new = reason not in fault.reasons and len(fault.reasons) < _MOST
             is_due = is_new or now - fault.told >= _STILL
             fault.reasons.add(reason)
-            times = fault.times
+            fault.tries += 1
+            times, tries = fault.times, fault.tries
             if is_due:
-                fault.told = now
+                fault.told, fault.is_told = now, True
         if is_due:
             count = {"times": times} if times > 1 else {}
             (self._log.error if is_error else self._log.warning)(event, reason=reason, **count, **fields)
-        return min(2.0 ** min(times - 1, 10), _LONGEST_PAUSE)
+        return min(2.0 ** min(tries - 1, 10), _LONGEST_PAUSE)
 
     def over(self, what: str) -> None:
         """Note that `what` was done. Costs a look-up if it hadn't failed."""
-        if what not in self._standing:
+        fault = self._standing.get(what)
+        if fault is None or fault.over_at is not None:
             return
+        now = self._clock()
         with self._lock:
-            fault = self._standing.pop(what, None)
-        if fault is not None and fault.times > 1:
-            seconds = round(self._clock() - fault.began, 1)
+            fault.over_at, was_told, fault.is_told = now, fault.is_told, False
+            fault.tries = 0
+        if was_told and fault.times > 1:
+            seconds = round(now - fault.began, 1)
             self._log.info("fault_over", fault=fault.event, what=what, times=fault.times, seconds=seconds)
 
     def is_any(self) -> bool:
         """Whether anything fails just now."""
-        return bool(self._standing)
+        return any(fault.over_at is None for fault in list(self._standing.values()))

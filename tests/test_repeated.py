@@ -36,8 +36,19 @@ def test_fault_is_logged_once_for_each_reason_and_at_its_end() -> None:
         ("fault_over", {"fault": "not_written", "what": "write", "times": 100, "seconds": 100.0})
     ]
     assert not faults.is_any()
+    clock.at += 60
     faults.failed("write", "not_written", "the disk is full")
     assert len(log.events) == 4, "it is another one"
+
+
+def test_fault_that_comes_and_goes_is_one() -> None:
+    log, clock = Log(), Hands()
+    faults = Faults(log, clock)
+    for _ in range(100):
+        assert faults.failed("write", "not_written", "the disk is full") == 1
+        faults.over("write")
+        clock.at += 1
+    assert len(log.events) == 1
 
 
 def test_fault_that_lasts_is_logged_every_ten_minutes_with_its_count() -> None:
