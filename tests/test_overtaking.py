@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from feedsvc import reading
 from feedsvc.loading.rules import LoadRules
 from feedsvc.refresh import Refresher
 from feedsvc.refresh.overtaking import Overtaking
@@ -93,10 +94,15 @@ def test_change_is_published_while_many_files_wait(newsroom: Newsroom, change: d
 
 @pytest.mark.parametrize("at", [1, 2, 3])
 @pytest.mark.parametrize("how", ["withdrawn", "deleted"])
-def test_what_was_read_before_an_urgent_change_undoes_nothing(newsroom: Newsroom, how: str, at: int) -> None:
-    """The file is amid a bulk load: readers may have its older bytes already."""
+def test_what_was_read_before_an_urgent_change_undoes_nothing(
+    newsroom: Newsroom, how: str, at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Readers in other processes are ahead: they have its older bytes already."""
     for number in range(BULK):
         newsroom.write(f"world/{number:04}.md")
+    newsroom.run()
+    outcomes = reading.outcomes
+    monkeypatch.setattr(reading, "outcomes", lambda *asked: iter([*outcomes(*asked)]))
     file = newsroom.write("world/a.md", title="Zebra, older")
 
     def urgent() -> None:

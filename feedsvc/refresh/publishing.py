@@ -135,10 +135,10 @@ class Publisher:
             )
             return min((flip for flip in flips if flip), default=None)
 
-    def mark_flips(self) -> datetime:
+    def mark_flips(self) -> datetime | None:
         """Turn every flip since the last run into dirty feeds; if the clock was set back, those, too.
 
-        Returns when they were marked.
+        Returns when they were marked (aware UTC); None if there was none.
         """
         with self._store.write() as tx:
             now = self._clock()
@@ -146,9 +146,10 @@ class Publisher:
             span = min(until, now), max(until, now)
             flipped = articles.flipped(tx, *span, self._rules.delays)
             turned = revocations.turning(tx, *span, selection.TOMBSTONE_STANDS)
-            dirty.mark(tx, flipped | turned | tombstones.falling(tx, *span), now)
+            keys = flipped | turned | tombstones.falling(tx, *span)
+            dirty.mark(tx, keys, now)
             dirty.set_flips_until(tx, now)
-        return now
+        return now if keys else None
 
     def publish_dirty(self, on_published: Callable[[int], None] | None = None) -> int:
         """Publish every dirty feed; returns how many representations changed.
@@ -159,7 +160,8 @@ class Publisher:
             waiting, _ = dirty.backlog(connection)
             owed = articles.are_places_owed(connection)
             # Later, whoever has something urgent would wait for the other process, too.
-            helped = waiting if representations.is_empty(connection) else 0
+            is_alone = self._overtaking.urgent is None or representations.is_empty(connection)
+        helped = waiting if is_alone else 0
         with Ahead(helped, self._fragments, self._cache_bytes) as ahead:
             if owed:
                 with self._store.write(long=True) as tx:
@@ -170,7 +172,8 @@ class Publisher:
                 self._overtaking.give_way()
                 if time.monotonic() > flipped + _FLIPS:
                     flipped = time.monotonic()
-                    run.changed += self.publish_first(self.mark_flips())
+                    if marked := self.mark_flips():
+                        run.changed += self.publish_first(marked)
                 if not self._publish_batch(run):
                     break
                 if on_published:
