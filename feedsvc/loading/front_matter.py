@@ -6,18 +6,17 @@ line at which the body begins, and takes an unclosed block for body.
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from html.parser import HTMLParser
-from io import StringIO
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from feedsvc.loading.characters import YAML_ILLEGAL, scrubbed, without
 from feedsvc.loading.faults import FieldError, FrontMatterError
 from feedsvc.loading.formats import read_json, read_toml, read_yaml
-from feedsvc.loading.suspicion import holds_back
-from feedsvc.loading.unknown_keys import OWN, suspect
+from feedsvc.loading.generators import Generator
+from feedsvc.loading.header_block import header_block, unfenced_yaml
 from feedsvc.loading.values import Written, normalised, place, text
 from feedsvc.model import Markup, Note
 
@@ -26,7 +25,6 @@ _CLOSING: Final = {
     "---": re.compile(r"\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)"),
     "+++": re.compile(r"\n\+\+\+[ \t]*(?:\n|\Z)"),
 }
-_HEADER: Final = re.compile(r"([A-Za-z][\w-]*)[ \t]*:[ \t]*(.*)")
 _BODY: Final = re.compile(r"<body\b[^<>]*>", re.IGNORECASE)
 _BODY_END: Final = re.compile(r"</body\s*>", re.IGNORECASE)
 _MARKUPS: Final[dict[str, Markup]] = {".html": "html", ".htm": "html"}
@@ -35,7 +33,6 @@ _BODY_KEYS: Final[dict[str, Markup]] = {
     "contentmarkdown": "markdown",
     "contenttext": "text",
 }
-_UTC: Final = ZoneInfo("UTC")
 _MOST_KEYS: Final = 1_000
 _LIKE_HTML: Final = re.compile(r"\s*<(?:!--|/?[a-zA-Z])")
 _LONGEST_HEAD: Final = 65_536
@@ -74,11 +71,12 @@ class FrontMatter:
         return _line_of(key, self.source, self.start)
 
 
-def read(story: str, suffix: str) -> FrontMatter:
+def read(story: str, suffix: str, generator: Generator | None = None) -> FrontMatter:
     """Take a story file apart.
 
     `story` has `\\n` line ends and nothing that XML forbids; `suffix` is the file name's, in lower case with
-    its dot. Raises FrontMatterError, with the line of the file.
+    its dot; `generator` is the one that stories are written for. Raises FrontMatterError, with the line of
+    the file.
     """
     if suffix == ".json":
         return _json_article(story)
@@ -88,7 +86,7 @@ def read(story: str, suffix: str) -> FrontMatter:
     if story.lstrip().startswith("{"):
         pairs, end = read_json(story)
         return _made(pairs, story[:end], 1, story[end:], _lines(story, end) + 1, markup)
-    found = _html_head(story) if markup == "html" else _header_block(story)
+    found = _html_head(story) if markup == "html" else _header_block(story, generator)
     if found is None:
         raise FrontMatterError(1, f"no title and no date; {_WANTED}", "front-matter-missing")
     return found
@@ -105,12 +103,7 @@ def _fenced(story: str, fence: re.Match[str], markup: Markup) -> FrontMatter:
         raise FrontMatterError(opened, told, "front-matter-unclosed")
     source, start = story[fence.end() : closing.start() + 1], opened + 1
     notes: list[Note] = []
-    if mark == "---":
-        if not source.isascii() or "\x7f" in source:
-            source = without(YAML_ILLEGAL, source, start, notes, "YAML")
-        pairs = read_yaml(source, start)
-    else:
-        pairs = read_toml(source, start)
+    pairs = _yaml(source, start, notes) if mark == "---" else read_toml(source, start)
     body_line = start + _lines(source, len(source)) + 1
     return _made(pairs, source, start, story[closing.end() :], body_line, markup, notes)
 
@@ -157,44 +150,34 @@ def _guessed(key: str, body: str) -> Markup:
     return names.get(key) or ("html" if _LIKE_HTML.match(body) else "markdown")
 
 
-def _header_block(story: str) -> FrontMatter | None:
-    """Pelican's `Title: …` lines, as Python-Markdown's meta-data extension reads them, up to a blank line."""
-    lines: dict[str, list[str]] = {}
-    key, end = "", 0
-    for number, line in enumerate(StringIO(story), start=1):
-        if not line.strip():
-            end += len(line)
-            break
-        if key and line.startswith((" ", "\t")):
-            lines[key].append(line.strip())
-        elif header := _HEADER.match(line):
-            key = header[1]
-            if key in lines:
-                raise FrontMatterError(number, f"{key}: is written twice; keep one", "duplicate-key")
-            lines[key] = [header[2].strip()]
-        else:
-            _refuse_colonless(line, number)
-            break
-        end += len(line)
-    if not lines:
+def _header_block(story: str, generator: Generator | None) -> FrontMatter | None:
+    """Front matter that has no first line of dashes: Hexo's YAML, or Pelican's lines."""
+    # In Pelican's lines ` #` begins no comment, and `a: b` may be a title.
+    unfenced = unfenced_yaml(story, may_have_gaps=generator == "hexo") if generator != "pelican" else None
+    if unfenced:
+        source, end = unfenced
+        notes: list[Note] = []
+        with suppress(FrontMatterError):  # Pelican's lines need not be YAML
+            pairs = _yaml(source, 1, notes)
+            return _made(pairs, source, 1, story[end:], _lines(story, end) + 1, "markdown", notes)
+    found = header_block(story)
+    if found is None:
         return None
-    pairs: dict[str, object] = {key: "\n".join(parts) for key, parts in lines.items()}
-    return _made(pairs, story[:end], 1, story[end:], _lines(story, end) + 1, "markdown")
+    source, body = story[: found.end], story[found.end :]
+    return _made(found.pairs, source, 1, body, _lines(story, found.end) + 1, "markdown")
 
 
-def _refuse_colonless(line: str, number: int) -> None:
-    """Refuse a first line of text that reads as a key without its colon: `Embargo 2027-01-01`."""
-    key, _, value = line.strip().partition(" ")
-    meant = OWN.get(normalised(key)) or suspect(normalised(key))
-    if meant and len(value.split()) <= 2 and holds_back(meant._replace(is_strict=False), value.strip(), _UTC):
-        told = f"{line.strip()[:60]!r} lacks its colon; write '{meant.nearest}: {value.strip()}'"
-        raise FrontMatterError(number, told, "key-unknown")
+def _yaml(source: str, start: int, notes: list[Note]) -> dict[str, object]:
+    if not source.isascii() or "\x7f" in source:
+        source = without(YAML_ILLEGAL, source, start, notes, "YAML")
+    return read_yaml(source, start)
 
 
 def _html_head(story: str) -> FrontMatter | None:
     """Pelican's HTML: `<title>` and `<meta name= content=>` in the head, the story in the body."""
     begin = _BODY.search(story)
-    if begin is None or begin.start() > _LONGEST_HEAD:
+    # Front matter that can't be read (Eleventy's `---json`) may hold the story back.
+    if begin is None or begin.start() > _LONGEST_HEAD or story.lstrip().startswith("---"):
         return None
     end = _BODY_END.search(story, begin.end())
     head = _Head()

@@ -20,7 +20,7 @@ from feedsvc.settling import NOTHING_KNOWN, Known
 log = structlog.get_logger(__name__)
 
 SUFFIXES: Final = (".md", ".markdown", ".html", ".htm", ".json")
-_PASSED_OVER: Final = re.compile(r"^[.~]|^#.*#$|~$|\.(?:swp|bak|orig|tmp)$|^_index\.", re.IGNORECASE)
+_PASSED_OVER: Final = re.compile(r"^[.~]|^#.*#$|~$|\.(?:swp|bak|orig|tmp)$", re.IGNORECASE)
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9][\w-]*\.(?:md|markdown|html|htm|json)", re.ASCII)
 """What needs no closer look: a story's name, and nothing that is passed over."""
 _STAMPS: Final = 2**62  # what a column of the store holds
@@ -60,8 +60,8 @@ class _Folder(NamedTuple):
 def walk(root: Path, under: str = "", site: Site = NO_SITE) -> Iterator[FoundFile]:
     """Every story file below `root`, or below `under` in it (which may be one file), ordered by path.
 
-    Hidden files, editors' backups, other suffixes, Hugo's `_index` pages and what the site's generator leaves
-    out (see `generators`) are passed over. Links to folders are followed within `root`; a link that leads out
+    Hidden files, editors' backups, other suffixes and what the site's generator leaves out (see `generators`)
+    are passed over. Links to folders are followed within `root`; a link that leads out
     of it is yielded, for `load` to reject with a reason. So is a folder that may not be read. A file name
     that is not UTF-8 is yielded escaped, and rejected likewise. What is missing yields nothing.
     """
@@ -217,7 +217,7 @@ def is_passed_over(name: str) -> bool:
     """Whether nothing of that name matters to a watcher: hidden, an editor's, packages, templates."""
     if leaves_out(NO_SITE, name, is_top=False, is_folder=True):
         return True
-    return bool(_PASSED_OVER.search(name)) and not name.startswith("_index.")
+    return bool(_PASSED_OVER.search(name))
 
 
 def story_path(root: Path, changed: Path, site: Site = NO_SITE) -> str | None:
