@@ -575,6 +575,17 @@ def test_unfenced_yaml_is_read_as_yaml() -> None:
     assert ([tag.label for tag in made.article.tags], made.article.body) == (["Ferries", "Climate"], "Text.")
 
 
+def test_tabs_indent_yaml_where_hexo_reads_it() -> None:
+    text = "---\ntitle: T\ndate: 2026-02-11\ntags:\n\t- Ferries\n\t- Climate\n---\nText.\n"
+    made = parse("story.md", text.encode(), of("hexo"))
+    assert isinstance(made, Loaded)
+    assert [tag.label for tag in made.article.tags] == ["Ferries", "Climate"]
+    assert not is_out(parse("story.md", text.replace("tags", "draft: true\ntags").encode(), of("hexo")))
+    other = parse("story.md", text.encode(), of("jekyll"))
+    assert isinstance(other, Rejected)
+    assert other.rule == "yaml-syntax"
+
+
 def test_html_below_unknown_front_matter_is_not_published() -> None:
     """Eleventy's `---json` may say anything; the page's own head tells nothing of it."""
     page = '<html><head><title>T</title><meta name="date" content="2026-02-11"></head><body>T.</body></html>'

@@ -33,6 +33,7 @@ _BODY_KEYS: Final[dict[str, Markup]] = {
     "contentmarkdown": "markdown",
     "contenttext": "text",
 }
+_TABS: Final = re.compile(r"^\t+", re.MULTILINE)
 _MOST_KEYS: Final = 1_000
 _LIKE_HTML: Final = re.compile(r"\s*<(?:!--|/?[a-zA-Z])")
 _LONGEST_HEAD: Final = 65_536
@@ -82,7 +83,7 @@ def read(story: str, suffix: str, generator: Generator | None = None) -> FrontMa
         return _json_article(story)
     markup = _MARKUPS.get(suffix, "markdown")
     if fence := _FENCE.match(story):
-        return _fenced(story, fence, markup)
+        return _fenced(story, fence, markup, generator)
     if story.lstrip().startswith("{"):
         pairs, end = read_json(story)
         return _made(pairs, story[:end], 1, story[end:], _lines(story, end) + 1, markup)
@@ -92,7 +93,7 @@ def read(story: str, suffix: str, generator: Generator | None = None) -> FrontMa
     return found
 
 
-def _fenced(story: str, fence: re.Match[str], markup: Markup) -> FrontMatter:
+def _fenced(story: str, fence: re.Match[str], markup: Markup, generator: Generator | None) -> FrontMatter:
     mark = fence[1]
     opened = _lines(story, fence.start(1)) + 1
     closing = _CLOSING[mark].search(story, fence.end() - 1)
@@ -103,7 +104,7 @@ def _fenced(story: str, fence: re.Match[str], markup: Markup) -> FrontMatter:
         raise FrontMatterError(opened, told, "front-matter-unclosed")
     source, start = story[fence.end() : closing.start() + 1], opened + 1
     notes: list[Note] = []
-    pairs = _yaml(source, start, notes) if mark == "---" else read_toml(source, start)
+    pairs = _yaml(source, start, notes, generator) if mark == "---" else read_toml(source, start)
     body_line = start + _lines(source, len(source)) + 1
     return _made(pairs, source, start, story[closing.end() :], body_line, markup, notes)
 
@@ -158,7 +159,7 @@ def _header_block(story: str, generator: Generator | None) -> FrontMatter | None
         source, end = unfenced
         notes: list[Note] = []
         with suppress(FrontMatterError):  # Pelican's lines need not be YAML
-            pairs = _yaml(source, 1, notes)
+            pairs = _yaml(source, 1, notes, generator)
             return _made(pairs, source, 1, story[end:], _lines(story, end) + 1, "markdown", notes)
     found = header_block(story)
     if found is None:
@@ -167,7 +168,9 @@ def _header_block(story: str, generator: Generator | None) -> FrontMatter | None
     return _made(found.pairs, source, 1, body, _lines(story, found.end) + 1, "markdown")
 
 
-def _yaml(source: str, start: int, notes: list[Note]) -> dict[str, object]:
+def _yaml(source: str, start: int, notes: list[Note], generator: Generator | None) -> dict[str, object]:
+    if generator == "hexo":  # which takes a tab before a line for two spaces
+        source = _TABS.sub(lambda tabs: "  " * len(tabs[0]), source)
     if not source.isascii() or "\x7f" in source:
         source = without(YAML_ILLEGAL, source, start, notes, "YAML")
     return read_yaml(source, start)
