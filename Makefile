@@ -3,6 +3,8 @@ PYTHON ?= python3
 PORT ?= 8000
 CONFIG ?= config.toml
 SIZE ?= default
+# Most tests wait for servers: more of them at once than there are cores.
+PROCESSES ?= 4
 BIN := .venv/bin
 INSTALL := PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
@@ -17,7 +19,7 @@ serve: .venv/installed
 	$(BIN)/feedsvc serve --config $(CONFIG) --port $(PORT)
 
 test: .venv/installed-dev
-	$(BIN)/pytest $(TESTS)
+	$(BIN)/pytest --numprocesses $(PROCESSES) --dist worksteal $(TESTS)
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

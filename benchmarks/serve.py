@@ -165,8 +165,8 @@ def _report(section: Section, measured: dict[str, _Measured], rate: int, cores: 
         "nginx, and both Flask views, serve the very bytes that feedsvc serves, compressed beforehand. "
         "Each was seen to answer 200 with them and 304 to its own ETag before it was measured.",
         "Requests of a contestant are the same over and over, as one reader's are until the feed changes; "
-        "those that are each another have a User-Agent of their own, every one, so that none is met again. "
-        "With a new connection each the request says `Connection: close`.",
+        "those that are each another have a User-Agent of their own, every one, so that none is met again "
+        "byte for byte. With a new connection each the request says `Connection: close`.",
         "Through nginx's default proxy_pass requests come as HTTP/1.0 with a connection each; that nginx "
         "runs beside wrk, so the rate is also its own, and the CPU that of the server behind it alone.",
         "CPU is that of all processes of the server, feedsvc's refresher too. A server that was not busy all "

@@ -17,5 +17,3 @@ Imports point one way, too::
 """
 
 __version__ = "0.1.0"
-HOMEPAGE = "https://feedsvc.example/"
-"""Where feeds say their generator lives."""

@@ -4,7 +4,6 @@ Knows nothing of the real store, which it leaves alone.
 """
 
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Set
 from datetime import UTC, datetime
@@ -22,6 +21,7 @@ from feedsvc.loading.rules import LoadRules
 from feedsvc.model import Article, Feed, Format
 from feedsvc.names import Names, unknown
 from feedsvc.refresh import Refresher
+from feedsvc.run_folder import run_folder
 from feedsvc.selection import Rules
 from feedsvc.store import articles, dirty, representations, sources
 from feedsvc.store import names as known_names
@@ -73,8 +73,8 @@ def check(
     if not root.is_dir():
         wanted = "make it, or have store.content name the folder of stories"
         return [Finding(str(root), 1, "folder-missing", f"there is no such folder; {wanted}")]
-    with tempfile.TemporaryDirectory(prefix="feedsvc-check-") as folder:
-        store = Store(f"sqlite:///{folder}/check.db")
+    with run_folder() as folder:
+        store = Store(f"sqlite:///{folder.path}/check.db")
         refresher = Refresher(store, root, load_rules, rules, settle=settle)
         refresher.prepare()
         report = refresher.scan(on_read=on_read)
@@ -170,7 +170,7 @@ def _by_place(
     """Stories that are not out for nothing but the name of their file or of a folder they are in."""
     for one in passed_over(root, load_rules):
         seen = "a story" if one.stories == 1 else f"{one.stories} stories"
-        told = f"{seen}, not read: site generators leave out what has such a name; rename it, or move them"
+        told = f"{seen}, not read: {one.by}; rename it, or move them"
         yield Finding(places.shown(one.path), 1, "name-left-out", told)
     for path in unread(root):
         told = "a program can't be read; write what holds stories back into a .11tydata.json, or the stories"

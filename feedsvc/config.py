@@ -10,6 +10,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import Field, PrivateAttr, model_validator
 
 from feedsvc.config_partners import PartnerTable, Table, TermsTable, TlsTable
+from feedsvc.config_retention import RetentionTable
 from feedsvc.config_types import (
     Authority,
     Count,
@@ -22,6 +23,7 @@ from feedsvc.config_types import (
     Name,
     Namespaces,
     Network,
+    Patience,
     Rate,
     Removals,
     SiteUrl,
@@ -95,6 +97,21 @@ class StoreTable(Table):
         description="SQLite file (a relative path starts at this file's folder) or PostgreSQL database.",
     )
     content: str = Field(default="content", description="Folder of stories, relative to this file.")
+    idle_in_transaction_session_timeout: Patience = Field(
+        default=3.0,
+        description="PostgreSQL: after how long it ends a session that says nothing in a transaction, as if "
+        "its process was suspended. Others wait for its locks until then. `0` is never.",
+    )
+    statement_timeout: Patience = Field(
+        default=30.0,
+        description="PostgreSQL: after how long it ends a statement. Migrations, first loads and long "
+        "listings may take any time. `0` is never.",
+    )
+    lock_timeout: Patience = Field(
+        default=5.0,
+        description="PostgreSQL: how long a statement waits for a lock. Then the refresher tries again, "
+        "and a push is answered 503. Best longer than the first of these. `0` is for ever.",
+    )
 
 
 class ContentTable(Table):
@@ -340,6 +357,7 @@ class Config(Table):
     sources: dict[str, SourceTable] = Field(default={})
     partners: dict[Name, PartnerTable] = Field(default={})
     schedule: ScheduleTable = ScheduleTable()
+    retention: RetentionTable = RetentionTable()
     http: HttpTable = HttpTable()
     limits: LimitsTable = LimitsTable()
     log: LogTable = LogTable()

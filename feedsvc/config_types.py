@@ -200,6 +200,7 @@ def _network(value: str) -> str:
 
 Duration = Annotated[int, BeforeValidator(_duration), Field(ge=0)]
 FineDuration = Annotated[float, BeforeValidator(_fine_duration), Field(ge=0, allow_inf_nan=False)]
+Patience = Annotated[FineDuration, Field(le=86_400)]
 MaxAge = Annotated[Annotated[int, Field(ge=0)] | Literal["auto"], BeforeValidator(_duration_or_auto)]
 Count = Annotated[int, BeforeValidator(_whole)]
 Words = Annotated[str, AfterValidator(_printable)]

@@ -15,6 +15,7 @@ from feedsvc.loading.rules import LoadRules
 from feedsvc.model import DEFAULT_PROFILE, Agency, ContentMode, CustomFeed, FeedSettings, Image, Profile, Site
 from feedsvc.profiles import BUILT_IN
 from feedsvc.removals import RemovalLimit
+from feedsvc.retention import Retention
 from feedsvc.rights import Audience, Level, Terms, Webhook
 from feedsvc.selection import Partner, Rules
 from feedsvc.slugs import section_path, slug
@@ -34,6 +35,13 @@ def load_rules(config: Config) -> LoadRules:
 def removal_limit(config: Config) -> RemovalLimit:
     """How many stories may lose their files within a minute."""
     return removals.parsed(config.content.removals)
+
+
+def retention(config: Config) -> Retention:
+    """How long the store keeps what is over."""
+    return Retention(
+        **{name: timedelta(seconds=span) for name, span in config.retention.model_dump().items()}
+    )
 
 
 def rules(config: Config) -> Rules:

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from lxml import etree
 
+from feedsvc.domain import json_text
 from feedsvc.domain.constraints import LANGUAGE, MAILBOX, MEDIA_TYPE, WEB_ADDRESS
 from feedsvc.model import Format
 
@@ -320,7 +321,7 @@ def _refuse(constant: str) -> None:
 
 def _json(body: bytes, url: str) -> Iterator[Fault]:
     try:
-        feed = json.loads(body.decode(), parse_constant=_refuse)
+        feed = json.loads(body.decode(), parse_constant=_refuse, object_pairs_hook=json_text.once)
     except (ValueError, RecursionError) as error:
         yield Fault("json-not-well-formed", f"it is no JSON in UTF-8: {error}; {_REPORT}", "")
         return

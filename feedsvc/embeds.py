@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import Final
 from urllib.parse import urlsplit
 
+from feedsvc.domain import html_tokens
+
 ELEMENTS: Final = frozenset(("embed", "iframe", "noscript", "object", "param"))
 LAZY: Final = {
     **dict.fromkeys(("data-original", "data-lazy-src", "data-src"), "src"),
@@ -26,6 +28,9 @@ ATTRIBUTES: Final[dict[str, set[str]]] = {
 }
 """What tells the page behind an embed, or the picture behind a placeholder; none of it stays."""
 
+_OF_PICTURES: Final = ATTRIBUTES["img"] | {
+    *("alt", "dir", "height", "id", "lang", "sizes", "src", "srcset", "title", "width")
+}
 _WRITTEN_TAG: Final = re.compile(r'<(/?)([a-z][a-z0-9]*)((?: [^\s"=<>]+="[^"]*")*)>')
 """A tag as the sanitiser writes it: always in this one form, so that an expression can tell it from text."""
 
@@ -66,14 +71,18 @@ def is_wanted(lowered: str) -> bool:
     return any(mark in lowered for mark in _REPLACEABLE)
 
 
-def replaced(source: str, sanitise: Callable[[str], str], resource: Callable[[str], str | None]) -> str:
+Judged = Callable[[str, str], str | None]
+"""From an attribute's name and value to what it may say; None if it may not stay."""
+
+
+def replaced(source: str, sanitise: Callable[[str], str], judged: Judged) -> str:
     """A body with links for embeds and pictures for their placeholders; to be sanitised after that.
 
     `sanitise` keeps `ELEMENTS` and `ATTRIBUTES` beside what may stay, and writes every tag in one form: it
     reads a body as browsers would, so that a walk over tags is enough, and no second parser with views of its
-    own on broken HTML is needed. `resource` makes a URL absolute; None if it may not stay.
+    own on broken HTML is needed. `judged` makes URLs absolute.
     """
-    walk = _Replacement(sanitise, resource)
+    walk = _Replacement(judged)
     # To a parser <iframe src="…" /> is open, and hides the rest of the story.
     walk.read(sanitise(_SELF_CLOSED.sub(r"\1></iframe>", source)))
     return walk.written()
@@ -103,9 +112,8 @@ def _opening(name: str, attributes: dict[str, str]) -> str:
 class _Replacement:
     """One walk over a body; holds the pieces of what it becomes."""
 
-    def __init__(self, sanitise: Callable[[str], str], resource: Callable[[str], str | None]) -> None:
-        self._sanitise = sanitise
-        self._resource = resource
+    def __init__(self, judged: Judged) -> None:
+        self._judged = judged
         self._pieces: list[str] = []
         self._pictures: dict[int, bool] = {}  # those that wait for a script; False if nobody says for what
         self._fallbacks: dict[int, dict[str, str]] = {}
@@ -187,13 +195,27 @@ class _Replacement:
 
     def _fallback(self, inner: str) -> None:
         pictures = {}
-        for tag in _WRITTEN_TAG.finditer("" if self._objects else self._sanitise(inner)):
-            attributes, _ = _loaded(dict(ATTRIBUTE.findall(tag[3])))
-            if tag[2] == "img" and "src" in attributes and not _HIDDEN.search(attributes.get("style", "")):
+        # Not by the sanitiser, which takes as long for each of a thousand as for a whole body.
+        for tag in html_tokens.tags("" if self._objects else inner):
+            if tag.name != "img" or tag.closing or not tag.whole:
+                continue
+            attributes, _ = _loaded(self._written(html_tokens.attributes(tag)))
+            if "src" in attributes and not _HIDDEN.search(attributes.get("style", "")):
                 pictures[attributes["src"]] = _opening("img", attributes)
         if pictures:
             self._fallbacks[len(self._pieces)] = pictures
             self._pieces.append("")
+
+    def _written(self, attributes: dict[str, str]) -> dict[str, str]:
+        """The attributes of a picture, or of its placeholder, as the sanitiser would write them."""
+        judged = {
+            name: self._judged(name, value) for name, value in attributes.items() if name in _OF_PICTURES
+        }
+        return {
+            name: value.replace("&", "&amp;").replace('"', "&quot;")
+            for name, value in judged.items()
+            if value is not None
+        }
 
     def _embed(self, name: str, attributes: dict[str, str]) -> None:
         """An embed, or a part of one: the first URL in an object is what it shows."""
@@ -205,7 +227,7 @@ class _Replacement:
         title = attributes.get("title", "")
         url = html.unescape(attributes.get("data" if name == "object" else "src", ""))
         if name == "param" and attributes.get("name", "").lower() in ("movie", "src", "url"):
-            url = self._resource(html.unescape(attributes.get("value", ""))) or ""
+            url = self._judged("src", html.unescape(attributes.get("value", ""))) or ""
         if is_tiny(attributes) or _HIDDEN.search(attributes.get("style", "")):
             url = ""
         if self._objects:

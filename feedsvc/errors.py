@@ -13,7 +13,14 @@ class ConfigError(FeedsvcError):
 
 
 class StoreError(FeedsvcError):
-    """The store cannot be opened, or is newer than this feedsvc."""
+    """The store cannot be opened, is newer or older than this feedsvc, or is gone.
+
+    `condition` is the static name by which operators are told of it.
+    """
+
+    def __init__(self, told: str, condition: str = "store-missing") -> None:
+        super().__init__(told)
+        self.condition = condition
 
 
 class PageRefused(FeedsvcError):  # noqa: N818 - it names what happened to the page

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from feedsvc.domain.constraints import EMAIL, LANGUAGE, TEXTS_SHOWN, shows_credentials
-from feedsvc.markup import loses_credentials
+from feedsvc.markup import loses_credentials, loses_markup
 from feedsvc.model import Article, Feed, Format, Site
 from feedsvc.render.story import Story, story
 from feedsvc.urls import story_url
@@ -25,7 +25,7 @@ class Remark(NamedTuple):
 def lint_article(article: Article, site: Site, now: datetime) -> Iterator[Remark]:
     """What is wrong with one story, whatever feed shows it. `now` is aware UTC."""
     told = story(site, article)
-    for check in (_texts, _credentials, _instants, _people, _media, _withdrawal):
+    for check in (_texts, _credentials, _excess, _instants, _people, _media, _withdrawal):
         yield from check(article, told, now)
 
 
@@ -50,6 +50,12 @@ def _credentials(article: Article, told: Story, _now: datetime) -> Iterator[Rema
             yield Remark("url-credentials", field, f"{field}: {found}")
     if loses_credentials(article.body, article.markup, told.url):
         yield Remark("url-credentials", "body", f"body: {found}")
+
+
+def _excess(article: Article, told: Story, _now: datetime) -> Iterator[Remark]:
+    if loses_markup(article.body, article.markup, told.url):
+        seen = "so many tags, references or URLs, or such long ones, that some or all of them are left out"
+        yield Remark("body-excessive", "body", f"body: {seen}; write fewer")
 
 
 def _instants(article: Article, _told: Story, now: datetime) -> Iterator[Remark]:

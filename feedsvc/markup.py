@@ -7,7 +7,7 @@ import html
 import re
 import threading
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -17,6 +17,7 @@ import pyromark
 from feedsvc import embeds
 from feedsvc.characters import without_illegal
 from feedsvc.domain import constraints
+from feedsvc.html.limits import is_bomb
 from feedsvc.model import Markup
 from feedsvc.urls import absolute
 
@@ -42,9 +43,6 @@ _KEPT: Final = _INLINE | _BLOCKS
 _GONE_WITH_CONTENT: Final = _names(
     "applet button canvas embed form frameset iframe math noembed noframes noscript object script select "
     "style svg template textarea title"
-)
-_CLOSED_BY_OTHERS: Final = _names(
-    "area base br col embed hr img input link meta param source track wbr p li dt dd td th tr option"
 )
 _ATTRIBUTES: Final[dict[str, set[str]]] = {
     "*": {"dir", "id", "lang", "title"},
@@ -83,6 +81,12 @@ _LINKS: Final = _WEB | {"mailto", "tel"}
 _URL_NOISE: Final = re.compile("[\x00-\x1f\ud800-\udfff\ufffe\uffff]")
 """What browsers skip in a URL (https://url.spec.whatwg.org/#url-parsing), or XML cannot hold."""
 
+_PLAIN_URL: Final = re.compile(
+    r"https?://[a-z0-9.-]{1,253}/(?:[\w/.~!$&'()*+,=:-]+(?:\?[\w/.~!$&'()*+,;=:?-]+)?(?:#[\w.~-]+)?)?",
+    re.ASCII,
+)
+"""What stays as it is: nearly every URL the second time the sanitiser sees it."""
+
 _LANGUAGE: Final = re.compile(r"language-[\w+#.-]+")
 _DESCRIPTOR: Final = re.compile(r"\d+(?:\.\d+)?[wxh]")
 _ALIGNED_CELL: Final = re.compile(r'<(t[dh]) style="text-align: (left|center|right)">')
@@ -91,8 +95,7 @@ _IPV6: Final = re.compile(r'(="https?://(?:[^"/@]*@)?)%5B([0-9A-Fa-f:.]+)%5D')
 """A host in brackets as pyromark writes it, which is none to the sanitiser."""
 _PRE_LINES: Final = re.compile(r"(<pre[^>]*>)\n+")
 _TAG: Final = re.compile(r'<(/?)([a-zA-Z][a-zA-Z0-9]*)(?:"[^"]*"|[^">])*>')
-_POINTER: Final = re.compile(r'<sup><a href="[^"]*#[^"]*">[^<]*</a></sup>|<p><a [^<>]*>[^<]*</a></p>')
-_OPENING: Final = re.compile(r"<(/?)([a-zA-Z][a-zA-Z0-9]*)([^<>]*/>)?")
+_POINTER: Final = re.compile(r'<sup><a href="[^"#]*+#[^"]*+">[^<]*</a></sup>|<p><a [^<>]*>[^<]*</a></p>')
 _ANY_TAG: Final = re.compile(r"<[^<>]*>")
 _MEDIA: Final = re.compile(r'<(/?)(audio|img|source|track|video)((?: [^\s"=<>]+="[^"]*")*)>')
 _COUNTER: Final = re.compile(
@@ -102,26 +105,13 @@ _COUNTER: Final = re.compile(
 """Pictures whose only use is to be counted, by the places that every list of trackers names."""
 
 _BLANK_LINES: Final = re.compile(r"\n[ \t]*\n\s*")
-_DRAWN: Final = _names("circle ellipse line path polygon polyline rect stop use")
-"""Elements of SVG that close themselves; a slash closes no element of HTML."""
-_MANY_TAGS = 2_000
-_DEEPEST = 500
 _PASSES = 8
-_LONG = 10_000
-_MOST_TAGS = 200_000
-_MOST_REFERENCES = 50_000
+_SHORT = 4_000
 _MOST_MARKS = 200_000
 _MARKS: Final = re.compile(r"&(?:#?\w{1,32};)?|[<>]")
-_MOST_URLS = 20_000
+_MOST_URLS = 10_000
 _MOST_CANDIDATES = 50
 _LONGEST_VALUE = 100_000
-_READINGS = 10
-_TAG_BEGINS: Final = re.compile(r"</?[a-zA-Z]")
-_TAG_ATTRIBUTES: Final = re.compile(
-    r"[^\s/>]*+(?:[\s/]*+[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?:\"[^\"]*+\"|'[^']*+'|[^\s\"'>][^\s>]*+)?+)?+){0,100}+"
-    r"([\s/]*+[^\s/>])?"
-)
-"""A hundred attributes as https://html.spec.whatwg.org/#before-attribute-name-state has it, and one more."""
 
 
 def to_html(text: str, markup: Markup, base: str) -> str:
@@ -155,6 +145,16 @@ def loses_credentials(text: str, markup: Markup, base: str) -> bool:
     cleaners.took_credentials = False
     clean = _converted(without_illegal(text), markup, base)
     return cleaners.took_credentials or _without_shown_credentials(clean) != clean
+
+
+def loses_markup(text: str, markup: Markup, base: str) -> bool:
+    """Whether `to_html` makes plain paragraphs of this body, or leaves out URLs of it: there are too many."""
+    if len(text) < _SHORT:
+        return False
+    cleaners = _cleaners()
+    cleaners.left_out = False
+    _converted(without_illegal(text), markup, base)
+    return cleaners.left_out
 
 
 def _without_shown_credentials(clean: str) -> str:
@@ -199,14 +199,15 @@ _WILD: Final = ("<", "[^", "data:", "&")
 
 def _tamed(source: str, base: str) -> str:
     """The same as `_sanitised` for what CommonMark made without raw HTML: once is enough, and no embed."""
-    return _bare(source) if _is_bomb(source) else _cleaned(_cleaners().final.at(base), source)
+    return _bare(source) if is_bomb(source) else _cleaned(_cleaners().final.at(base), source)
 
 
 def _sanitised(source: str, base: str) -> str:
-    if _is_bomb(source):
+    if is_bomb(source):
         return _bare(source)
     if embeds.is_wanted(source.lower()):
-        source = embeds.replaced(source, _cleaners().reading.at(base).clean, partial(_resource, base))
+        reading = _cleaners().reading.at(base)
+        source = embeds.replaced(source, reading.clean, reading.judged)
     cleaner = _cleaners().final.at(base)
     clean = _cleaned(cleaner, source)
     # HTML's error recovery can give a tree that parses differently once written out (a link in a table in a
@@ -221,40 +222,12 @@ def _sanitised(source: str, base: str) -> str:
 
 def _bare(source: str) -> str:
     """The words of what is no HTML that anybody could have meant, as paragraphs."""
+    _cleaners().left_out = True
     words = _ANY_TAG.sub(" ", source)
     words = html.unescape(words) if words.count("&") <= _MOST_MARKS else words
     if sum(words.count(mark) for mark in "&<>") > _MOST_MARKS:
         words = _MARKS.sub(" ", words)
     return _paragraphs(without_illegal(words))
-
-
-def _is_bomb(source: str) -> bool:
-    """Whether a body would hold the sanitiser for seconds.
-
-    Its time is quadratic in how deep tags stand, in the attributes of one, and in the references of one text.
-    """
-    tags = source.count("<")
-    return (
-        tags > _MOST_TAGS
-        or source.count("&") > _MOST_REFERENCES
-        or source.count(">") > tags + _MOST_MARKS
-        or (tags > _MANY_TAGS and _depth(source) > _DEEPEST)
-        or (len(source) > _LONG and _has_overfull_tag(source))
-    )
-
-
-def _has_overfull_tag(source: str) -> bool:
-    # Comments and quoted values may hide where a tag begins, or seem to: whatever looks like one is read.
-    # These hardly overlap, but in a body that was written to be read over and over.
-    most = _READINGS * len(source)
-    for begin in _TAG_BEGINS.finditer(source):
-        end = _TAG_ATTRIBUTES.match(source, begin.end())
-        if end and end[1] is not None:
-            return True
-        most -= end.end() - begin.start() if end else 0
-        if most < 0:
-            return True
-    return False
 
 
 class _Cleaner:
@@ -267,7 +240,7 @@ class _Cleaner:
             tags=tags,
             clean_content_tags=_GONE_WITH_CONTENT - tags,
             attributes=attributes,
-            attribute_filter=self._attribute,
+            attribute_filter=lambda _element, name, value: self.judged(name, value),
             link_rel=None,
             url_schemes=_LINKS,
         )
@@ -281,12 +254,16 @@ class _Cleaner:
         self._left = _MOST_URLS
         return self._cleaner.clean(source)
 
-    def _attribute(self, _element: str, name: str, value: str) -> str | None:
+    def judged(self, name: str, value: str) -> str | None:
+        """What an attribute may say; None if it is to go, as are all URLs after the first `_MOST_URLS`."""
         rule = _RULES.get(name)
         if rule is None:
             return value
         self._left -= 1 + (value.count(",") if rule is _srcset else 0)
-        return rule(self._base, value) if self._left >= 0 and len(value) <= _LONGEST_VALUE else None
+        if self._left < 0 or len(value) > _LONGEST_VALUE:
+            _cleaners().left_out = True
+            return None
+        return rule(self._base, value)
 
 
 class _Cleaners(threading.local):
@@ -296,6 +273,7 @@ class _Cleaners(threading.local):
         self.final = _Cleaner(_KEPT, _ATTRIBUTES)
         self.reading = _Cleaner(_KEPT | embeds.ELEMENTS, _READ_ONCE)
         self.took_credentials = False  # out of a URL, since somebody set it so
+        self.left_out = False  # tags or URLs that were too many or too long, since then
 
 
 @cache
@@ -312,6 +290,7 @@ def _cleaned(cleaner: _Cleaner, source: str) -> str:
 def _without_empty_media(clean: str) -> str:
     """What the sanitiser wrote, without pictures and players that have nothing to show, or only to count."""
     kept: list[bool] = []
+    places = {part: _Places(clean, part) for part in ("<source ", "</audio>", "</video>")}
 
     def judged(tag: re.Match[str]) -> str:
         closing, name, attributes = tag.groups()
@@ -320,7 +299,8 @@ def _without_empty_media(clean: str) -> str:
         stays = ' src="' in attributes or ' srcset="' in attributes
         if name in ("audio", "video"):
             # What it holds besides its sources stays: an unclosed player holds the rest of the story.
-            stays = stays or "<source " in clean[tag.end() : clean.find(f"</{name}>", tag.end())]
+            end = places[f"</{name}>"].after(tag.end())
+            stays = stays or places["<source "].after(tag.end()) < end
             kept.append(stays)
         elif name == "img":
             stays = (
@@ -333,15 +313,20 @@ def _without_empty_media(clean: str) -> str:
     return _MEDIA.sub(judged, clean)
 
 
-def _depth(source: str) -> int:
-    deepest = depth = 0
-    for tag in _OPENING.finditer(source):
-        name = tag[2].lower()
-        if name in _CLOSED_BY_OTHERS or (tag[3] and name in _DRAWN):
-            continue
-        depth = max(depth - 1, 0) if tag[1] else depth + 1
-        deepest = max(deepest, depth)
-    return deepest
+class _Places:
+    """Where a part stands in a text, asked from its beginning to its end: all of it is searched once."""
+
+    def __init__(self, whole: str, part: str) -> None:
+        self._whole = whole
+        self._part = part
+        self._place = -1
+
+    def after(self, position: int) -> int:
+        """The first place from `position` on; else the text's end. Positions only grow from call to call."""
+        if self._place < position:
+            found = self._whole.find(self._part, position)
+            self._place = found if found >= 0 else len(self._whole)
+        return self._place
 
 
 def _link(base: str, value: str) -> str | None:
@@ -356,6 +341,8 @@ def _url(base: str, value: str, schemes: frozenset[str]) -> str | None:
     written = _URL_NOISE.sub("", value).strip()
     if not written:
         return None
+    if _PLAIN_URL.fullmatch(written):
+        return written
     if constraints.has_credentials(written):
         _cleaners().took_credentials = True
     try:

@@ -15,13 +15,13 @@ from itertools import islice
 
 import structlog
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 
 from feedsvc import gate, notice_content, outgoing, selection
 from feedsvc.model import Article
+from feedsvc.repeated import Faults
 from feedsvc.rights import Audience, Webhook
 from feedsvc.selection import Rules
-from feedsvc.store import articles, deliveries, outbox, recalls, revocations
+from feedsvc.store import articles, deliveries, health, outbox, recalls, revocations, trouble
 from feedsvc.store.outbox import Notice
 from feedsvc.store.recalls import GONE
 from feedsvc.store.schema import Store
@@ -70,7 +70,7 @@ class Notifier:
         self._rest_until = 0.0  # by time.monotonic()
         self._wake = threading.Event()
         self._stopping = False
-        self._failing = False
+        self._faults = Faults(log)
         self._thread = threading.Thread(target=self._send_on, name="feedsvc-notices", daemon=True)
 
     def start(self) -> None:
@@ -90,13 +90,13 @@ class Notifier:
         if began < self._rest_until:
             return  # the last look found very much
         try:
+            if self._store.was_replaced:
+                self._store.reopen(health.is_filled)
             self.sweep()
-        except SQLAlchemyError as error:  # the store is gone: said once, not every few seconds
-            if not self._failing:
-                log.warning("recalls_not_seen", error=repr(error))
-            self._failing = True
+        except trouble.FAULTS as error:
+            self._faults.failed("sweep", "recalls_not_seen", trouble.of(error).words)
             return
-        self._failing = False
+        self._faults.over("sweep")
         self._rest_until = time.monotonic() + _SHARE * (time.monotonic() - began)
         self._wake.set()
 
@@ -108,7 +108,7 @@ class Notifier:
         """
         now = self._clock()
         number = 0
-        with self._store.read() as connection:
+        with self._store.read(long=True) as connection:
             for some in _parted(self._recalled(connection, now)):
                 number += len(some)
                 with self._store.write() as tx:
@@ -251,7 +251,9 @@ class Notifier:
             try:
                 self.send_due()
             except Exception as error:  # the store is gone: the next time is soon
-                log.warning("notices_wait", error=repr(error))
+                self._faults.failed("send", "notices_wait", trouble.of(error).words)
+            else:
+                self._faults.over("send")
 
 
 def _parted(notices: Iterator[Notice]) -> Iterator[list[Notice]]:

@@ -4,15 +4,17 @@ Knows nothing of the work but where its function is.
 """
 
 import gc
+import io
 import os
 import pickle
+import select
 import sys
 from contextlib import suppress
 from pkgutil import resolve_name
 from queue import SimpleQueue
 from subprocess import PIPE, Popen
 from threading import Thread
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from feedsvc import logs
 
@@ -59,7 +61,8 @@ class Process(Generic[Asked, Made]):
             raise ProcessLostError from error
         assert self._process.stdin
         assert self._process.stdout
-        self._to, self._from = self._process.stdin, self._process.stdout
+        self._to = self._process.stdin
+        self._from = cast(io.BufferedReader, self._process.stdout)
         try:
             self._tell((work, rules, logs.present()))
         except ProcessLostError:
@@ -69,6 +72,16 @@ class Process(Generic[Asked, Made]):
     def ask(self, something: Asked) -> None:
         """Have it do something. Raises ProcessLostError."""
         self._tell(something)
+
+    def is_answering(self, seconds: float) -> bool:
+        """Whether an answer begins to come within so many seconds, or the process ends."""
+        pipe = self._from.fileno()
+        os.set_blocking(pipe, False)
+        try:
+            has_begun = bool(self._from.peek(1))
+        finally:
+            os.set_blocking(pipe, True)
+        return has_begun or bool(select.select([pipe], [], [], seconds)[0])
 
     def answer(self) -> Made:
         """What came of what it was asked for longest ago. Raises ProcessLostError."""

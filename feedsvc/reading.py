@@ -4,7 +4,7 @@ Knows nothing of the store. Batches come back in the order in which files were f
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -26,6 +26,8 @@ FILES_A_BATCH = 500
 _BYTES_A_BATCH = 8_000_000
 _FEW = 2 * FILES_A_BATCH  # up to here, starting processes would take longer than reading
 _MOST_PROCESSES = 8  # one process writes to the store what they read; more would wait for it
+_FIRST = 50  # are read here, before processes start: those that wait for it most come first
+_TICK = 0.1  # seconds between two questions whether to go on waiting for them
 _AHEAD = 4  # batches under way for each process, so that none waits while the store is written to
 
 
@@ -66,15 +68,22 @@ class ReadRules:
     settle: float = 0.0
 
 
-def outcomes(rules: ReadRules, files: Iterable[FoundFile]) -> Iterator[list[Outcome]]:
-    """What each of the files came to, in batches; those that have gone since they were found are left out."""
+def outcomes(
+    rules: ReadRules, files: Iterable[FoundFile], go_on: Callable[[], bool] = lambda: True
+) -> Iterator[list[Outcome]]:
+    """What each of the files came to, in batches; those that have gone since they were found are left out.
+
+    `go_on` is asked over and over while processes start, which takes a second or more: it may do other work.
+    """
     files = iter(files)
     few = list(islice(files, _FEW))
     processes = min(processors(), _MOST_PROCESSES)
     if len(few) < _FEW or processes < 2:
         yield from (_read_here(rules, batch) for batch in _batches(chain(few, files)))
     else:
-        yield from _spread(rules, _batches(chain(few, files)), processes)
+        yield _read_here(rules, few[:_FIRST])
+        few = few[_FIRST:]
+        yield from _spread(rules, _batches(chain(few, files)), processes, go_on)
 
 
 def _batches(files: Iterable[FoundFile]) -> Iterator[list[FoundFile]]:
@@ -129,10 +138,22 @@ def _paired(batch: Sequence[FoundFile], made: Made) -> list[Outcome]:
     return [(file, outcome) for file, outcome in zip(batch, made, strict=True) if outcome is not None]
 
 
-def _spread(rules: ReadRules, batches: Iterator[list[FoundFile]], processes: int) -> Iterator[list[Outcome]]:
+def _have_begun(readers: Iterable[Process[Asked, Made]], go_on: Callable[[], bool]) -> bool:
+    """Wait until each of the readers gives its first answer; False if that is not to go on."""
+    for reader in readers:
+        while not reader.is_answering(_TICK):
+            if not go_on():
+                return False
+    return True
+
+
+def _spread(
+    rules: ReadRules, batches: Iterator[list[FoundFile]], processes: int, go_on: Callable[[], bool]
+) -> Iterator[list[Outcome]]:
     """Batches go round the readers, so that they come back in their order."""
     readers: deque[Process[Asked, Made]] = deque()
     under_way: deque[list[FoundFile]] = deque()
+    begun = False
     try:
         readers.extend(Process("feedsvc.reading:read", rules) for _ in range(processes))
         for batch in batches:
@@ -140,10 +161,15 @@ def _spread(rules: ReadRules, batches: Iterator[list[FoundFile]], processes: int
             readers[0].ask(_asked(batch))
             readers.rotate(-1)
             if len(under_way) == _AHEAD * processes:
+                if not begun and not _have_begun(readers, go_on):
+                    return
+                begun = True
                 made = _paired(under_way[0], readers[0].answer())
                 under_way.popleft()
                 yield made
         readers.rotate(len(under_way))
+        if not begun and not _have_begun(list(readers)[: len(under_way)], go_on):
+            return
         while under_way:
             made = _paired(under_way[0], readers[0].answer())
             under_way.popleft()

@@ -89,12 +89,22 @@ def after(
     given = gate.level(old.article, old.audience) if old and might else "full" if gone or had else "none"
     if new.may_have(now):
         return [*_less(old, new, now, given, standing), *_ends(old, new, now, might, standing)]
-    if gone is None and not might and not had:
+    if gone is None and not might and not (had and not _ended_as_said(old, new, now)):
         return []
     returns, reason = new.returns(now), new.refusals(now)
     noted = gone or _revocation(old, new, now, returns, reason)
     later = _less(old, new, returns, given, standing) if returns else []
     return [replace(noted, reason=reason, until=returns), *later]
+
+
+def _ended_as_said(old: Given | None, new: Given, now: datetime) -> bool:
+    """Whether everybody has a story no longer because it expired when it was to, as one that was restored.
+
+    A partner was told that it is withdrawn, and is to know that it is still gone.
+    """
+    expires = new.article.expires
+    is_said = old is None or old.article.expires == expires
+    return new.audience.is_public and is_said and expires is not None and expires <= now
 
 
 def _less(

@@ -10,16 +10,18 @@ import socket
 import tomllib
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 from feedsvc.config import Config
+from feedsvc.opening import opened
 from feedsvc.store.schema import Store, list_meta, remove_meta, write_meta
 
 _PREFIX = "running:"
 _MOST_NAMED = 8
+_REMEMBERED = timedelta(days=400)
 
 
 def note(config: Config, command: str) -> None:
@@ -37,7 +39,7 @@ def note(config: Config, command: str) -> None:
         "salt": salt,
         "settings": _hashed(config.path, salt),
     }
-    store = Store(config.store_url)
+    store = opened(config)
     try:
         with store.write() as tx:
             for other in _gone(list_meta(tx, _PREFIX)):
@@ -73,11 +75,16 @@ def differences(store: Store, config: Config) -> list[str]:
 
 
 def _gone(notes: dict[str, str]) -> set[str]:
-    """The names of notes of processes of this machine that have ended without a word."""
+    """The names of notes of processes that have ended without a word.
+
+    Whether one of another machine has isn't seen from here: after so long that is taken for granted.
+    """
     gone = set()
+    old = datetime.now(UTC) - _REMEMBERED
     for name, value in notes.items():
         told = json.loads(value)
-        if told["host"] == socket.gethostname() and not _lives(told["pid"]):
+        is_here = told["host"] == socket.gethostname()
+        if not _lives(told["pid"]) if is_here else datetime.fromisoformat(told["since"]) < old:
             gone.add(name)
     return gone
 

@@ -44,6 +44,7 @@ from feedsvc.model import (
     Tombstone,
     to_micros,
 )
+from feedsvc.retention import FEEDS_SAY
 from feedsvc.rights import Audience, Terms
 from feedsvc.slugs import humanized
 
@@ -52,7 +53,7 @@ _POLLS_PER_STORY = 4
 
 _SECOND = timedelta(seconds=1)
 
-TOMBSTONE_STANDS = timedelta(days=30)
+TOMBSTONE_STANDS = FEEDS_SAY
 """How long a feed says that a story was withdrawn."""
 
 
@@ -121,21 +122,30 @@ def tombstone(
     old, new = change.old, change.new
     if new is None or new.status != "withdrawn":
         return None
-    at = min(new.withdrawn or seen, now)
+    # The date of its last change may be that of the version before, or of one that nobody could see yet.
+    is_dated_by_change = new.withdrawn == new.updated
+    said = None if is_dated_by_change and new.updated < new.visible_from else new.withdrawn
+    at = min(said or seen, now)
     if old is not None:
         told = tuple(dict.fromkeys([*had_by(old, audiences, now), *sorted(holders)]))
         if not told and old.status != "withdrawn":
             return None
-        at = min(max(at, old.modified + _SECOND), now)
-        return Tombstone(new.id, at, new.withdrawal, new.url, told)
+        before = max(old.modified, new.modified) if is_dated_by_change else old.modified
+        return Tombstone(new.id, _later(at, before, now), new.withdrawal, new.url, told)
     # The store was made anew, and the file alone tells.
     if at < new.visible_from and (new.embargo or seen < new.visible_from):
         return (
             None  # a bare day may be written for an instant of it: then its file tells that the story was out
         )
-    at = min(max(at, new.visible_from + _SECOND), now)
-    told = tuple(one.name for one in audiences if was_eligible(new, one, at))
+    at = _later(at, new.modified if is_dated_by_change else new.visible_from, now)
+    last = min(at, new.expires) if new.expires else at  # who had it when it expired has it still
+    told = tuple(one.name for one in audiences if was_eligible(new, one, last))
     return Tombstone(new.id, at, new.withdrawal, new.url, told) if told else None
+
+
+def _later(at: datetime, before: datetime, now: datetime) -> datetime:
+    """The instant of a mark, after that of what it takes back: at most a second ahead, whatever that says."""
+    return min(max(at, before + _SECOND), now + _SECOND)
 
 
 def rank(article: Article, custom: CustomFeed | None) -> datetime:
@@ -274,7 +284,13 @@ def build(
 
 def _is_shown(tombstone: Tombstone, audience: Audience, now: datetime) -> bool:
     """Whether a mark stands, of a story that the audience could have had: else it would learn of it here."""
-    return tombstone.at <= now < tombstone.at + TOMBSTONE_STANDS and audience.name in tombstone.had_by
+    stands = has_come(tombstone, now) and now < tombstone.at + TOMBSTONE_STANDS
+    return stands and audience.name in tombstone.had_by
+
+
+def has_come(tombstone: Tombstone, now: datetime) -> bool:
+    """Whether a mark's instant has come; that it is a second ahead, to be late enough, is no matter."""
+    return tombstone.at <= now + _SECOND
 
 
 def _changed(article: Article, audience: Audience, now: datetime) -> datetime:

@@ -5,13 +5,19 @@ monotonic clock; paths are absolute, without links.
 """
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from itertools import chain, islice
 from typing import Literal, NamedTuple
 
 _LEAST_PAUSE = 0.05  # seconds between two attempts to read a file, however short it has to be quiet
 _MOST_PAUSE = 5.0  # seconds: a file that is open is tried again so often, in case nobody tells of its closing
+_FIRST_RETRY = 1.0  # seconds until a file that could not be read is tried again; twice as long each time
+_MOST_RETRY = 300.0
+_MOST_LOOKED_AT = 10_000  # of what changed last, when something urgent is looked for
+_MOST_ASKED = 1_000  # of these, whether they were read before
+_FEW_GONE = 20  # files, which may go whatever the limit on removals: as many as go by its default
 _MOVE_GRACE = 0.5  # seconds, beside the quiet ones, that a deletion waits for what may take its place
 
 
@@ -121,6 +127,16 @@ class _Entry:
         return Known(self.kind is Kind.PLACED, self.written, self.seen)
 
 
+class _Failure(NamedTuple):
+    """A file that could not be read: how often it was tried, and when it is due again."""
+
+    attempts: int
+    due: float
+
+    def again(self, now: float) -> "_Failure":
+        return _Failure(self.attempts + 1, now + min(_MOST_RETRY, _FIRST_RETRY * 2.0**self.attempts))
+
+
 class Settling:
     """The paths that changed and have not been read since. May be used by several threads.
 
@@ -130,15 +146,15 @@ class Settling:
     def __init__(self, settle: float) -> None:
         self.settle = settle
         self._entries: dict[str, _Entry] = {}
+        self._failures: dict[str, _Failure] = {}
         self._lock = threading.Lock()
 
     def note(self, path: str, kind: Kind, now: float) -> None:
         """Something happened to a path."""
         with self._lock:
-            entry = self._entries.get(path)
-            if entry is None:
-                entry = self._entries[path] = _Entry(now, now, kind)
+            entry = self._entries.pop(path, None) or _Entry(now, now, kind)
             entry.note(kind, now)
+            self._entries[path] = entry  # what changed last stands last
 
     def lose_track(self) -> None:
         """Events were lost: whether a file is open is known no more."""
@@ -160,7 +176,10 @@ class Settling:
             entry.attempts = min(entry.attempts + 1, 16) if found.reason == "open" else 0
 
     def take(self, now: float) -> list[str]:
-        """The paths that are due; they are not given again unless something happens, or they are put back."""
+        """The paths that are due, what changed last first.
+
+        They are not given again unless something happens, or they are put back.
+        """
         with self._lock:
             arrivals = self._arrivals()
             due = {
@@ -170,7 +189,67 @@ class Settling:
             }
             for entry in due.values():
                 entry.taken = True
-        return list(due)
+            failed = [path for path, failure in self._failures.items() if failure.due <= now]
+            for path in failed:
+                self._failures[path] = self._failures[path].again(now)
+        return [*reversed(due), *(path for path in failed if path not in due)]
+
+    def take_urgent(
+        self, now: float, most: int, is_file: Callable[[str], bool], known: Callable[[list[str]], set[str]]
+    ) -> list[str]:
+        """As `take`, but few paths, of files: for who takes them between two pieces of long work.
+
+        `is_file` says, by its name, whether a path is one: a folder may hold very many. `known` are those of
+        some paths that were read before, which may hold back what is published: of more than `most`, they go
+        before new ones, what changed last first. Files that are gone are among them if they are few: many are
+        to be decided about together. One that may have been copied or moved to a place that is not due yet,
+        or that long work is about to read, is not.
+        """
+        with self._lock:
+            recent = islice(reversed(self._entries.items()), _MOST_LOOKED_AT)
+            due = {
+                path: entry for path, entry in recent if not entry.taken and self._due_beside(entry) <= now
+            }
+        gone = {path: entry for path, entry in due.items() if entry.kind in _GONE and is_file(path)}
+        there = [path for path, entry in due.items() if entry.kind not in _GONE]
+        there = [path for path in there[:_MOST_ASKED] if is_file(path)]
+        if len(there) > most:
+            before = known(there)
+            there = [path for path in there if path in before][:most] or there[:1]
+        with self._lock:
+            if gone and len(gone) <= _FEW_GONE:
+                there += self._moved_with(gone, set(there), due)
+            found = [path for path in there if self._entries.get(path) is due.get(path)]
+            for path in found:
+                self._entries[path].taken = True
+        return found
+
+    def _due_beside(self, entry: _Entry) -> float:
+        return entry.due(self.settle) + (self.settle + _MOVE_GRACE if entry.kind is Kind.DELETED else 0)
+
+    def _moved_with(
+        self, gone: Mapping[str, _Entry], found: set[str], due: Mapping[str, _Entry]
+    ) -> list[str]:
+        """Those of the files gone that may be acted on, after the files that may have taken their places."""
+        names = {path: path.rpartition("/")[2] for path in gone}
+        wanted = set(names.values())
+        moments = {entry.changed for entry in gone.values()}
+        alike: dict[str, list[str]] = {}
+        together: dict[float, list[str]] = {}
+        for path, entry in self._entries.items():
+            if entry.kind in _GONE:
+                continue
+            if (name := path.rpartition("/")[2]) in wanted:
+                alike.setdefault(name, []).append(path)
+            if entry.kind is Kind.PLACED and entry.changed in moments:
+                together.setdefault(entry.changed, []).append(path)
+        taken: list[str] = []
+        for path, entry in gone.items():
+            places = {*alike.get(names[path], ()), *together.get(entry.changed, ())}
+            if all(place in found or (place in due and not due[place].taken) for place in places):
+                taken += [*sorted(places - found), path]
+                found |= {*places, path}
+        return taken
 
     def put_back(self, paths: Iterable[str]) -> None:
         """What was taken could not be read, for a reason that is not the files': have it due again."""
@@ -194,6 +273,18 @@ class Settling:
             if entry and entry.changed <= before:
                 del self._entries[path]
 
+    def failed(self, path: str, now: float) -> None:
+        """A file could not be read: it is due again after a pause, longer each time, until it is `mended`."""
+        with self._lock:
+            if path not in self._failures:
+                self._failures[path] = _Failure(0, now).again(now)
+
+    def mended(self, path: str) -> None:
+        """A file that may have failed was read, or is gone."""
+        if self._failures:
+            with self._lock:
+                self._failures.pop(path, None)
+
     def known(self, path: str, now: float) -> Known | None:
         """What is known of a file that is about to be read; None if it isn't to be read yet."""
         if not self._entries:
@@ -211,10 +302,8 @@ class Settling:
         """The instant at which a path is due next, which may be past; None if none waits."""
         with self._lock:
             arrivals = self._arrivals()
-            return min(
-                (self._due(entry, arrivals) for entry in self._entries.values() if not entry.taken),
-                default=None,
-            )
+            waiting = (self._due(entry, arrivals) for entry in self._entries.values() if not entry.taken)
+            return min(chain(waiting, (one.due for one in self._failures.values())), default=None)
 
     def unsettled_for(self, seconds: float, now: float) -> dict[str, float]:
         """The files that have been open, or changing, for longer than that: path → since when."""

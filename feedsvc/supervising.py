@@ -9,7 +9,9 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from subprocess import PIPE, Popen, TimeoutExpired
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from subprocess import PIPE, Popen
 
 import structlog
 
@@ -18,6 +20,27 @@ log = structlog.get_logger(__name__)
 _DEATHS_AT_START = 10  # before a process that doesn't come up is started less often
 _LONGEST_PAUSE = 30.0  # seconds between two starts then
 _TICK = 0.02
+
+
+class Signals:
+    """The signals that have come to this process, for its main thread."""
+
+    def __init__(self) -> None:
+        self._came: SimpleQueue[int] = SimpleQueue()
+
+    def note(self, *numbers: signal.Signals) -> None:
+        """Take these from now on."""
+        for number in numbers:
+            signal.signal(number, lambda came, _: self._came.put(came))
+
+    def taken(self, seconds: float = 0.0) -> set[int]:
+        """Those that came since the last call; waits for so long if there were none."""
+        found = set[int]()
+        with suppress(Empty):
+            found.add(self._came.get(timeout=seconds) if seconds else self._came.get_nowait())
+            while True:
+                found.add(self._came.get_nowait())
+        return found
 
 
 class Child:
@@ -71,11 +94,9 @@ class Child:
         with suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGTERM)
 
-    def end(self, deadline: float) -> None:
-        """Wait until it has ended; after `deadline` (monotonic seconds) it is killed."""
-        try:
-            self._process.wait(max(deadline - time.monotonic(), 0))
-        except TimeoutExpired:
+    def end(self) -> None:
+        """Kill it if it has not ended."""
+        if self.is_alive:
             log.warning("process_killed", pid=self.pid)
             self._process.kill()
             self._process.wait()
@@ -88,43 +109,59 @@ class Child:
             self._process.stdin.close()
 
 
+@dataclass(slots=True)
+class _Place:
+    """One of the processes, and how many in its place died before they served.
+
+    Before `not_before` (monotonic seconds) no other is started there.
+    """
+
+    child: Child
+    deaths: int = 0
+    not_before: float = 0.0
+
+    def note_death(self) -> None:
+        """Note that its process has ended."""
+        self.deaths = 0 if self.child.is_ready else self.deaths + 1
+        over = self.deaths - _DEATHS_AT_START
+        self.not_before = time.monotonic() + min(2.0**over, _LONGEST_PAUSE) if over > 0 else 0.0
+
+
 class Generation:
     """So many processes that `start` gives, all alike: each that dies is replaced at once.
 
-    Only if ten in a row died before they served is there a pause before the next one, longer each time.
+    Only if ten in a row died in its place before they served is there a pause before the next one, longer
+    each time.
     """
 
     def __init__(self, start: Callable[[], Child], number: int) -> None:
         self._start = start
-        self._children = [start() for _ in range(number)]
-        self._deaths = 0
-        self._not_before = 0.0
+        self._places = [_Place(start()) for _ in range(number)]
+        self._deadline: float | None = None
 
     @property
     def is_ready(self) -> bool:
         """Whether all of them serve."""
-        return all(child.is_ready for child in self._children)
+        return all(place.child.is_ready for place in self._places)
 
     @property
     def has_failed(self) -> bool:
         """Whether one has died before it served."""
-        return any(not child.is_alive and not child.is_ready for child in self._children)
+        return any(not place.child.is_alive and not place.child.is_ready for place in self._places)
 
     def tend(self) -> None:
         """Replace those that have died."""
-        for place, child in enumerate(self._children):
-            if child.is_ready:
-                self._deaths = 0
-            if child.is_alive or time.monotonic() < self._not_before:
+        for place in self._places:
+            dead = place.child
+            if dead.is_alive:
                 continue
-            if not child.is_ready:
-                self._deaths += 1
-                over = self._deaths - _DEATHS_AT_START
-                if over > 0:
-                    self._not_before = time.monotonic() + min(2.0**over, _LONGEST_PAUSE)
-            child.close()
-            self._children[place] = self._start()
-            log.warning("process_replaced", pid=child.pid, code=child.code, by=self._children[place].pid)
+            if not place.not_before:
+                place.note_death()
+            if time.monotonic() < place.not_before:
+                continue
+            dead.close()
+            place.child, place.not_before = self._start(), 0.0
+            log.warning("process_replaced", pid=dead.pid, code=dead.code, by=place.child.pid)
 
     def await_ready(self, seconds: float, is_wanted: Callable[[], bool] = lambda: True) -> bool:
         """Wait until all serve; False if one dies, if they take longer, or once they are not wanted."""
@@ -135,14 +172,60 @@ class Generation:
             time.sleep(_TICK)
         return self.is_ready
 
+    def tell_to_end(self, patience: float) -> None:
+        """Ask all to end, if they haven't been; those that haven't after `patience` seconds are killed."""
+        if self._deadline is None:
+            self._deadline = time.monotonic() + patience
+            for place in self._places:
+                place.child.tell_to_end()
+
+    def has_ended(self) -> bool:
+        """Whether all have ended that were told to."""
+        assert self._deadline is not None
+        for place in [*self._places]:
+            if not place.child.is_alive or time.monotonic() > self._deadline:
+                place.child.end()
+                self._places.remove(place)
+        return not self._places
+
+    def end(self) -> None:
+        """Wait until all have ended that were told to."""
+        while not self.has_ended():
+            time.sleep(_TICK)
+
+
+class Generations:
+    """The processes that serve, and those before them that still end, for `patience` seconds at most."""
+
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
+        self._serving: Generation | None = None
+        self._ending: list[Generation] = []
+
+    def succeed(self, new: Generation) -> None:
+        """Have these serve; those that did are told to end."""
+        self.tell_to_end()
+        self._serving = new
+
+    def retire(self, one: Generation) -> None:
+        """Have some end that need not serve any more."""
+        one.tell_to_end(self._patience)
+        self._ending.append(one)
+
+    def tend(self) -> None:
+        """Replace those that have died, and let go of those that have ended."""
+        if self._serving is not None:
+            self._serving.tend()
+        self._ending = [one for one in self._ending if not one.has_ended()]
+
     def tell_to_end(self) -> None:
         """Ask all to end."""
-        for child in self._children:
-            child.tell_to_end()
+        if self._serving is not None:
+            self.retire(self._serving)
+            self._serving = None
 
-    def end(self, patience: float) -> None:
-        """Have all end; those that haven't after `patience` seconds are killed."""
+    def end(self) -> None:
+        """Have all end, and wait until they have."""
         self.tell_to_end()
-        deadline = time.monotonic() + patience
-        for child in self._children:
-            child.end(deadline)
+        for one in self._ending:
+            one.end()

@@ -118,7 +118,7 @@ def _with_ascii_host(authority: str) -> str:
 
 def _ascii_host(host: str) -> str:
     """The host in ASCII; as it was if it is none that can be."""
-    if host.isascii():
+    if host.isascii() or len(host) > constraints.LONGEST_HOST:  # punycode takes minutes for a long one
         return host
     import idna  # here, as its tables take some milliseconds to load, and hardly any URL needs them
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from feedsvc.loading import walk
 from feedsvc.settling import Kind
 
 STEP = 0.02  # seconds of quiet after which what can be acted on at once is handed over
@@ -86,6 +87,11 @@ class PlainWatch:
     def stop(self) -> None:
         """See `Watch`."""
         self._stopping.set()
+
+
+def is_story(path: str) -> bool:
+    """Whether a file at that path would be a story, by its name."""
+    return walk.is_story_name(path)
 
 
 def identity_of(folder: Path) -> tuple[int, int]:

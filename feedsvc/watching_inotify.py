@@ -7,16 +7,20 @@ import errno
 import os
 import select
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+import structlog
 from inotify_simple import INotify, flags
 
-from feedsvc.loading import walk
+from feedsvc.loading import walk, whole
 from feedsvc.settling import URGENT, Kind
 from feedsvc.watching import DEBOUNCE, IDLE, STEP, Event, identity_of
+
+log = structlog.get_logger(__name__)
 
 _MASK: Final = int(
     flags.CREATE
@@ -36,6 +40,17 @@ _CLOSE_WRITE, _DELETE = int(flags.CLOSE_WRITE), int(flags.DELETE)
 _MOVED_FROM, _MOVED_TO = int(flags.MOVED_FROM), int(flags.MOVED_TO)
 _IS_FOLDER, _IGNORED, _OVERFLOW = int(flags.ISDIR), int(flags.IGNORED), int(flags.Q_OVERFLOW)
 _RETRY = 10.0  # seconds until folders that couldn't be watched are tried again
+
+
+_READ_AT_ONCE = 1_000  # events that are made of bytes before the queue is emptied again
+_QUIET_SECONDS = 600.0  # in which it is said once that events were lost
+_SILENT: Final = {
+    *("9p", "afs", "beegfs", "ceph", "cifs", "gfs2", "lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "orangefs"),
+    *("prl_fs", "smb3", "smbfs", "vboxsf", "virtiofs", "vmhgfs"),
+}
+"""File systems that others change, too: of what they do this kernel tells nothing. So are FUSE's, mostly."""
+_LOCAL_FUSE: Final = {"fuse.bindfs", "fuse.encfs", "fuse.gocryptfs", "fuse.mergerfs", "fuse.unionfs"}
+_USUAL = 8_192  # of a limit that the system doesn't say
 
 
 class InotifyWatch:
@@ -112,7 +127,7 @@ def _instance() -> INotify:
         return INotify(nonblocking=True)
     except OSError as error:
         if error.errno == errno.EMFILE:
-            told = "no more instances of inotify; raise the sysctl fs.inotify.max_user_instances"
+            told = f"no more instances of inotify; {_raised('instances')} allows more"
             raise OSError(error.errno, told) from None
         raise
 
@@ -127,29 +142,44 @@ class _Tree:
         self._moving: dict[int, str] = {}
         """Folders that were renamed away, by the cookie that says where to, if that is watched, too."""
         self._unwatched = unwatched
+        self._silent: dict[str, str] = {}
+        """Folders on file systems that tell only half of what happens, where they are mounted, and why."""
+        self._lost_at = -_QUIET_SECONDS
         self.file: int = inotify.fileno()
 
     def watch_all(self) -> None:
         """Watch the root and all below it. Raises OSError if the root can't be watched."""
         self._unwatched.clear()
         self._add(self._root)
-        if failed := self._unwatched.get(self._root):
-            raise OSError(failed)
+        failed = self._unwatched.get(self._root)
+        if failed and self._root not in self._silent:
+            raise OSError(None, failed)
 
     def try_again(self) -> list[Event]:
-        """Watch what could not be watched before: who knows what happened there meanwhile."""
-        before = list(self._unwatched)
-        self._unwatched.clear()
-        for folder in before:
+        """Watch what could not be watched before; it is to be looked at: who knows what happened there."""
+        return self._add_again([folder for folder in self._unwatched if folder not in self._silent])
+
+    def _add_again(self, folders: Sequence[str]) -> list[Event]:
+        for folder in folders:
+            del self._unwatched[folder]
+        for folder in folders:
             self._add(folder)
-        return [Event(self._root, Kind.LOST)] if len(self._unwatched) < len(before) else []
+        return [Event(folder, Kind.TOUCHED) for folder in folders if folder not in self._unwatched]
 
     def read(self) -> list[Event]:
         """What happened since the last time."""
         moving = set(self._moving)
         events: list[Event] = []
-        for watched, mask, cookie, name in self._inotify.read(timeout=0):
+        waiting = deque(self._inotify.read(timeout=0))
+        until = time.monotonic() + DEBOUNCE
+        read = 0
+        while waiting:
+            watched, mask, cookie, name = waiting.popleft()
             events += self._met(watched, mask, cookie, name)
+            read += 1
+            # The queue is short, and overflows while these are looked at one by one.
+            if read % _READ_AT_ONCE == 0 and time.monotonic() < until:
+                waiting.extend(self._inotify.read(timeout=0))
         for cookie in moving & self._moving.keys():
             self._forget(self._moving.pop(cookie))  # it was moved to where nobody looks
         return events
@@ -157,6 +187,7 @@ class _Tree:
     def _met(self, watched: int, mask: int, cookie: int, name: str) -> list[Event]:
         if mask & _OVERFLOW:
             self._add(self._root)  # folders that came meanwhile
+            self._tell_lost()
             return [Event(self._root, Kind.LOST)]
         folder = self._paths.get(watched)
         if mask & _IGNORED:
@@ -185,8 +216,16 @@ class _Tree:
             return [Event(path, Kind.DELETED)]
         if not mask & _ATTRIB:
             return []
-        again = self._add(path, tell=True) if self._unwatched.pop(path, None) else []
-        return [*again, Event(path, Kind.TOUCHED)]
+        below = [one for one in self._unwatched if walk.within(path, one) and one not in self._silent]
+        return [*self._add_again(below), Event(path, Kind.TOUCHED)]
+
+    def _tell_lost(self) -> None:
+        if time.monotonic() > self._lost_at + _QUIET_SECONDS:
+            self._lost_at = time.monotonic()
+            remedy = f"{_raised('queued_events')} makes room for more"
+            log.warning(
+                "events_lost", path=self._root, remedy=remedy, instead="the whole folder is looked through"
+            )
 
     def _add(self, path: str, *, tell: bool = False) -> list[Event]:
         """Watch a folder and those below.
@@ -194,16 +233,17 @@ class _Tree:
         With `tell`, returns the files that were there already, as if just created.
         """
         found: list[Event] = []
-        waiting = [path]
+        waiting = [(path, 0)]
         while waiting:
-            folder = waiting.pop()
+            folder, device = waiting.pop()
             try:
                 self._paths[self._inotify.add_watch(folder, _MASK)] = folder
+                device = self._note_device(folder, device)
                 with os.scandir(folder) as entries:
                     for entry in entries:
                         if entry.is_dir(follow_symlinks=False):
                             if not walk.is_passed_over(entry.name):
-                                waiting.append(entry.path)
+                                waiting.append((entry.path, device))
                         elif tell and _may_be_story(entry):
                             found.append(Event(entry.path, Kind.CREATED))
             except (FileNotFoundError, NotADirectoryError):
@@ -211,6 +251,18 @@ class _Tree:
             except OSError as error:
                 self._unwatched[folder] = _remedy(error)
         return found
+
+    def _note_device(self, folder: str, above: int) -> int:
+        """Note a folder of a file system that does not tell all that happens; returns its device."""
+        device = os.stat(folder).st_dev
+        if device != above:
+            name = _file_system(folder)
+            if name in _SILENT or (name.startswith("fuse.") and name not in _LOCAL_FUSE):
+                told = f"{name} tells nothing of what other machines change"
+                if folder == self._root:
+                    told += "; schedule.watch = false looks as often, and says so no more"
+                self._silent[folder] = self._unwatched[folder] = told
+        return device
 
     def _rename(self, before: str, after: str) -> None:
         for watched, path in self._below(before):
@@ -260,5 +312,27 @@ def _is_linked(path: str) -> bool:
 
 def _remedy(error: OSError) -> str:
     if error.errno == errno.ENOSPC:
-        return "there may be no more watches; raise the sysctl fs.inotify.max_user_watches"
+        return f"there may be no more watches; {_raised('watches')} allows more"
     return f"{error.strerror}; have its mode let feedsvc read it"
+
+
+def _raised(limit: str) -> str:
+    """The command that doubles one of inotify's limits: the kernel's own, or that of a user namespace."""
+    names = [
+        f"fs.inotify.max_{'' if limit == 'queued_events' else 'user_'}{limit}",
+        f"user.max_inotify_{limit}",
+    ]
+    found: dict[str, int] = {}
+    for name in names:
+        with suppress(OSError, ValueError):
+            found[name] = int(Path("/proc/sys", *name.split(".")).read_text())
+    name = min(found, key=found.__getitem__, default=names[0])
+    return f"`sysctl {name}={2 * found.get(name, _USUAL)}`"
+
+
+def _file_system(folder: str) -> str:
+    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return whole.file_system(file)
+    finally:
+        os.close(file)

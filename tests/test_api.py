@@ -359,6 +359,66 @@ def test_each_line_of_a_batch_is_answered_in_its_order(desk: Desk) -> None:
     assert answers[8]["etag"] == desk.ask("GET", "articles/a").headers["ETag"]
 
 
+TWICE = [
+    ('{"title": "A", "embargo": "2099-01-01T00:00:00Z", "title": "B"}', "/title"),
+    ('{"title": "A", "authors": ["Jo", {"name": "A", "name": "B"}]}', "/authors/1/name"),
+    ('{"title": "A", "syndication": {"acme": "none", "acme": "full"}}', "/syndication/acme"),
+    ('{"title": "A", "images": [{"url": "/a", "may_syndicate": false, "may_syndicate": true}]}',
+     "/images/0/may_syndicate"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("written", "pointer"), TWICE)
+def test_key_that_stands_twice_is_refused_as_in_a_file(desk: Desk, written: str, pointer: str) -> None:
+    answer = desk.ask("PUT", "articles/a", data=written, content_type="application/json")
+    assert (answer.status_code, desk.title("a")) == (422, None)
+    assert answer.json is not None
+    assert answer.json["errors"] == [{"pointer": pointer, "detail": "is written twice; keep one"}]
+    line = f'{{"id": "a", {written[1:]}'.encode()
+    told = desk.batch(line, {"id": "b", "title": "Good"})
+    assert [(one["id"], one["status"]) for one in told] == [("a", 422), ("b", 201)]
+    assert told[0]["problem"]["errors"] == answer.json["errors"]
+    (desk.root / "a.json").write_text(f'{{"date": "2026-02-11", {written[1:]}')
+    desk.scan()
+    assert "is written twice; keep one" in desk.quarantine()["a.json"]
+
+
+def test_line_with_two_ids_is_about_neither(desk: Desk) -> None:
+    (told,) = desk.batch(b'{"id": "a", "title": "A", "id": "b"}')
+    assert (told["status"], told.get("id")) == (422, None)
+    assert told["problem"]["errors"][0]["pointer"] == "/id"
+
+
+def test_reason_that_stands_twice_withdraws_nothing(desk: Desk) -> None:
+    desk.put("a")
+    twice = '{"reason": "It was wrong", "reason": "It is right"}'
+    answer = desk.ask("DELETE", "articles/a", data=twice, content_type="application/json")
+    assert answer.status_code == 422
+    assert (desk.ask("GET", "articles/a").json or {})["status"] == "published"
+
+
+@pytest.mark.parametrize(
+    ("written", "status", "told"),
+    [
+        (f'{{"title": "A", "x": [{"1," * 60_000}1]}}', 422, "more than 50,000 values are too many"),
+        (f'{{"title": {"1" * 4_000}}}', 422, "one fault"),
+        (f'{{"title": {"1" * 5_000}}}', 400, "not JSON"),
+        (f'{{"title": "A", "{"x" * 5_000}": 1}}', 422, "one fault"),
+        (f'{{"title": "A", "summary": "{"x" * 100_001}"}}', 422, "one fault"),
+    ],
+    ids=["values", "number", "digits", "name", "summary"],
+)
+def test_what_is_far_too_much_is_told_in_a_few_words(
+    desk: Desk, tmp_path: Path, store_url: str, written: str, status: int, told: str
+) -> None:
+    variables = {"FEEDSVC_STORE_URL": store_url, "FEEDSVC_LIMITS_STORY": "5MB"}
+    wide = config_file.load(tmp_path / "config.toml", variables)
+    desk.client = application(wide, desk.store, clock=desk.clock).test_client()
+    answer = desk.ask("PUT", "articles/a", data=written, content_type="application/json")
+    assert (answer.status_code, len(answer.data) < 1_500) == (status, True)
+    assert told in (answer.json or {})["detail"]
+
+
 def test_later_line_is_a_change_of_the_earlier(desk: Desk) -> None:
     desk.batch(
         {"id": "a", "title": "A"}, {"id": "a", "title": "A", "correction": "B"}, {"id": "a", "title": "A"}

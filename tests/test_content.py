@@ -319,7 +319,9 @@ FAULTS: dict[str, tuple[str, str | bytes]] = {
     "flag-invalid": ("a.md", keys("draft: perhaps")),
     "front-matter-missing": ("a.md", "Text."),
     "front-matter-not-keys": ("a.md", "---\n- a\n---\n"),
+    "front-matter-too-long": ("a.md", keys(f"x: {'a ' * 40_000}")),
     "front-matter-unclosed": ("a.md", "---\ntitle: T\n"),
+    "html-unclosed": ("a.html", "<title>A<body>"),
     "id-invalid": ("a.md", keys("id: a b")),
     "id-missing": (" .md", keys("title: T")),
     "json-syntax": ("a.json", '{"title": }'),
@@ -366,7 +368,7 @@ def test_every_fault_has_a_rule_and_says_what_to_write(rule: str) -> None:
         [(made.rule, made.reason)] if isinstance(made, Rejected) else [(n.rule, n.reason) for n in made.notes]
     )
     assert [found for found, _ in told] == [rule]
-    assert re.search("; (?:a story may have|begin|indent|it is|keep|put|save|write) ", told[0][1])
+    assert re.search("; (?:a story may have|begin|indent|it is|keep|move|put|save|write) ", told[0][1])
 
 
 def test_faults_of_files_have_rules_too(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -201,10 +201,17 @@ def test_412_is_small_and_plain(service: Service) -> None:
         assert len(answer.get_data()) < 200
 
 
-def test_last_modified_of_a_burst_is_the_servers_now() -> None:
+def test_last_modified_appears_once_its_instant_has_come() -> None:
     ahead = replace(feed(), changed_at=CHANGED + timedelta(hours=2))
-    answer = made_service(ahead).get("/feeds/all.rss")
-    assert answer.headers["Last-Modified"] == caching.http_date(CHANGED.timestamp() + 3600)
+    service = made_service(ahead)
+    instants = ((0, False), (3599.9, False), (3600, True), (1, False), (9999, True))
+    for later, is_shown in instants:
+        service.calendar.at = CHANGED.timestamp() + 3600 + later
+        for method in ("GET", "HEAD"):
+            answer = service.get("/feeds/all.rss", method, Sec_Fetch_Dest="document" if later % 2 else "")
+            date = caching.http_date(ahead.changed_at.timestamp()) if is_shown else None
+            assert answer.headers.get("Last-Modified") == date, later
+            assert answer.headers["ETag"] == '"d1"'
 
 
 def test_query_string_changes_nothing(service: Service) -> None:

@@ -633,9 +633,9 @@ def test_no_reference_brings_in_what_xml_forbids(text: str) -> None:
     "piece", ["<a ", '<a x="', "<!--", "&#", "<script>", "<b" + " " * 50, "<i a='<i a=\""]
 )
 def test_a_long_odd_summary_takes_no_long_time(piece: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     plain(piece * 100_000)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 # What is refused

@@ -9,9 +9,10 @@ import structlog
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
+from feedsvc.errors import StoreError
 from feedsvc.store import representations
 from feedsvc.store.representations import Unpublished
-from feedsvc.store.schema import Store
+from feedsvc.store.schema import Store, write_meta
 from feedsvc.web.feeds import invalidation as follower_module
 from feedsvc.web.feeds.invalidation import Follower
 from tests.stories import NOON
@@ -72,13 +73,15 @@ def test_failing_beat_is_no_failure_of_the_store_and_is_logged_once(store: Store
 def test_store_that_was_put_in_the_place_of_another_is_followed(tmp_path: Path) -> None:
     file = tmp_path / "feedsvc.db"
 
-    def published(body: bytes) -> Store:
+    def published(body: bytes, *, is_whole: bool) -> Store:
         made = Store(f"sqlite:///{file}")
         with made.write() as tx:
             representations.publish(tx, [Unpublished("all", "rss", "T", body, "d", 300, NOON)], NOON)
+            if is_whole:
+                write_meta(tx, "refreshed_at", NOON.isoformat())
         return made
 
-    before = published(b"before")
+    before = published(b"before", is_whole=True)
     worker, forgotten = Store(f"sqlite:///{file}", create=False), list[str]()
     follower = Follower(worker, lambda _: None, lambda: forgotten.append("all of it"))
     follower.look_if_due()
@@ -86,7 +89,16 @@ def test_store_that_was_put_in_the_place_of_another_is_followed(tmp_path: Path) 
     for path in tmp_path.iterdir():
         path.rename(path.with_name(f"moved-{path.name}"))
     follower.look_if_due()  # nothing is there: what was open is as good as ever
-    after = published(b"after")
+    after = published(b"after", is_whole=False)
+    with pytest.raises(StoreError, match="being filled"):
+        follower.look_if_due()
+    with worker.read() as connection:
+        assert representations.get(connection, "all", "atom") is None
+        found = representations.get(connection, "all", "rss")
+        assert found is not None
+        assert found.body == b"before", "until all there was has been published"
+    with after.write() as tx:
+        write_meta(tx, "refreshed_at", NOON.isoformat())
     with capture_logs() as logged:
         follower.look_if_due()
     with worker.read() as connection:

@@ -36,6 +36,8 @@ GOOD = article(
         ({"images": (Image("data:image/png;base64,x", alt="x"),)}, "media-url"),
         ({"images": (Image("/a.jpg"),)}, "image-alt"),
         ({"status": "withdrawn"}, "withdrawal-unexplained"),
+        ({"body": "<i>a</i>" * 60_000, "markup": "html"}, "body-excessive"),
+        ({"body": "".join(f"[a](/{n}) " for n in range(11_000))}, "body-excessive"),
     ],
 )
 def test_rule_finds_its_fault_and_only_that(fields: dict[str, object], rule: str, site: Site) -> None:

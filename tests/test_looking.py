@@ -1,32 +1,54 @@
 """A look finds just what changed and what is gone, whatever the folder and the memory of it hold."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from feedsvc.loading.walk import FoundFile
-from feedsvc.refresh.looking import Look
+from feedsvc.refresh import looking
+from feedsvc.refresh.looking import Look, NamedLook
 from feedsvc.store.sources import Seen
 
 _names = st.text("ab-./é", min_size=1, max_size=4)
 _states = st.dictionaries(_names, st.tuples(st.integers(0, 1), st.integers(0, 1)), max_size=8)
 
 
-def look(found: dict[str, tuple[int, int]], seen: dict[str, tuple[int, int]], *, every: bool = False) -> Look:
-    return Look(
-        [FoundFile(path, *state) for path, state in sorted(found.items())],
-        [Seen(path, *state) for path, state in sorted(seen.items())],
-        every=every,
-    )
-
-
-@given(_states, _states, st.booleans())
+@given(_states, _states, st.sampled_from([0, 1, 100]))
 def test_changed_and_gone_are_the_difference_of_both_sides(
-    found: dict[str, tuple[int, int]], seen: dict[str, tuple[int, int]], every: bool
+    found: dict[str, tuple[int, int]], seen: dict[str, tuple[int, int]], most_new: int
 ) -> None:
-    made = look(found, seen, every=every)
-    wanted = {path for path, state in found.items() if every or seen.get(path) != state}
-    assert [file.path for file in made.changed()] == sorted(wanted)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(looking, "_MOST_NEW", most_new)
+        made = Look(
+            [FoundFile(path, *state) for path, state in sorted(found.items())],
+            [Seen(path, *state) for path, state in sorted(seen.items())],
+        )
+        read = [file.path for file in made.changed()]
+    assert sorted(read) == sorted(path for path, state in found.items() if seen.get(path) != state)
     assert made.gone == sorted(seen.keys() - found.keys())
+
+
+def test_files_that_were_read_before_are_read_before_new_ones() -> None:
+    """One of them may hold back what is published."""
+    found = [FoundFile(path, 1, 1) for path in ("a.md", "b.md", "c.md", "d.md")]
+    made = Look(found, [Seen("c.md", 2, 2)])
+    assert [file.path for file in made.changed()] == ["c.md", "d.md", "a.md", "b.md"]
+    named = NamedLook(
+        ["d.md", "c.md", "b.md"],
+        {"c.md": Seen("c.md", 1, 1)},
+        lambda path: [file for file in found if file.path == path],
+        lambda _: [],
+    )
+    assert [file.path for file in named.changed()] == ["c.md", "d.md", "b.md"]
+
+
+def test_named_file_or_folder_that_is_not_there_is_gone_with_all_that_was_below() -> None:
+    below = {"old": [Seen("old/a.md", 1, 1), Seen("old/b.md", 1, 1)], "never.md": []}
+    made = NamedLook(
+        ["a.md", "old", "never.md"], {"a.md": Seen("a.md", 1, 1)}, lambda _: [], below.__getitem__
+    )
+    assert list(made.changed()) == []
+    assert made.gone == ["a.md", "old/a.md", "old/b.md"]
 
 
 def test_folder_that_may_not_be_read_is_told_once_and_nothing_in_it_is_gone() -> None:

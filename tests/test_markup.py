@@ -380,9 +380,9 @@ def test_a_link_in_a_table_in_a_link_comes_out_settled() -> None:
 
 @pytest.mark.parametrize("tag", ["div", "blockquote", "font"])
 def test_absurd_nesting_does_not_hold_the_process(tag: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert "deep" in to_text(cleaned(f"<{tag}>" * 50_000 + "deep"))
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3
 
 
 def test_a_drawing_of_many_paths_is_not_taken_for_nesting() -> None:
@@ -416,9 +416,9 @@ EMBEDS = [
     "piece", ["<a ", "<div title='<", "<b><p>", "<x/>", "</p>", "<pre>", "&lt;<", *EMBEDS[:-1]]
 )
 def test_odd_tags_by_the_thousand_do_not_hold_the_process(piece: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     cleaned(piece * 20_000)
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 BOMBS = [

@@ -1,4 +1,5 @@
 import json
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ from sqlalchemy import text
 
 from feedsvc import __version__, selection
 from feedsvc.model import Format, Rejected
-from feedsvc.store import articles, conditions, dirty, representations, sources
+from feedsvc.store import articles, conditions, dirty, health, representations, sources
 from feedsvc.store.articles import Application
 from feedsvc.store.representations import Unpublished
 from feedsvc.store.schema import Store, write_meta
@@ -76,27 +77,78 @@ def test_alive_whatever_became_of_the_store(client: FlaskClient, store: Store) -
     assert (answer.status_code, answer.text, answer.mimetype) == (200, "ok", "text/plain")
 
 
-def test_ready_once_published_and_while_the_refresher_keeps_up(
+def checked(client: FlaskClient, query: str = "") -> tuple[int, list[str], list[str]]:
+    """The status of /readyz, which checks failed, and what is degraded."""
+    answer = client.get(f"/readyz{query}")
+    told = json.loads(answer.text)
+    assert told["status"] == ("ready" if answer.status_code == 200 else "not ready")
+    return answer.status_code, sorted(told.get("failed", {})), told["degraded"]
+
+
+def test_ready_once_published_and_degraded_without_refresher(
     client: FlaskClient, store: Store, clock: Clock
 ) -> None:
-    def checked() -> tuple[int, str, list[str]]:
-        answer = client.get("/readyz")
-        told = json.loads(answer.text)
-        return answer.status_code, told["status"], sorted(told.get("failed", {}))
-
-    assert checked() == (503, "not ready", ["published", "refreshed"])
+    assert checked(client) == (503, ["published", "refreshed"], [])
     refresh(store, clock)
-    assert checked() == (503, "not ready", ["published"])
+    assert checked(client) == (503, ["published"], [])
     publish(store, b"<rss/>")
-    assert checked() == (200, "ready", [])
+    assert checked(client) == checked(client, "?strict=1") == (200, [], [])
     clock.forward(minutes=3)
-    assert checked() == (200, "ready", [])
+    assert checked(client) == (200, [], [])
     clock.forward(seconds=1)
-    assert checked() == (503, "not ready", ["refreshed"])
+    assert checked(client) == (200, [], ["refresher-silent"])
+    assert checked(client, "?strict=1") == (503, [], ["refresher-silent"])
+    assert numbers(client)["feedsvc_degraded condition=refresher-silent"] == 1
     refresh(store, clock)
-    assert checked() == (200, "ready", [])
+    with store.write() as tx:
+        dirty.mark(tx, ["all"], clock())
+    clock.forward(seconds=61)
+    assert checked(client) == (200, [], ["feeds-late"])
     lose(store)
-    assert checked() == (503, "not ready", ["store"])
+    assert checked(client) == (503, ["store"], ["store-damaged"])
+    assert numbers(client)["feedsvc_degraded condition=store-damaged"] == 1
+
+
+class Held:
+    """The feeds in memory."""
+
+    any = True
+    ails: str | None = None
+
+    def has_any(self) -> bool:
+        return self.any
+
+    def failing(self) -> str | None:
+        return self.ails
+
+
+def test_ready_from_memory_while_the_store_is_gone_or_hangs(
+    store: Store, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory, go_on = Held(), threading.Event()
+    app = Flask("operated", static_folder=None)
+    monkeypatch.setattr(ops, "_STORE_SECONDS", 0.2)
+    app.register_blueprint(ops.blueprint(store, dict, FRESH_WITHIN, clock, memory=memory))
+    client = app.test_client()
+    publish(store, b"<rss/>")
+    refresh(store, clock)
+    memory.ails = "store-damaged"
+    assert checked(client) == (200, [], ["store-damaged"]), "another feed can't be read"
+    memory.ails = None
+    monkeypatch.setattr(representations, "probe", lambda _connection: go_on.wait(10))
+    monkeypatch.setattr(health, "standing", lambda *_: go_on.wait(10) and [])
+    for _ in range(2):
+        assert checked(client) == (200, [], ["store-unreachable"])
+    assert numbers(client)["feedsvc_store_up"] == 0
+    memory.any = False
+    assert checked(client) == (503, ["store"], ["store-unreachable"])
+    go_on.set()
+    monkeypatch.undo()
+    lose(store)
+    assert checked(client)[0] == 503
+    memory.any = True
+    assert checked(client) == (200, [], ["store-damaged"])
+    assert checked(client, "?strict=1") == (503, [], ["store-damaged"])
 
 
 def test_what_readiness_says_of_a_lost_store_names_no_place(client: FlaskClient, store: Store) -> None:

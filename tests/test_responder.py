@@ -130,7 +130,7 @@ def test_preflight_of_a_feed_is_answered(service: Service) -> None:
 
 def remember(service: Service, raw: bytes, response: Response) -> None:
     entry = found_in(service.cache, place())
-    service.feeds.remember(raw, entry, response, b"", False)
+    service.feeds.remember((raw,), entry, response, b"", False)
 
 
 def test_remembered_request_is_forgotten_when_its_feed_is_invalidated(service: Service) -> None:

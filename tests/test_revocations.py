@@ -478,10 +478,12 @@ def test_same_configuration_tells_nothing_at_the_next_start(licensed: Licensed) 
 def test_ledger_is_gone_through_on_from_where_it_was_left(
     licensed: Licensed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from feedsvc import refresh
     from feedsvc.refresh import changed_rights
 
     monkeypatch.setattr(changed_rights, "_STORIES", 7)
     monkeypatch.setattr(changed_rights, "_NOTED", 1)
+    monkeypatch.setattr(refresh, "_RIGHTS_SECONDS", 60.0)
     licensed.put(*(article(f"s{number:02}", source=Term("dpa", "dpa")) for number in range(40)))
     poll(licensed)
     pages: list[str] = []

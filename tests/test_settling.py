@@ -218,3 +218,80 @@ def test_without_quiet_time_what_is_closed_is_due_at_once() -> None:
     settling = Settling(0.0)
     happened(settling, "/c/a.md", Kind.CREATED, Kind.WRITTEN, Kind.CLOSED)
     assert settling.take(0.0) == ["/c/a.md"]
+
+
+# -- what could not be read ------------------------------------------------------------------------------
+
+
+def test_what_could_not_be_read_is_due_again_and_again_ever_later(settling: Settling) -> None:
+    settling.failed("/c/a.md", 0.0)
+    now, pauses = 0.0, []
+    for _ in range(12):
+        due = settling.next_due()
+        assert due is not None
+        assert settling.take(due - 0.01) == []
+        assert settling.take(due) == ["/c/a.md"]
+        settling.failed("/c/a.md", due)
+        pauses.append(due - now)
+        now = due
+    assert pauses[:4] == [1.0, 2.0, 4.0, 8.0]
+    assert pauses[-1] == 300.0
+    assert settling.unsettled_for(0.0, now + 1000) == {}  # it is not open
+    settling.mended("/c/a.md")
+    assert settling.next_due() is None
+
+
+# -- what overtakes ------------------------------------------------------------------------------------
+
+
+def urgent(settling: Settling, now: float, *known: str, most: int = 2) -> list[str]:
+    return settling.take_urgent(now, most, lambda path: path.endswith(".md"), lambda _: set(known))
+
+
+def test_what_changed_last_is_urgent_first_and_what_was_read_before_goes_before_new_files(
+    settling: Settling,
+) -> None:
+    for number in range(9):
+        settling.note(f"/c/{number}.md", Kind.PLACED, float(number))
+    assert urgent(settling, 9.0, "/c/1.md", "/c/3.md", "/c/5.md") == ["/c/5.md", "/c/3.md"]
+    assert urgent(settling, 9.0) == ["/c/8.md"]  # new ones, one at a time
+    assert settling.take(9.0) == [f"/c/{number}.md" for number in (7, 6, 4, 2, 1, 0)]
+
+
+def test_folder_is_no_urgent_matter(settling: Settling) -> None:
+    """It may hold very many stories."""
+    settling.note("/c/folder", Kind.PLACED, 0.0)
+    assert urgent(settling, 9.0) == []
+    assert settling.take(9.0) == ["/c/folder"]
+
+
+def test_few_deletions_are_urgent_and_many_are_decided_about_together(settling: Settling) -> None:
+    settling.note("/c/a.md", Kind.DELETED, 0.0)
+    assert urgent(settling, SETTLE) == []  # what takes its place may be being written
+    assert urgent(settling, SETTLE + 0.5) == ["/c/a.md"]
+    for number in range(30):
+        settling.note(f"/c/{number}.md", Kind.DELETED, 0.0)
+    assert urgent(settling, 9.0) == []
+    assert len(settling.take(9.0)) == 30
+
+
+def test_deleted_file_is_not_urgent_before_what_may_have_taken_its_place(settling: Settling) -> None:
+    settling.note("/c/old/a.md", Kind.MOVED, 1.0)
+    settling.note("/c/new/a.md", Kind.PLACED, 1.0)
+    assert urgent(settling, 1.0) == ["/c/new/a.md", "/c/old/a.md"]
+    settling.done(["/c/new/a.md", "/c/old/a.md"])
+    settling.note("/c/new/b.md", Kind.PLACED, 2.0)
+    assert settling.take(2.0) == ["/c/new/b.md"]  # long work is about to read it
+    settling.note("/c/old/b.md", Kind.DELETED, 2.0)
+    assert urgent(settling, 9.0) == []
+    settling.done(["/c/new/b.md"])
+    assert urgent(settling, 9.0) == ["/c/old/b.md"]
+
+
+def test_file_that_moved_under_another_name_is_found_before_it_is_gone(settling: Settling) -> None:
+    settling.note("/c/old.md", Kind.MOVED, 1.0)
+    for number in range(5):
+        settling.note(f"/c/{number}.md", Kind.PLACED, 1.0)
+    taken = urgent(settling, 1.0)
+    assert taken[-1] == "/c/old.md"
+    assert set(taken) == {"/c/old.md", *(f"/c/{number}.md" for number in range(5))}

@@ -5,7 +5,7 @@ import signal
 import time
 from collections.abc import Callable
 
-from feedsvc.supervising import Child, Generation
+from feedsvc.supervising import Child, Generation, Generations, Signals
 
 
 def starting(work: str, started: list[Child]) -> Callable[[], Child]:
@@ -14,6 +14,11 @@ def starting(work: str, started: list[Child]) -> Callable[[], Child]:
         return started[-1]
 
     return start
+
+
+def end(generation: Generation, patience: float) -> None:
+    generation.tell_to_end(patience)
+    generation.end()
 
 
 def test_process_that_never_comes_up_is_started_less_often_after_ten_deaths() -> None:
@@ -29,7 +34,52 @@ def test_process_that_never_comes_up_is_started_less_often_after_ten_deaths() ->
         generation.tend()
         time.sleep(0.005)
     assert time.monotonic() - began > 1.9
-    generation.end(5)
+    end(generation, 5)
+
+
+def test_process_that_never_comes_up_beside_one_that_serves_is_started_less_often() -> None:
+    started: list[Child] = []
+    works = iter(["serving"])
+    generation = Generation(lambda: starting(next(works, "at_once"), started)(), 2)
+    until = time.monotonic() + 60
+    while len(started) < 12 or not started[0].is_ready:
+        assert time.monotonic() < until
+        generation.tend()
+        time.sleep(0.005)
+    began = time.monotonic()
+    while len(started) < 14:
+        generation.tend()
+        time.sleep(0.005)
+    assert time.monotonic() - began > 1.9
+    end(generation, 5)
+
+
+def test_those_that_still_end_and_those_that_serve_have_their_own_deadlines() -> None:
+    started: list[Child] = []
+    generations = Generations(2)
+    for _ in range(2):
+        generation = Generation(starting("deaf", started), 1)
+        assert generation.await_ready(20)
+        generations.succeed(generation)
+    began = time.monotonic()
+    generations.end()
+    assert time.monotonic() - began < 4, "not one after the other"
+    assert [child.code for child in started] == [-signal.SIGKILL] * 2
+
+
+def test_signals_that_come_while_something_is_done_are_not_lost() -> None:
+    signals = Signals()
+    before = signal.getsignal(signal.SIGUSR1), signal.getsignal(signal.SIGUSR2)
+    signals.note(signal.SIGUSR1, signal.SIGUSR2)
+    try:
+        assert signals.taken() == set()
+        for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGUSR1):
+            os.kill(os.getpid(), number)
+        assert signals.taken(1) == {signal.SIGUSR1, signal.SIGUSR2}
+        assert signals.taken() == set()
+    finally:
+        signal.signal(signal.SIGUSR1, before[0])
+        signal.signal(signal.SIGUSR2, before[1])
 
 
 def test_process_that_dies_is_replaced_and_no_other() -> None:
@@ -43,7 +93,7 @@ def test_process_that_dies_is_replaced_and_no_other() -> None:
         generation.tend()
     assert started[1].is_alive
     assert generation.await_ready(20)
-    generation.end(5)
+    end(generation, 5)
     assert not any(child.is_alive for child in started)
 
 
@@ -52,7 +102,7 @@ def test_processes_that_do_not_come_up_are_not_waited_for() -> None:
     began = time.monotonic()
     assert not generation.await_ready(60)
     assert time.monotonic() - began < 20
-    generation.end(1)
+    end(generation, 1)
 
 
 def test_what_a_terminal_sends_is_not_for_the_children() -> None:
@@ -64,7 +114,7 @@ def test_what_a_terminal_sends_is_not_for_the_children() -> None:
     os.kill(started[0].pid, signal.SIGINT)
     time.sleep(0.1)
     assert started[0].is_alive
-    generation.end(5)
+    end(generation, 5)
 
 
 def test_process_that_heeds_no_signal_is_killed() -> None:
@@ -72,6 +122,6 @@ def test_process_that_heeds_no_signal_is_killed() -> None:
     generation = Generation(starting("deaf", started), 1)
     assert generation.await_ready(20)
     began = time.monotonic()
-    generation.end(0.3)
+    end(generation, 0.3)
     assert time.monotonic() - began < 3
     assert started[0].code == -signal.SIGKILL

@@ -7,7 +7,8 @@ Knows how to wire the stages from a Config, and nothing of what they do. Exit co
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,19 +16,20 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from sqlalchemy.exc import SQLAlchemyError
 
 from feedsvc import config_names, config_reference, config_values
 from feedsvc.cli import explaining, partners, removals
-from feedsvc.cli.common import refresher_of, warn_of_differences, with_config
+from feedsvc.cli.common import refresher_of, store_of, warn_of_differences, with_config
 from feedsvc.config import Config
-from feedsvc.errors import FeedsvcError, PageRefused, StoreError
+from feedsvc.errors import FeedsvcError, PageRefused
 from feedsvc.loading import generators, walk
 from feedsvc.loading.story_text import read_page, to_story
 from feedsvc.logs import set_up_logging
 from feedsvc.refresh import Refresher
-from feedsvc.store import articles, conditions, dirty, names, outbox, representations, sources
+from feedsvc.store import articles, dirty, health, names, outbox, representations, sources, trouble
 from feedsvc.store import removals as removed_files
-from feedsvc.store.schema import Store, read_meta
+from feedsvc.store.schema import read_meta
 
 _USAGE = 2
 
@@ -40,6 +42,9 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except FeedsvcError as error:
             click.echo(f"feedsvc: {error}", err=True)
+            ctx.exit(_USAGE)
+        except SQLAlchemyError as error:  # the store was opened, and fails
+            click.echo(f"feedsvc: the store: {trouble.of(error).words}", err=True)
             ctx.exit(_USAGE)
 
 
@@ -119,6 +124,7 @@ def refresh(config: Config, as_json: bool, force: bool, allow_removals: bool, pa
             published = refresher.refresh(on_published)
             if refresher.tell_lost_rights():
                 published += refresher.refresh()
+        refresher.prune()
         quarantined, dirty_feeds = refresher.left_over()
         held, why_held = refresher.held()
     figures = {
@@ -168,14 +174,9 @@ def check(config: Config, as_json: bool) -> None:
 
 def _known_names(config: Config) -> set[str]:
     """The names of the stories in the store, if there is one: of those that were pushed there is no file."""
-    try:
-        store = Store(config.store_url, create=False)
-    except StoreError:
-        return set()
-    with store.read() as connection:
-        known = names.beginning(connection, "")
-    store.close()
-    return known
+    with suppress(*trouble.FAULTS), store_of(config) as store, store.read() as connection:
+        return names.beginning(connection, "")
+    return set()
 
 
 @main.command()
@@ -183,13 +184,14 @@ def _known_names(config: Config) -> set[str]:
 @click.option("--json", "as_json", is_flag=True, help="Write the figures as one JSON object.")
 def status(config: Config, as_json: bool) -> None:
     """Say what the store holds, what is dirty, and what waits in quarantine."""
-    store = Store(config.store_url)
-    with store.read() as connection:
+    with store_of(config) as store, store.read(long=True) as connection:
         number, size = representations.totals(connection)
         notices = outbox.waiting(connection)
         waiting, since = dirty.backlog(connection)
         quarantined = sources.quarantined(connection)
-        degraded = conditions.current(connection)
+        degraded = health.standing(
+            store, connection, datetime.now(UTC), health.within(config.schedule.refresh)
+        )
         held = removed_files.held(connection)
         figures = {
             "articles": articles.count(connection),
@@ -203,7 +205,6 @@ def status(config: Config, as_json: bool) -> None:
             "held": [one.path for one in held],
             "quarantined": [f"{one.path}:{one.line}: {one.reason}" for one in quarantined],
         }
-    store.close()
     figures["configuration_differs"] = warn_of_differences(config)
     if as_json:
         click.echo(json.dumps(figures, ensure_ascii=False))

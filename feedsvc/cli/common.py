@@ -16,10 +16,11 @@ import click
 
 from feedsvc import config_file, config_names, config_values, running, urls
 from feedsvc.config import Config
-from feedsvc.errors import StoreError
 from feedsvc.logs import set_up_logging
+from feedsvc.opening import opened
 from feedsvc.processes import collect_seldom
 from feedsvc.refresh import Refresher
+from feedsvc.store import trouble
 from feedsvc.store.schema import Store
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -85,16 +86,23 @@ def _in_zone(written: datetime, zone: str) -> datetime:
     return written if written.tzinfo else written.replace(tzinfo=ZoneInfo(zone))
 
 
+@contextmanager
+def store_of(config: Config, *, create: bool = False) -> Iterator[Store]:
+    """The store of a configuration. Who only reads doesn't `create` it. Raises StoreError."""
+    store = opened(config, create=create)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
 def warn_of_differences(config: Config) -> list[str]:
     """Say on standard error, and return, which services run by another configuration than the file has."""
     try:
-        store = Store(config.store_url, create=False)
-    except StoreError:
-        return []  # nothing has run yet
-    try:
-        found = running.differences(store, config)
-    finally:
-        store.close()
+        with store_of(config) as store:
+            found = running.differences(store, config)
+    except trouble.FAULTS:
+        return []  # nothing has run yet, or the store can't be read: others say so
     for one in found:
         click.echo(one, err=True)
     return found
@@ -104,7 +112,7 @@ def warn_of_differences(config: Config) -> list[str]:
 def refresher_of(config: Config) -> Iterator[Refresher]:
     """The refresher of a configuration, over a store that is in line with it."""
     collect_seldom()
-    store = Store(config.store_url)
+    store = opened(config)
     refresher = Refresher(
         store,
         config.content_root,
@@ -114,6 +122,7 @@ def refresher_of(config: Config) -> Iterator[Refresher]:
         cache_bytes=config.feeds.cache,
         names=config_names.names(config),
         settle=config.schedule.settle,
+        retention=config_values.retention(config),
     )
     refresher.prepare()
     try:

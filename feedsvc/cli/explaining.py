@@ -16,7 +16,7 @@ import click
 from sqlalchemy import Connection
 
 from feedsvc import config_values, gate, selection
-from feedsvc.cli.common import Moment, names_of, warn_of_differences, with_config
+from feedsvc.cli.common import Moment, names_of, store_of, warn_of_differences, with_config
 from feedsvc.config import Config
 from feedsvc.errors import ConfigError
 from feedsvc.loading import generators, walk
@@ -24,7 +24,6 @@ from feedsvc.model import Article
 from feedsvc.rights import Audience, Level
 from feedsvc.selection import Rules
 from feedsvc.store import articles, removals, sources
-from feedsvc.store.schema import Store
 
 
 class Explained(NamedTuple):
@@ -54,12 +53,10 @@ def explain(
             raise ConfigError(f"{config.path}: there is no partner {partner!r}; there are {known}")
         audience = licensed.audience
     now = at(config.site.timezone) if at else datetime.now(UTC)
-    store = Store(config.store_url)
-    with store.read() as connection:
+    with store_of(config) as store, store.read(long=True) as connection:
         story = _found(connection, config, article)
         missing = removals.held_at(connection, story.id)
         told = [_explained(connection, story, key, rules, audience, now) for key in _keys(story, rules)]
-    store.close()
     warn_of_differences(config)
     if not as_json:
         whom = f"partner {partner}" if partner else "everybody"

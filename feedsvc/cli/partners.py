@@ -8,35 +8,24 @@ import difflib
 import json
 import secrets
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
 import click
 
-from feedsvc.cli.common import Moment, names_of, warn_of_differences, with_config
+from feedsvc.cli.common import Moment, names_of, store_of, warn_of_differences, with_config
 from feedsvc.config import Config
 from feedsvc.errors import ConfigError
 from feedsvc.store import deliveries as ledger
 from feedsvc.store import outbox, tokens
 from feedsvc.store.deliveries import Delivery, Holding
 from feedsvc.store.outbox import Outcome
-from feedsvc.store.schema import Store
 from feedsvc.store.tokens import Scope, Token, hashed
 
 _PREFIX = "fsv_"  # by which scanners for secrets, and people, know one
 _BITS = 256
-
-
-@contextmanager
-def _store(config: Config) -> Iterator[Store]:
-    store = Store(config.store_url)
-    try:
-        yield store
-    finally:
-        store.close()
 
 
 @click.group()
@@ -72,7 +61,7 @@ def create(
         raise ConfigError(f"--expires: {ends.isoformat()} is past; write a later date, or a span such as 90d")
     secret = _PREFIX + secrets.token_urlsafe(_BITS // 8)
     made = Token(secrets.token_hex(4), hashed(secret), name, scope, label, now, ends)
-    with _store(config) as store, store.write() as tx:
+    with store_of(config, create=True) as store, store.write() as tx:
         tokens.add(tx, made)
     warn_of_differences(config)
     click.echo(secret)
@@ -85,7 +74,7 @@ def create(
 @with_config
 def list_(config: Config, as_json: bool) -> None:
     """List the tokens there are and were; the tokens themselves are nowhere."""
-    with _store(config) as store, store.read() as connection:
+    with store_of(config) as store, store.read() as connection:
         known = tokens.every(connection)
     now = datetime.now(UTC)
     for one in known:
@@ -103,7 +92,7 @@ def list_(config: Config, as_json: bool) -> None:
 @with_config
 def revoke(config: Config, ids: tuple[str, ...]) -> None:
     """Have tokens, by the ids that `token list` shows, open nothing any more, within a second."""
-    with _store(config) as store:
+    with store_of(config) as store:
         with store.read() as connection:
             known = {one.id: one for one in tokens.every(connection)}
         unknown = [one for one in ids if one not in known]
@@ -146,7 +135,7 @@ def deliveries(
 ) -> None:
     """Say which partner first received which version of which story, when, and through which feed."""
     from_then = since(config.site.timezone) if since else None
-    with _store(config) as store, store.read() as connection:
+    with store_of(config) as store, store.read(long=True) as connection:
         labels = ledger.labels(connection)
         ids = names_of(article_id, config) if article_id else None
         lines = ledger.listed(connection, article_ids=ids, partner=partner, since=from_then)
@@ -189,7 +178,7 @@ def recalls(config: Config, as_json: bool) -> None:
     A story that was revoked is one that the partner may have no longer, or less of than it received.
     """
     found = False
-    with _store(config) as store, store.read() as connection:
+    with store_of(config) as store, store.read(long=True) as connection:
         unaware = ledger.each_unaware(connection, now=datetime.now(UTC))
         while some := list(islice(unaware, _LINES)):
             found = True

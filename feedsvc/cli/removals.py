@@ -5,17 +5,19 @@ Knows nothing of what holds them: it names paths, and shows those the store has.
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
+from feedsvc.cli.common import store_of
 from feedsvc.config import Config
-from feedsvc.errors import ConfigError, StoreError
+from feedsvc.errors import ConfigError
 from feedsvc.refresh import Refresher
 from feedsvc.refresh.removing import tell_folder, why_missing
+from feedsvc.store import trouble
 from feedsvc.store.removals import Held
-from feedsvc.store.schema import Store
 
 _SHOWN = 20  # of the stories that are held; `--json` has all of them
 
@@ -65,14 +67,9 @@ def require_folder(config: Config) -> None:
     why = why_missing(root)
     if not why:
         return
-    try:
-        store = Store(config.store_url, create=False)
-    except StoreError:
-        pass  # nothing was ever published: there is no service to say it
-    else:
-        with store.write() as tx:
-            tell_folder(tx, root, why, datetime.now(UTC))
-        store.close()
+    # If nothing was ever published, there is no service to say it.
+    with suppress(*trouble.FAULTS), store_of(config) as store, store.write() as tx:
+        tell_folder(tx, root, why, datetime.now(UTC))
     raise ConfigError(f"store.content: {root} is no folder; name the folder of stories")
 
 

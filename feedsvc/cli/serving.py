@@ -21,9 +21,9 @@ from feedsvc.cli.common import refresher_of
 from feedsvc.config import Config
 from feedsvc.errors import FeedsvcError
 from feedsvc.listening import Address
+from feedsvc.opening import opened
 from feedsvc.refresh import Refresher
 from feedsvc.schedule import Schedule
-from feedsvc.store.schema import Store
 from feedsvc.web.server.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _supervise(
 def _read_again(config: Config) -> Config:
     """The configuration as its file has it now, over a store that can be reached. Raises FeedsvcError."""
     again = config_file.load(config.path, os.environ)
-    Store(again.store_url).close()
+    opened(again).close()
     return again
 
 
@@ -88,7 +88,8 @@ def _refreshing(config: Config) -> Iterator[None]:
         running.note(config, "serve")
         if refresher.rights_changed:
             refresher.refresh()  # before anybody is served what they may have no more
-        schedule = _schedule(config, refresher, notifier, first=0.0 if refresher.is_new else _WORKERS_START)
+        first = 0.0 if refresher.is_new else _WORKERS_START
+        schedule = _schedule(config, "serve", refresher, notifier, first)
         schedule.start()
         try:
             yield
@@ -98,7 +99,7 @@ def _refreshing(config: Config) -> Iterator[None]:
 
 @contextmanager
 def _opening(config: Config) -> Iterator[None]:
-    Store(config.store_url).close()  # makes it if it isn't there, and says so if it can't be reached
+    opened(config).close()  # makes it if it isn't there, and says so if it can't be reached
     running.note(config, "web")
     yield
 
@@ -115,7 +116,7 @@ def worker(config: Config) -> None:
     while not ending:
         with refresher_of(config) as refresher, _notifier(config) as notifier:
             running.note(config, "worker")
-            schedule = _schedule(config, refresher, notifier)
+            schedule = _schedule(config, "worker", refresher, notifier)
             schedule.start()
             _on_signals(signals, came)
             try:
@@ -155,7 +156,7 @@ def _end_on_sigterm() -> None:
 
 
 def _schedule(
-    config: Config, refresher: Refresher, notifier: "Notifier | None", first: float = 0.0
+    config: Config, command: str, refresher: Refresher, notifier: "Notifier | None", first: float = 0.0
 ) -> Schedule:
     return Schedule(
         refresher,
@@ -164,6 +165,7 @@ def _schedule(
         watched=config.content_root if config.schedule.watch else None,
         first=first,
         notifier=notifier,
+        on_remade=lambda: running.note(config, command),
     )
 
 
@@ -175,7 +177,7 @@ def _notifier(config: Config) -> "Iterator[Notifier | None]":
         return
     from feedsvc.notices import Notifier  # here, for most have no webhook, and an HTTP client takes a while
 
-    store = Store(config.store_url)
+    store = opened(config)
     try:
         yield Notifier(store, config_values.rules(config), webhooks, lambda: datetime.now(UTC))
     finally:

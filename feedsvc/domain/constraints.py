@@ -20,6 +20,10 @@ LONGEST_ID: Final = 512
 LONGEST_LABEL: Final = 300
 LONGEST_LINE: Final = 5_000
 """In characters (code points), as JSON Schema counts them. URLs are lines."""
+LONGEST_TEXT: Final = 100_000
+"""In characters: a summary, a correction, a reason. Only a body may be longer."""
+LONGEST_HOST: Final = 253
+"""In characters (RFC 1035 §2.3.4, without the dots and lengths that nobody writes)."""
 MOST_PIXELS: Final = 1_000_000
 MOST_BYTES: Final = 10**15 - 1
 EARLIEST: Final = BEGINNING
@@ -45,7 +49,7 @@ _MARKS: Final = (
     r"\u00a8\u00af\u00b4\u00b8\u2000-\u206f\u2100\u2101\u2105\u2106\u2a74\ufe10-\ufe1f\ufe30-\ufe6f"
     r"\uff00-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"
 )
-_NAME: Final = rf"[^{_NOT_IN_URL}{_MARKS}/?#@:%\[\]]+"
+_NAME: Final = rf"[^{_NOT_IN_URL}{_MARKS}/?#@:%\[\]]{{1,{LONGEST_HOST}}}"
 _HEX: Final = "[0-9A-Fa-f]{1,4}"
 _BYTE: Final = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _LAST: Final = rf"(?:{_HEX}:{_HEX}|{_BYTE}(?:\.{_BYTE}){{3}})"
@@ -159,7 +163,8 @@ NO_CREDENTIALS: Final = "holds a user name or password, which no feed may carry;
 _CREDENTIALS: Final = re.compile(
     r"\s*(?:([a-z][a-z0-9+.-]*:)[/\\]{2,}|(https?:)[/\\]?|([/\\]{2,}))[^/?#\\]*@", re.IGNORECASE
 )
-_IN_WORDS: Final = re.compile(r"""(\b[a-z][a-z0-9+.-]*://)[^\s/?#<>"\\]*@(?=[^\s<>"])""", re.IGNORECASE)
+# Not from the scheme's beginning: `a.a.a.…` may have one at each dot, and would be read from each to its end.
+_IN_WORDS: Final = re.compile(r"""(?<=[a-z0-9+.-])://[^\s/?#<>"\\]*@(?=[^\s<>"])""", re.IGNORECASE)
 
 
 def story_id(text: str) -> str | None:
@@ -192,7 +197,7 @@ def shows_credentials(text: str) -> bool:
 
 def without_shown_credentials(text: str, instead: str = "") -> str:
     """A text whose URLs hold no user name and no password, but `instead`."""
-    return _IN_WORDS.sub(rf"\1{instead}", text) if shows_credentials(text) else text
+    return _IN_WORDS.sub(f"://{instead}", text) if shows_credentials(text) else text
 
 
 def masked(text: str) -> str:

@@ -4,13 +4,15 @@ Knows what each field means, and what follows from those that are left out; noth
 What a document leaves out is as if it had never been: a document is the whole story, not a change of it.
 """
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
+from feedsvc.domain import json_text
 from feedsvc.domain.constraints import LABEL, LONGEST_LINE, MOST_ITEMS
 from feedsvc.ingest.fields import (
     Address,
@@ -21,6 +23,7 @@ from feedsvc.ingest.fields import (
     Language,
     Line,
     MediaType,
+    Passage,
     Pixels,
     Reference,
     StoryId,
@@ -121,11 +124,11 @@ class ArticleDocument(BaseModel):
     original: WebAddress | None = Field(default=None, description="Where the story stood first.")
     comments: Address | None = Field(default=None, description="The page of comments.")
     dateline: Line = Field(default="", description="The place it was filed from.")
-    summary: Text = Field(default="", description="Plain text.")
+    summary: Passage = Field(default="", description="Plain text.")
     url: Address | None = Field(default=None, description="The story's page. Default: the one feedsvc shows.")
     language: Language | None = Field(default=None, description="Default: the site's.")
-    correction: Text = Field(default="", description="What readers are told of what was wrong.")
-    withdrawal: Text = Field(default="", description="What readers are told of why it was withdrawn.")
+    correction: Passage = Field(default="", description="What readers are told of what was wrong.")
+    withdrawal: Passage = Field(default="", description="What readers are told of why it was withdrawn.")
     withdrawn: Instant | None = Field(
         default=None, description="When it was withdrawn. Default: when pushed so."
     )
@@ -163,6 +166,20 @@ class WithdrawalDocument(BaseModel):
     reason: Text = Field(
         default="", max_length=LONGEST_LINE, description="What readers are told. Default: nothing."
     )
+
+
+Document = TypeVar("Document", bound=BaseModel)
+
+
+def parsed(model: type[Document], raw: bytes) -> Document:
+    """The document in the body of a request, or in a line of a batch.
+
+    Raises pydantic's ValidationError, json_text.DuplicateKeyError and json_text.TooManyValuesError.
+    """
+    # pydantic would take the last of two equal keys, and list half a million faults one by one.
+    with suppress(UnicodeDecodeError):  # which pydantic tells
+        json_text.refuse_unfit(raw.decode())
+    return model.model_validate_json(raw)
 
 
 def article(document: ArticleDocument, article_id: str, before: Article | None, now: datetime) -> Article:

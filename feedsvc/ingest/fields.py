@@ -24,6 +24,7 @@ from feedsvc.domain.constraints import (
     LABEL,
     LANGUAGE,
     LONGEST_LINE,
+    LONGEST_TEXT,
     MEDIA_TYPE,
     MOST_BYTES,
     MOST_PIXELS,
@@ -111,6 +112,7 @@ def _schema(constraint: Constraint, **more: Any) -> WithJsonSchema:
 
 
 Text = Annotated[str, AfterValidator(text)]
+Passage = Annotated[Text, Field(max_length=LONGEST_TEXT)]
 Line = Annotated[str, AfterValidator(_line), _sent(maxLength=LONGEST_LINE)]
 Label = Annotated[str, AfterValidator(_label), _schema(LABEL)]
 StoryId = Annotated[

@@ -16,13 +16,13 @@ YAML_ILLEGAL: Final = re.compile("[\x7f-\x84\x86-\x9f\ufeff]")
 """What YAML's c-printable leaves out beside what XML does: https://yaml.org/spec/1.2.2/#51-character-set"""
 
 _MOST_NOTES: Final = 5
-_DEEPEST: Final = 20
+_MOST_ILLEGAL: Final = 10_000
 
 
 def decoded(raw: bytes) -> tuple[str, list[Note]]:
     """The text of a file: UTF-8 with or without a byte order mark, `\\n` line ends, nothing illegal.
 
-    Raises FrontMatterError, with the line, if `raw` is not UTF-8.
+    Raises FrontMatterError, with the line, if `raw` is not UTF-8, or full of what no text holds.
     """
     try:
         text = raw.decode().removeprefix("\ufeff")
@@ -53,7 +53,13 @@ def without(illegal: re.Pattern[str], text: str, start: int, notes: list[Note], 
 
 
 def _note_all(illegal: re.Pattern[str], text: str, start: int, notes: list[Note], standard: str) -> bool:
-    places = {char: text.index(char) for char in set(illegal.findall(text))}
+    places: dict[str, int] = {}
+    for number, found in enumerate(illegal.finditer(text)):
+        if number == _MOST_ILLEGAL:
+            seen = f"more than {_MOST_ILLEGAL:,} characters that are not allowed in {standard}"
+            told = f"{seen}; save the file as text"
+            raise FrontMatterError(_line_at(text, found.start(), start), told, "encoding")
+        places.setdefault(found[0], found.start())
     for char, place in sorted(places.items(), key=lambda pair: pair[1]):
         _note(notes, partial(_line_at, text, place, start), char, standard)
     return bool(places)
@@ -63,18 +69,14 @@ def _line_at(text: str, place: int, start: int) -> int:
     return start + text.count("\n", 0, place)
 
 
-def scrubbed(value: object, line_of: Callable[[], int], notes: list[Note], key: str) -> object:
+def scrubbed(value: object, line_of: Callable[[], int], notes: list[Note]) -> object:
     """A value of front matter without the characters that an escape such as `\\u000b` brought in.
 
-    `line_of` finds the line of its `key` when there is something to note. Raises FrontMatterError if it is
-    nested too deeply to be front matter.
+    `line_of` finds its line when there is something to note. How deep it may be nested is seen to before.
     """
     known: dict[int, object] = {}  # YAML aliases share a value: scrubbing it once keeps a bomb from going off
 
-    def scrub(node: object, depth: int) -> object:
-        if depth > _DEEPEST:
-            told = f"{key}: is nested too deeply; write at most {_DEEPEST} levels"
-            raise FrontMatterError(line_of(), told, "nested-too-deeply")
+    def scrub(node: object) -> object:
         if isinstance(node, str):
             for char in dict.fromkeys(ILLEGAL.findall(node)):
                 _note(notes, line_of, char, "feeds")
@@ -83,13 +85,13 @@ def scrubbed(value: object, line_of: Callable[[], int], notes: list[Note], key: 
             return node
         if id(node) not in known:
             known[id(node)] = (
-                [scrub(item, depth + 1) for item in node]
+                [scrub(item) for item in node]
                 if isinstance(node, list)
-                else {scrub(name, depth): scrub(item, depth + 1) for name, item in node.items()}
+                else {scrub(name): scrub(item) for name, item in node.items()}
             )
         return known[id(node)]
 
-    return scrub(value, 0)
+    return scrub(value)
 
 
 def _note(notes: list[Note], line_of: Callable[[], int], char: str, standard: str) -> None:

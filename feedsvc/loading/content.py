@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -29,6 +30,8 @@ from feedsvc.settling import NOTHING_KNOWN, Known, Unsettled
 
 log = structlog.get_logger(__name__)
 
+_LONGEST_REASON: Final = 1_000
+_MOST_NOTES: Final = 20
 _OUTSIDE: Final = "a link that leads out of the content folder; put the story itself there"
 
 
@@ -60,11 +63,12 @@ class Reader:
         """
         try:
             raw = self._read(path, known)
+            inherited = self._inherited.inherited(path)
         except FrontMatterError as error:
             return _rejected(path, error)
         except UnsettledError as error:
             return error.found
-        return parse(path, raw, self._rules, self._inherited.inherited(path))
+        return parse(path, raw, self._rules, inherited)
 
     def _read(self, path: str, known: Known) -> bytes:
         real, limit = self._real(path), self._rules.max_file_bytes
@@ -162,7 +166,8 @@ def _parsed(path: str, raw: bytes, zone: ZoneInfo, rules: LoadRules, inherited: 
     article, json = with_json(made)
     notes.extend(found.notes)
     notes.extend(_cdata_ends(path, article, found))
-    for key, told in unknown_keys.findings(found.fields, rules.unknown_keys):
+    # To find a key's line takes a walk through the file.
+    for key, told in islice(unknown_keys.findings(found.fields, rules.unknown_keys), _MOST_NOTES):
         notes.append(Note(found.line_of(key), told, "key-unknown"))
     ordered = tuple(sorted(notes, key=lambda note: note.line))
     says_status = found.first("status", "withdrawn") is not None
@@ -182,4 +187,4 @@ def _cdata_ends(path: str, article: Article, found: FrontMatter) -> Iterator[Not
 
 
 def _rejected(path: str, error: FrontMatterError) -> Rejected:
-    return Rejected(path, error.line, without_illegal(str(error)), rule=error.rule)
+    return Rejected(path, error.line, without_illegal(str(error)[:_LONGEST_REASON]), rule=error.rule)

@@ -43,6 +43,7 @@ _RFC2822: Final = re.compile(
 )
 """https://www.rfc-editor.org/rfc/rfc5322#section-3.3 with the zone names of its section 4.3."""
 
+_LONGEST: Final = 100  # characters, white space around it too: what is remembered must be short
 TOO_EARLY: Final = datetime.min.replace(tzinfo=UTC)
 
 
@@ -53,7 +54,9 @@ def instant(value: object, zone: ZoneInfo) -> datetime | None:
 
     `value` is text, or what TOML made of it. `zone` holds for a date that names none; a day is its midnight.
     """
-    return _instant(value, zone) if isinstance(value, str) else _aware(value, zone)
+    if isinstance(value, str):
+        return _instant(value, zone) if len(value) <= _LONGEST else None
+    return _aware(value, zone)
 
 
 @lru_cache(maxsize=1_024)  # a story's date is asked for by several fields

@@ -3,9 +3,12 @@
 Raised and caught within loading: outside it, a bad story is a `Rejected` value.
 """
 
-from typing import Literal
+from typing import Final, Literal
 
 from feedsvc.errors import FeedsvcError
+
+LONGEST_FRONT_MATTER: Final = 65_536
+"""In characters. Of anything longer, the parsers of YAML and TOML would take seconds."""
 
 Rule = Literal[
     "access-unknown",
@@ -24,7 +27,9 @@ Rule = Literal[
     "flag-invalid",
     "front-matter-missing",
     "front-matter-not-keys",
+    "front-matter-too-long",
     "front-matter-unclosed",
+    "html-unclosed",
     "id-invalid",
     "id-missing",
     "internal-error",
@@ -58,6 +63,9 @@ Rule = Literal[
 ]
 """The kinds of fault that loading knows; docs/stories.md tells each with its remedy."""
 
+NOT_READ: Final[frozenset[str]] = frozenset({"link-broken", "link-outside", "unreadable"})
+"""Those that say nothing of what is in a file: it is tried again although nothing about it changes."""
+
 
 class FieldError(FeedsvcError):
     """A key holds what it cannot. `key` is as its author wrote it; the message says what is wanted."""
@@ -66,6 +74,12 @@ class FieldError(FeedsvcError):
         super().__init__(message)
         self.key = key
         self.rule: Rule = rule
+
+
+def too_long(line: int) -> "FrontMatterError":
+    """The refusal of front matter that begins at `line` and is longer than `LONGEST_FRONT_MATTER`."""
+    told = f"front matter is longer than {LONGEST_FRONT_MATTER:,} characters; move text into the story's body"
+    return FrontMatterError(line, told, "front-matter-too-long")
 
 
 class FrontMatterError(FeedsvcError):

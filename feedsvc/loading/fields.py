@@ -11,7 +11,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from feedsvc.characters import without_illegal
-from feedsvc.domain.constraints import LONGEST_ID
+from feedsvc.domain.constraints import LONGEST_ID, LONGEST_LINE
 from feedsvc.loading import availability, instants, media, people, unknown_keys
 from feedsvc.loading.faults import FrontMatterError
 from feedsvc.loading.front_matter import FrontMatter
@@ -35,7 +35,6 @@ from feedsvc.loading.values import (
 from feedsvc.model import Article, Term
 from feedsvc.slugs import humanized, section_path, slug
 
-_BLANK_START: Final = re.compile(r"(?:[ \t]*\n)+")
 _BEGINS_AS_URL: Final = re.compile(r"https?://|/", re.IGNORECASE)
 _PERMALINK_STYLES: Final = frozenset({"date", "pretty", "ordinal", "weekdate", "none"})
 _PLACEHOLDER: Final = re.compile(r"(?:^|[/.-]):[a-z]")
@@ -138,11 +137,13 @@ def _id(found: FrontMatter, place: Place) -> str:
 
 def _title_and_body(found: FrontMatter) -> tuple[str, str]:
     body = found.body.rstrip()
-    if blank := _BLANK_START.match(body):
-        body = body[blank.end() :]
+    body = body[body.rfind("\n", 0, len(body) - len(body.lstrip(" \t\n"))) + 1 :]  # without blank lines
     title = _line(found, "title")
     if not title and found.markup == "markdown" and body.startswith(("# ", "#\t")):
         heading, _, rest = body.partition("\n")
+        if len(heading) > LONGEST_LINE:
+            told = f"the heading is too long for a title; write at most {LONGEST_LINE} characters"
+            raise FrontMatterError(found.body_line, told, "too-long")
         title, body = " ".join(plain(_heading_text(heading)).split()), rest.lstrip("\n")
     if not title and not body:
         told = "no title and no body; write title: … and the story below the front matter"

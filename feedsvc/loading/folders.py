@@ -30,6 +30,7 @@ NOTHING: Final[Inherited] = {}
 _INDEXES: Final = ("_index.md", "_index.markdown", "_index.html", "_index.htm")
 _DATA: Final = ".11tydata.json"
 _LONGEST: Final = 1_000_000  # bytes; a longer one is no list of keys
+_MOST_STARS: Final = 3
 _GLOB: Final = {"**": ".*", "*": "[^/]*", "?": "[^/]", "{": "(?:", "}": ")", ",": "|"}
 
 
@@ -64,7 +65,10 @@ class Folders:
         self._rules: dict[str, tuple[_Rule, ...]] = {}
 
     def inherited(self, path: str) -> Inherited:
-        """What the folders of a story file say that may hold it back; `path` is relative to `root`."""
+        """What the folders of a story file say that may hold it back; `path` is relative to `root`.
+
+        Raises FrontMatterError if that can't be read.
+        """
         rules = self._above(path.rpartition("/")[0])
         if not rules:
             return NOTHING
@@ -94,7 +98,11 @@ class Folders:
             with open(f"{self._root}/{path}", "rb") as file:
                 text, _notes = decoded(file.read(_LONGEST))
             found = front_matter.read(text, f".{path.rpartition('.')[2].lower()}")
-        except (OSError, FrontMatterError) as error:
+        except OSError as error:
+            # It may hold back every story below.
+            told = f"{path}, which speaks for what is below its folder, cannot be read: {error.strerror}"
+            raise FrontMatterError(1, f"{told}; let feedsvc read it", "unreadable") from None
+        except FrontMatterError as error:
             log.warning("folder_not_read", file=path, error=str(error))
             return
         if path.endswith(".json"):
@@ -140,6 +148,8 @@ def _target(cascade: Mapping[str, object]) -> re.Pattern[str] | None:
     if not isinstance(glob, str):
         return None
     parts = re.split(r"(\*\*|[*?{},])", glob.rstrip("/"))
+    if sum(part in {"*", "**"} for part in parts) > _MOST_STARS:
+        return None  # with each star, the time to match grows by a power of the path's length
     try:
         return re.compile("".join(_GLOB.get(part, re.escape(part)) for part in parts), re.IGNORECASE)
     except re.error:

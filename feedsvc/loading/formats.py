@@ -11,14 +11,24 @@ from typing import Final
 
 import yaml
 
+from feedsvc.domain import json_text
+from feedsvc.loading.excess import DEEPEST, TOO_DEEP
 from feedsvc.loading.faults import FrontMatterError
 from feedsvc.loading.values import shown
 
 _LOADER: Final[type[yaml.BaseLoader] | type[yaml.CBaseLoader]] = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
-_DEEPEST: Final = 20
-_TOO_DEEP: Final = f"nested too deeply; write at most {_DEEPEST} levels"
 _YAML_WANTED: Final = "indent with spaces, and put a value that holds ': ' or ' #' in quotes"
 _NULLS: Final = frozenset({"", "~", "null"})
+_LONGEST_REASON: Final = 200
+_LONGEST_NAME: Final = 60
+# What is left open goes on to the end of the line, or of the text, so that nothing is read twice.
+_TOML_STRING: Final = r"""(?:"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"?+|'[^'\n]*+'?+)"""
+_TOML_KEYS: Final = re.compile(
+    r"""\"{3}(?:[^"\\]|\\.|"(?!""))*+(?:"{3})?+|'{3}(?:[^']|'(?!''))*+(?:'{3})?+|\#[^\n]*+"""
+    rf"""|(?P<deep>(?:(?:[\w-]++|{_TOML_STRING})[ \t]*+\.[ \t]*+){{{DEEPEST}}})|[\w-]++|{_TOML_STRING}""",
+    re.DOTALL,
+)
+"""Texts and comments of TOML, in which dots mean nothing, and keys of more parts than `DEEPEST`."""
 _TOML_PLACE: Final = re.compile(r" \(at line (\d+), column \d+\)")
 
 
@@ -115,8 +125,8 @@ class _YamlTree:
     def _node(self, event: yaml.Event, depth: int) -> object:
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event)
-        if depth > _DEEPEST:
-            raise FrontMatterError(self._line(event), _TOO_DEEP, "nested-too-deeply")
+        if depth > DEEPEST:
+            raise FrontMatterError(self._line(event), TOO_DEEP, "nested-too-deeply")
         value: object
         if isinstance(event, yaml.ScalarEvent):
             value = None if event.implicit[0] and event.value in _NULLS else event.value
@@ -131,7 +141,8 @@ class _YamlTree:
     def _alias(self, event: yaml.AliasEvent) -> object:
         # An anchor is known once its value is whole, so that no value can hold itself.
         if event.anchor not in self._anchors:
-            told = f"*{event.anchor}: no &{event.anchor} ends before it; write the value itself"
+            name = str(event.anchor)[:_LONGEST_NAME]
+            told = f"*{name}: no &{name} ends before it; write the value itself"
             raise FrontMatterError(self._line(event), told, "yaml-alias")
         return self._anchors[event.anchor]
 
@@ -150,7 +161,7 @@ class _YamlTree:
                 raise FrontMatterError(self._line(event), told, "key-invalid")
             value = self._node(next(self._events), depth)
             if key in made and not _is_same(made[key], value):
-                told = f"{key}: is written twice; keep one"
+                told = f"{key[:_LONGEST_NAME]}: is written twice; keep one"
                 raise FrontMatterError(self._line(event), told, "duplicate-key")
             made[key] = value
         return made
@@ -166,41 +177,27 @@ def _is_same(value: object, other: object) -> bool:
 
 def read_toml(source: str, start: int) -> dict[str, object]:
     """The table in a block of TOML that begins at line `start` of its file. Raises FrontMatterError."""
+    for key in _TOML_KEYS.finditer(source):
+        if key["deep"]:  # tomllib's time is quadratic in the parts of a key
+            line = start + source.count("\n", 0, key.start())
+            raise FrontMatterError(line, TOO_DEEP, "nested-too-deeply")
     try:
         return tomllib.loads(source)
     except ValueError as error:
         place = _TOML_PLACE.search(str(error))
         line = start + (int(place[1]) - 1 if place else max(source.count("\n") - 1, 0))
-        reason = _TOML_PLACE.sub("", str(error)).removesuffix(" (at end of document)")
+        reason = _TOML_PLACE.sub("", str(error)).removesuffix(" (at end of document)")[:_LONGEST_REASON]
         told = f'not valid TOML: {reason}; write lines such as title = "…"'
         raise FrontMatterError(line, told, "toml-syntax") from error
     except RecursionError:
-        raise FrontMatterError(start, _TOO_DEEP, "nested-too-deeply") from None
-
-
-class _TwiceError(ValueError):
-    def __init__(self, key: str) -> None:
-        super().__init__(f"{key}: is written twice; keep one")
-        self.key = key
-
-
-def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    made: dict[str, object] = {}
-    for key, value in pairs:
-        if key in made and not _is_same(made[key], value):
-            raise _TwiceError(key)
-        made[key] = value
-    return made
-
-
-_JSON: Final = json.JSONDecoder(object_pairs_hook=_once)
+        raise FrontMatterError(start, TOO_DEEP, "nested-too-deeply") from None
 
 
 def read_json(text: str) -> tuple[dict[str, object], int]:
     """The JSON object that `text` begins with, and where it ends in `text`. Raises FrontMatterError."""
     begin = len(text) - len(text.lstrip())
     try:
-        made, end = _JSON.raw_decode(text, begin)
+        made, end = json_text.decoded(text, begin)
     except json.JSONDecodeError as error:
         if error.pos >= len(text.rstrip()):
             opened = text.count("\n", 0, begin) + 1
@@ -208,12 +205,14 @@ def read_json(text: str) -> tuple[dict[str, object], int]:
             raise FrontMatterError(opened, told, "front-matter-unclosed") from None
         told = f'not valid JSON: {error.msg}; write "key": "value", with commas between'
         raise FrontMatterError(error.lineno, told, "json-syntax") from None
-    except _TwiceError as error:
-        found = [match.start() for match in re.finditer(re.escape(json.dumps(error.key)), text)]
-        line = text.count("\n", 0, found[-1] if found else 0) + 1
+    except json_text.DuplicateKeyError as error:
+        last = text.rfind(json.dumps(error.key, ensure_ascii=False))
+        line = text.count("\n", 0, max(last, 0)) + 1
         raise FrontMatterError(line, str(error), "duplicate-key") from None
+    except json_text.TooManyValuesError as error:
+        raise FrontMatterError(1, str(error), "too-many") from None
     except (RecursionError, ValueError):
-        told = f"JSON is nested too deeply, or holds too long a number; write at most {_DEEPEST} levels"
+        told = f"JSON is nested too deeply, or holds too long a number; write at most {DEEPEST} levels"
         raise FrontMatterError(1, told, "nested-too-deeply") from None
     if not isinstance(made, dict):
         told = f'the file holds {shown(made)}; write an object: {{"title": …}}'

@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from html.parser import HTMLParser
+from itertools import islice
 from typing import Final
 
+from feedsvc.characters import without_illegal
+from feedsvc.loading import excess, html_head
 from feedsvc.loading.characters import YAML_ILLEGAL, scrubbed, without
-from feedsvc.loading.faults import FieldError, FrontMatterError
+from feedsvc.loading.faults import LONGEST_FRONT_MATTER, FieldError, FrontMatterError, too_long
 from feedsvc.loading.formats import read_json, read_toml, read_yaml
 from feedsvc.loading.generators import Generator
 from feedsvc.loading.header_block import header_block, unfenced_yaml
@@ -25,8 +27,6 @@ _CLOSING: Final = {
     "---": re.compile(r"\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)"),
     "+++": re.compile(r"\n\+\+\+[ \t]*(?:\n|\Z)"),
 }
-_BODY: Final = re.compile(r"<body\b[^<>]*>", re.IGNORECASE)
-_BODY_END: Final = re.compile(r"</body\s*>", re.IGNORECASE)
 _MARKUPS: Final[dict[str, Markup]] = {".html": "html", ".htm": "html"}
 _BODY_KEYS: Final[dict[str, Markup]] = {
     "contenthtml": "html",
@@ -34,9 +34,8 @@ _BODY_KEYS: Final[dict[str, Markup]] = {
     "contenttext": "text",
 }
 _TABS: Final = re.compile(r"^\t+", re.MULTILINE)
-_MOST_KEYS: Final = 1_000
 _LIKE_HTML: Final = re.compile(r"\s*<(?:!--|/?[a-zA-Z])")
-_LONGEST_HEAD: Final = 65_536
+_MOST_PLACES: Final = 1_000
 _WANTED: Final = "begin the file with lines '---', 'title: …', 'date: 2026-02-11', '---'"
 
 
@@ -85,8 +84,7 @@ def read(story: str, suffix: str, generator: Generator | None = None) -> FrontMa
     if fence := _FENCE.match(story):
         return _fenced(story, fence, markup, generator)
     if story.lstrip().startswith("{"):
-        pairs, end = read_json(story)
-        return _made(pairs, story[:end], 1, story[end:], _lines(story, end) + 1, markup)
+        return _json_block(story, markup)
     found = _html_head(story) if markup == "html" else _header_block(story, generator)
     if found is None:
         raise FrontMatterError(1, f"no title and no date; {_WANTED}", "front-matter-missing")
@@ -103,10 +101,25 @@ def _fenced(story: str, fence: re.Match[str], markup: Markup, generator: Generat
         )
         raise FrontMatterError(opened, told, "front-matter-unclosed")
     source, start = story[fence.end() : closing.start() + 1], opened + 1
+    if len(source) > LONGEST_FRONT_MATTER:
+        raise too_long(opened)
     notes: list[Note] = []
     pairs = _yaml(source, start, notes, generator) if mark == "---" else read_toml(source, start)
     body_line = start + _lines(source, len(source)) + 1
     return _made(pairs, source, start, story[closing.end() :], body_line, markup, notes)
+
+
+def _json_block(story: str, markup: Markup) -> FrontMatter:
+    """JSON at the beginning of a file, and the story's body after it."""
+    begin = len(story) - len(story.lstrip())
+    head = story[: begin + LONGEST_FRONT_MATTER]
+    try:
+        pairs, end = read_json(head)
+    except FrontMatterError as error:
+        if error.rule == "front-matter-unclosed" and len(head) < len(story):
+            raise too_long(error.line) from None
+        raise
+    return _made(pairs, story[:end], 1, story[end:], _lines(story, end) + 1, markup)
 
 
 def _json_article(story: str) -> FrontMatter:
@@ -157,6 +170,8 @@ def _header_block(story: str, generator: Generator | None) -> FrontMatter | None
     unfenced = unfenced_yaml(story, may_have_gaps=generator == "hexo") if generator != "pelican" else None
     if unfenced:
         source, end = unfenced
+        if len(source) > LONGEST_FRONT_MATTER:
+            raise too_long(1)
         notes: list[Note] = []
         with suppress(FrontMatterError):  # Pelican's lines need not be YAML
             pairs = _yaml(source, 1, notes, generator)
@@ -178,51 +193,14 @@ def _yaml(source: str, start: int, notes: list[Note], generator: Generator | Non
 
 def _html_head(story: str) -> FrontMatter | None:
     """Pelican's HTML: `<title>` and `<meta name= content=>` in the head, the story in the body."""
-    begin = _BODY.search(story)
     # Front matter that can't be read (Eleventy's `---json`) may hold the story back.
-    if begin is None or begin.start() > _LONGEST_HEAD or story.lstrip().startswith("---"):
+    head = None if story.lstrip().startswith("---") else html_head.read(story)
+    if head is None:
         return None
-    end = _BODY_END.search(story, begin.end())
-    head = _Head()
-    head.feed(story[: begin.start()])
-    head.close()
-    body = story[begin.end() : end.start() if end else None]
-    line = _lines(story, begin.end()) + 1
-    # The parser has resolved references already, and what is a tag in a head is not text.
-    return _made(head.pairs, story[: begin.start()], 1, body, line, "html", literal=True)
-
-
-class _Head(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.pairs: dict[str, object] = {}
-        self._in_title = False
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        named = dict(attrs)
-        if tag == "title":
-            self._in_title = True
-        elif tag == "meta" and (name := named.get("name")):
-            self._meta(name, named.get("content") or named.get("contents"))
-        elif tag == "html" and named.get("lang"):
-            self.pairs.setdefault("lang", named["lang"])
-
-    def _meta(self, name: str, value: str | None) -> None:
-        """Two of one name are a list: right for authors, and refused where one value is wanted."""
-        before = self.pairs.get(name)
-        if not before:
-            self.pairs[name] = value
-        elif isinstance(before, list):
-            before.append(value)
-        elif value and value != before:
-            self.pairs[name] = [before, value]
-
-    def handle_endtag(self, tag: str) -> None:
-        self._in_title = self._in_title and tag != "title"
-
-    def handle_data(self, data: str) -> None:
-        if self._in_title:
-            self.pairs["title"] = f"{self.pairs.get('title') or ''}{data}"
+    body = story[head.body_start : head.body_end]
+    line = _lines(story, head.body_start) + 1
+    # References are resolved already, and what is a tag in a head is not text.
+    return _made(head.pairs, story[: head.end], 1, body, line, "html", literal=True)
 
 
 def _made(
@@ -235,36 +213,49 @@ def _made(
     notes: Sequence[Note] = (),
     literal: bool = False,
 ) -> FrontMatter:
-    if len(pairs) > _MOST_KEYS:
-        told = f"{len(pairs):,} keys are too many; write at most {_MOST_KEYS:,}"
-        raise FrontMatterError(start, told, "too-many")
     found = list(notes)
     fields: dict[str, Written] = {}
     # Only an escape can bring back what was taken out of the file's own text.
     escapes = "\\" in source or "&#" in source
-    for key, value in pairs.items():
-        clean = scrubbed(value, partial(_line_of, key, source, start), found, key) if escapes else value
-        written, name = Written(key, clean, "", literal), normalised(key)
-        if name not in fields:
-            fields[name] = written
-            continue
-        try:
-            place(fields, written, key)
-        except FieldError as error:
-            raise FrontMatterError(_line_of(key, source, start), str(error), error.rule) from None
+    try:
+        excess.refuse(pairs)
+        for key, value in pairs.items():
+            clean = scrubbed(value, partial(_line_of, key, source, start), found) if escapes else value
+            key = without_illegal(key) if escapes else key
+            place(fields, Written(key, clean, "", literal), key)
+    except FieldError as error:
+        raise FrontMatterError(_line_of(error.key, source, start), str(error), error.rule) from None
     filled = {name: written for name, written in fields.items() if not written.is_empty}
     return FrontMatter(filled, source, start, body, body_line, markup, tuple(found))
 
 
 def _line_of(key: str, source: str, start: int) -> int:
-    name = rf"""["']?{re.escape(key)}["']?"""
-    outermost = rf"^{name}[ \t]*[:=]"
-    anywhere = rf"(?:^|(?<=[\s,{{])){name}[ \t]*[:=]|name={name}|^\[+[ \t]*{name}|<{name}\b"
-    # Of two spellings the one that is meant; else any, as HTML knows no case.
-    for pattern, flags in ((outermost, 0), (outermost, re.IGNORECASE), (anywhere, re.IGNORECASE)):
-        if found := re.search(pattern, source, re.MULTILINE | flags):
-            return start + _lines(source, found.start())
-    return start
+    place = _written_place(key, source)
+    if place < 0:
+        name = rf"""["']?{re.escape(key)}["']?"""
+        # HTML knows no case.
+        anywhere = rf"(?:^|(?<=[\s,{{])){name}[ \t]*[:=]|name={name}|^\[+[ \t]*{name}|<{name}\b"
+        found = re.search(anywhere, source, re.MULTILINE | re.IGNORECASE)
+        place = found.start() if found else -1
+    return start + _lines(source, place) if place >= 0 else start
+
+
+def _written_place(key: str, source: str) -> int:
+    """Where a key stands with its colon or its equals sign, at the beginning of a line if it does; else -1.
+
+    A story of JSON is one long line, where an expression that begins with the key finds it a hundred times
+    sooner than one that begins with what may stand before it.
+    """
+    first = -1
+    for found in islice(re.finditer(rf"""{re.escape(key)}(?=["']?[ \t]*[:=])""", source), _MOST_PLACES):
+        place = found.start()
+        before = source[max(place - 2, 0) : place]
+        before = before[:-1] if before.endswith(('"', "'")) else before
+        if before[-1:] in ("", "\n"):
+            return place
+        if first < 0 and (before[-1] in ",{" or before[-1].isspace()):
+            first = place
+    return first
 
 
 def _lines(story: str, end: int) -> int:

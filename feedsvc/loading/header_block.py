@@ -9,7 +9,8 @@ from io import StringIO
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from feedsvc.loading.faults import FrontMatterError
+from feedsvc.domain.constraints import LONGEST_LABEL
+from feedsvc.loading.faults import LONGEST_FRONT_MATTER, FrontMatterError, too_long
 from feedsvc.loading.flags import FLAGS
 from feedsvc.loading.suspicion import holds_back
 from feedsvc.loading.unknown_keys import OWN, suspect
@@ -88,12 +89,16 @@ def header_block(story: str) -> Header | None:
             _refuse_below(list(_cut_off(story[end:])) if lines else [], number, is_strict=_is_like_yaml(line))
             break
         end += len(line)
+        if end > LONGEST_FRONT_MATTER:
+            raise too_long(1)
     return Header({key: "\n".join(parts) for key, parts in lines.items()}, end) if lines else None
 
 
 def _refuse_colonless(line: str, number: int) -> None:
     """Refuse a first line of text that reads as a key without its colon: `Embargo 2027-01-01`."""
     key, _, value = line.strip().partition(" ")
+    if len(key) > LONGEST_LABEL:
+        return
     meant = OWN.get(normalised(key)) or suspect(normalised(key))
     if meant and len(value.split()) <= 2 and holds_back(meant._replace(is_strict=False), value.strip(), _UTC):
         told = f"{line.strip()[:60]!r} lacks its colon; write '{meant.nearest}: {value.strip()}'"

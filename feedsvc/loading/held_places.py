@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from feedsvc.loading.content import Reader
 from feedsvc.loading.generators import leaves_out
+from feedsvc.loading.leftovers import is_leftover
 from feedsvc.loading.rules import LoadRules
 from feedsvc.loading.walk import SUFFIXES
 from feedsvc.model import Loaded
@@ -28,10 +29,17 @@ _OF_TOOLS: Final = frozenset(
 
 
 class PassedOver(NamedTuple):
-    """A folder or file that is not read, relative to `content/`, and how many stories are in it."""
+    """A folder or file that is not read, relative to `content/`, and how many stories are in it.
+
+    `by` says who has such names, and no stories under them.
+    """
 
     path: str
     stories: int
+    by: str = "site generators leave out what has such a name"
+
+
+_LEFT: Final = "editors and synchronisers leave backups and copies in conflict with such a name"
 
 
 def passed_over(root: Path, rules: LoadRules) -> Iterator[PassedOver]:
@@ -43,18 +51,24 @@ def passed_over(root: Path, rules: LoadRules) -> Iterator[PassedOver]:
         out = {
             name
             for name in folders
-            if name.startswith(".") or leaves_out(rules.site, name, is_top=is_top, is_folder=True)
+            if is_leftover(name) or leaves_out(rules.site, name, is_top=is_top, is_folder=True)
         }
         for name in sorted(out - _OF_TOOLS):
             some = islice(_files(root, below / name), _MOST)
             if stories := sum(_is_story(reader, path) for path in some):
-                yield PassedOver(f"{(below / name).as_posix()}/", stories)
+                yield _passed_over(f"{(below / name).as_posix()}/", name, stories)
         for name in sorted(files):
-            if leaves_out(rules.site, name, is_top=is_top, is_folder=False):
+            is_left = is_leftover(name) and not name.startswith(".")
+            if is_left or leaves_out(rules.site, name, is_top=is_top, is_folder=False):
                 path = (below / name).as_posix()
                 if _is_story(reader, path):
-                    yield PassedOver(path, 1)
+                    yield _passed_over(path, name, 1)
         folders[:] = sorted(set(folders) - out)
+
+
+def _passed_over(path: str, name: str, stories: int) -> PassedOver:
+    is_left = is_leftover(name) and not name.startswith(".")
+    return PassedOver(path, stories, _LEFT) if is_left else PassedOver(path, stories)
 
 
 def unread(root: Path) -> Iterator[str]:

@@ -13,6 +13,7 @@ from typing import Final
 import yaml
 
 from feedsvc.characters import without_illegal
+from feedsvc.domain.constraints import MOST_ITEMS
 from feedsvc.errors import PageRefused
 from feedsvc.loading.plain import escaped
 from feedsvc.slugs import section_path, slug
@@ -48,12 +49,14 @@ _AGENCIES: Final = frozenset(
     {"reuters", "afp", "ap", "agencies", "agency", "dpa", "ansa", "efe", "tass", "xinhua", "bloomberg"}
 )
 
+_LONGEST_PAGE: Final = 200_000
 _LONGEST_TITLE: Final = 250
 _LONGEST_HEADING: Final = 80
 _LONGEST_SLUG: Final = 80
 _LONGEST_NAME: Final = 200
 """In bytes: file systems stop at 255, and a date, a suffix and an editor's backup mark are added."""
 _UNWRAPPED: Final = 160
+_MOST_TAGS: Final = MOST_ITEMS + 1  # the line may end in a separator
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +86,10 @@ def read_page(text: str) -> Page:
 
     Expected, in this order: the day it was saved, lone marks, `Story`; headline; `CITY, Month D, YYYY`;
     paragraphs with upper-case sub-headings and agency credits; `Tags: A | B |`; `More SECTION Stories`;
-    furniture. Raises PageRefused if there is no headline or no body.
+    furniture. Raises PageRefused if there is no headline or no body, or more tags than a story may have.
     """
+    if len(text) > _LONGEST_PAGE:
+        raise PageRefused(f"{len(text):,} characters are no news page; cut it to {_LONGEST_PAGE:,} at most")
     lines = [" ".join(line.split()) for line in re.split(r"\r\n|\r|\n", without_illegal(text))]
     story, furniture = _parted([line.removeprefix("\ufeff") for line in lines])
     title, rest = _headline(story)
@@ -101,7 +106,7 @@ def read_page(text: str) -> Page:
 
 def _parted(lines: list[str]) -> tuple[list[str], list[str]]:
     for number, line in enumerate(lines):
-        if any(pattern.fullmatch(line) for pattern in (_TAGS, _MORE, _FURNITURE)):
+        if line and any(pattern.fullmatch(line) for pattern in (_TAGS, _MORE, _FURNITURE)):
             return lines[:number], lines[number:]
     return lines, []
 
@@ -202,7 +207,7 @@ def _uncredited(paragraph: str) -> tuple[str, str]:
 
 
 def _is_credit(name: str, before: str) -> bool:
-    words = name.split()
+    words = name.split() if len(name) <= _LONGEST_HEADING else []
     if not 1 <= len(words) <= 4 or not all(_CREDIT_WORD.fullmatch(word) for word in words):
         return False
     if not all(word[0].isupper() or word in {"&", "/"} for word in words):
@@ -229,6 +234,8 @@ def _tags(furniture: list[str]) -> tuple[str, ...]:
     for line in furniture:
         if found := _TAGS.fullmatch(line):
             apart = found[1].split("|" if "|" in found[1] else ",")
+            if len(apart) > _MOST_TAGS:
+                raise PageRefused(f"{len(apart):,} tags: a story may have {MOST_ITEMS}; cut the line 'Tags:'")
             return tuple(dict.fromkeys(tag.strip() for tag in apart if tag.strip()))
     return ()
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from feedsvc.loading import dates
 from feedsvc.loading.faults import FieldError
 from feedsvc.loading.flags import FLAGS
-from feedsvc.loading.values import Written, as_flag
+from feedsvc.loading.values import Written, as_flag, shown
 from feedsvc.loading.vocabulary import NEVER, Suspect, audience_of, says_held, status_of
 from feedsvc.rights import LEVELS
 
@@ -30,7 +30,7 @@ def holds_back(meant: Suspect, value: object, zone: ZoneInfo, since: datetime | 
         return _asks(meant, value)
     word = value.strip().lower() if isinstance(value, str) else ""
     if meant.says == "status":
-        status = status_of(word or str(value))
+        status = status_of(word or shown(value))
         return status in {"draft", "withdrawn"} or (meant.is_strict and status is None)
     if meant.says == "access":
         return _restricts_access(meant, value)

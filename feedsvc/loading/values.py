@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from urllib.parse import quote
 
 from feedsvc.domain import constraints
-from feedsvc.domain.constraints import LONGEST_LABEL, LONGEST_LINE, MOST_ITEMS, Constraint
+from feedsvc.domain.constraints import LONGEST_LABEL, LONGEST_LINE, LONGEST_TEXT, MOST_ITEMS, Constraint
 from feedsvc.loading.faults import FieldError, Rule
 from feedsvc.loading.plain import plain
 
@@ -141,8 +141,13 @@ def line(written: Written, longest: int = LONGEST_LINE) -> str:
 
 
 def plain_text(written: Written) -> str:
-    """Text of any number of lines for people to read: without tags, and with references resolved."""
+    """Text of any number of lines for people to read: without tags, and with references resolved.
+
+    At most `LONGEST_TEXT` characters.
+    """
     found = text(written)
+    if len(found) > LONGEST_TEXT:
+        raise written.unfit(f"is too long; write at most {LONGEST_TEXT:,} characters", "too-long")
     return found if written.literal else plain(found).strip()
 
 
@@ -170,6 +175,8 @@ def label(written: Written) -> str:
 def labels(written: Written) -> list[str]:
     """The items of a list, or of a string that commas, semicolons or lines part. None is empty."""
     if isinstance(written.value, str):
+        if len(written.value) > LONGEST_TEXT:
+            raise written.unfit(f"is too long; write at most {MOST_ITEMS} items", "too-many")
         written = unescaped(written)
         whole_text = str(written.value)
         apart = re.split(r"[;\n]" if ";" in whole_text else r"[,\n]", whole_text)
@@ -184,7 +191,10 @@ def simple_labels(written: Written) -> list[str] | None:
     value = written.value
     if not isinstance(value, list) or len(value) > MOST_ITEMS:
         return None
-    made = [_simple_label(item) if isinstance(item, str) else None for item in value]
+    made = [
+        _simple_label(item) if isinstance(item, str) and len(item) <= LONGEST_LABEL else None
+        for item in value
+    ]
     names = [name for name in made if name]
     return names if len(names) == len(made) else None
 

@@ -15,13 +15,16 @@ import structlog
 
 from feedsvc.loading.folders import names_of_rules
 from feedsvc.loading.generators import NO_SITE, Site, leaves_out
+from feedsvc.loading.leftovers import is_leftover
 from feedsvc.settling import NOTHING_KNOWN, Known
 
 log = structlog.get_logger(__name__)
 
 SUFFIXES: Final = (".md", ".markdown", ".html", ".htm", ".json")
-_PASSED_OVER: Final = re.compile(r"^[.~]|^#.*#$|~$|\.(?:swp|bak|orig|tmp)$", re.IGNORECASE)
-_PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9][\w-]*\.(?:md|markdown|html|htm|json)", re.ASCII)
+_LIST_PAGE: Final = "_index."
+_PLAIN_NAME: Final = re.compile(
+    r"[A-Za-z0-9](?!.*_conflict-)[a-z0-9_-]*\.(?:md|markdown|html|htm|json)", re.ASCII
+)
 """What needs no closer look: a story's name, and nothing that is passed over."""
 _STAMPS: Final = 2**62  # what a column of the store holds
 
@@ -60,9 +63,10 @@ class _Folder(NamedTuple):
 def walk(root: Path, under: str = "", site: Site = NO_SITE) -> Iterator[FoundFile]:
     """Every story file below `root`, or below `under` in it (which may be one file), ordered by path.
 
-    Hidden files, editors' backups, other suffixes and what the site's generator leaves out (see `generators`)
-    are passed over. Links to folders are followed within `root`; a link that leads out
-    of it is yielded, for `load` to reject with a reason. So is a folder that may not be read. A file name
+    Hidden files, what editors and synchronisers leave (see `leftovers`), other suffixes and what
+    the site's generator leaves out (see `generators`) are passed over. Links to folders are followed
+    within `root`; a link that leads out of it is yielded, for `load` to reject with a reason. So is
+    a folder that may not be read. A file name
     that is not UTF-8 is yielded escaped, and rejected likewise. What is missing yields nothing.
     """
     base = os.path.realpath(root)
@@ -93,7 +97,7 @@ def _start(base: str, under: str, site: Site) -> FoundFile | _Folder | None:
         stamp += _stamp_of(f"{base}/{path}", site)
         path = f"{path}/{part}" if path else part
         is_folder = os.path.isdir(f"{base}/{path}")
-        if _PASSED_OVER.search(part) or leaves_out(site, part, is_top=is_top, is_folder=is_folder):
+        if is_leftover(part) or leaves_out(site, part, is_top=is_top, is_folder=is_folder):
             return None
         linked = linked or os.path.islink(f"{base}/{path}")
         if not within(base, os.path.realpath(f"{base}/{path}")):
@@ -101,7 +105,12 @@ def _start(base: str, under: str, site: Site) -> FoundFile | _Folder | None:
     full = f"{base}/{path}" if path else base
     if os.path.isdir(full):
         return _Folder(f"{path}/" if path else "", os.path.realpath(full), (), linked, stamp)
-    found = _found(path, full, linked) if path and path.lower().endswith(SUFFIXES) else None
+    if not path.lower().endswith(SUFFIXES):
+        return None
+    try:
+        found = _found(path, full, linked)
+    except PermissionError:
+        return _unreadable(path.rpartition("/")[0] or ".", linked)
     return found and found._replace(folders_ns=stamp)
 
 
@@ -135,9 +144,8 @@ def _listed(folder: _Folder, base: str, followed: set[str], site: Site) -> list[
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        log.warning("folder_unreadable", path=folder.path or ".", error=str(error))
-        path = folder.path.rstrip("/") or "."
-        return [FoundFile(path, 0, 0, linked=folder.linked, unreadable=True)]
+        log.debug("folder_unreadable", path=folder.path or ".", error=str(error))
+        return [_unreadable(folder.path.rstrip("/") or ".", folder.linked)]
     listed.sort(key=itemgetter(0), reverse=True)
     return [_below(one, stamp) for one in listed] if stamp else listed
 
@@ -151,7 +159,7 @@ def _judged(
 ) -> FoundFile | _Folder | None:
     name = entry.name
     is_story = name.lower().endswith(SUFFIXES)
-    if _PASSED_OVER.search(name):
+    if is_leftover(name):
         return None
     if leaves_out(site, name, is_top=not folder.path, is_folder=_is_folder(entry)):
         return None
@@ -192,15 +200,27 @@ def _stated(entry: os.DirEntry[str], path: str, linked: bool) -> FoundFile | Non
     return FoundFile(path, seen.st_size, seen.st_mtime_ns, linked)
 
 
+def _unreadable(folder: str, linked: bool) -> FoundFile:
+    return FoundFile(folder, 0, 0, linked=linked, unreadable=True)
+
+
 def _found(path: str, full: str, linked: bool) -> FoundFile | None:
-    """A file or link by its path; None if it is gone. A link that leads nowhere is not gone."""
-    for look in (os.stat, os.lstat):
+    """A file or link by its path; None if it is gone. A link that leads nowhere is not gone.
+
+    Raises PermissionError if its folder may not be searched: then nobody knows.
+    """
+    try:
+        seen = os.stat(full)
+    except OSError:
         try:
-            seen = look(full)
-        except OSError:
-            continue
-        return FoundFile(path, seen.st_size, seen.st_mtime_ns, linked)
-    return None
+            seen = os.lstat(full)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except PermissionError:
+            raise
+        except OSError:  # the disk fails: reading it says how
+            return FoundFile(path, 0, 0, linked)
+    return FoundFile(path, seen.st_size, seen.st_mtime_ns, linked)
 
 
 def within(outer: str, inner: str) -> bool:
@@ -213,11 +233,21 @@ def _readable(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
+def is_utf8(name: str) -> bool:
+    """Whether a name, or path, is UTF-8, so that a store can hold it as it is."""
+    return _readable(name) == name
+
+
 def is_passed_over(name: str) -> bool:
     """Whether nothing of that name matters to a watcher: hidden, an editor's, packages, templates."""
-    if leaves_out(NO_SITE, name, is_top=False, is_folder=True):
-        return True
-    return bool(_PASSED_OVER.search(name))
+    return leaves_out(NO_SITE, name, is_top=False, is_folder=True) or is_leftover(name)
+
+
+def is_story_name(path: str) -> bool:
+    """Whether a file at that path would be a story, by its name: not one that is passed over."""
+    name = path.rpartition("/")[2]
+    is_list = name.lower().startswith(_LIST_PAGE)
+    return name.lower().endswith(SUFFIXES) and not is_leftover(name) and not is_list
 
 
 def story_path(root: Path, changed: Path, site: Site = NO_SITE) -> str | None:
@@ -241,7 +271,7 @@ def story_path(root: Path, changed: Path, site: Site = NO_SITE) -> str | None:
 
 def _is_passed_over(parts: Sequence[str], site: Site) -> bool:
     return any(
-        _PASSED_OVER.search(part) or leaves_out(site, part, is_top=n == 0, is_folder=n < len(parts) - 1)
+        is_leftover(part) or leaves_out(site, part, is_top=n == 0, is_folder=n < len(parts) - 1)
         for n, part in enumerate(parts)
     )
 

@@ -86,7 +86,7 @@ class WholeFiles:
     def _is_local(self, file: int, device: int) -> bool:
         found = self._local.get(device)
         if found is None:
-            found = self._local[device] = _file_system(file) in _LOCAL
+            found = self._local[device] = file_system(file) in _LOCAL
         return found
 
 
@@ -131,7 +131,7 @@ def _is_open(file: int) -> bool | None:
     return False
 
 
-def _file_system(file: int) -> str:
+def file_system(file: int) -> str:
     """The name of the file system that an open file is on; "" where the system doesn't tell."""
     try:
         with open(f"/proc/self/fdinfo/{file}", encoding="ascii") as info:

@@ -5,28 +5,39 @@ Knows neither APScheduler nor HTTP: it is told when to work, and when it is done
 """
 
 import hashlib
+import os
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import structlog
 from sqlalchemy import Connection
 
-from feedsvc import __version__
+from feedsvc import __version__, retention
+from feedsvc.errors import StoreError
+from feedsvc.loading import walk
 from feedsvc.loading.rules import LoadRules
 from feedsvc.model import Format, Quarantined
 from feedsvc.names import Names
 from feedsvc.processes import collect_now
 from feedsvc.refresh.changed_rights import ChangedRights
-from feedsvc.refresh.intake import Intake, LoadReport
+from feedsvc.refresh.intake import Intake
+from feedsvc.refresh.load_report import LoadReport
 from feedsvc.refresh.naming import NameCheck
 from feedsvc.refresh.open_files import OpenFiles
+from feedsvc.refresh.overtaking import Overtaking
+from feedsvc.refresh.pruning import Pruner
 from feedsvc.refresh.publishing import Publisher
+from feedsvc.refresh.removing import why_missing
+from feedsvc.refresh.unwatched import Unwatched
 from feedsvc.removals import DEFAULT, RemovalLimit
+from feedsvc.retention import Retention
 from feedsvc.selection import Rules
 from feedsvc.settling import Settling
-from feedsvc.store import articles, conditions, dirty, removals, representations, sources
+from feedsvc.store import articles, conditions, dirty, removals, representations, sources, trouble
+from feedsvc.store.representations import Dated
 from feedsvc.store.schema import Store, read_meta, write_meta
 
 log = structlog.get_logger(__name__)
@@ -45,7 +56,7 @@ class Refresher:
     `names` are those that the configuration gives to what stories are filed under. If more stories than
     `removal_limit` lose their files within a minute, they stay until it is confirmed. `settle` is how long
     (seconds) a file has to be quiet before it is read, unless it is renamed into place; whoever watches the
-    folder notes in `settling` what happens there.
+    folder notes in `settling` what happens there. `retention` is how long is kept what is over.
     Whatever dies on the way, a change that was loaded stays marked until every feed it touches is published.
     """
 
@@ -61,27 +72,51 @@ class Refresher:
         cache_bytes: int = 96_000_000,
         names: Names = Names(),  # noqa: B008 - a frozen value
         settle: float = 0.0,
+        retention: Retention = retention.DEFAULT,
     ) -> None:
         self._store = store
+        self._root = root
         self._load_rules = load_rules
         self._rules = rules
         self._clock = clock
         self._stopped = threading.Event()
         self.rights_changed = False
         """Whether `prepare` found that who may have what was another when the feeds were published."""
-        self._names = NameCheck(names)
+        self._named = names
         self._has_looked = False
         self.settling = Settling(settle)
-        self._open_files = OpenFiles(store, root, self.settling, clock)
+        self._overtaking = Overtaking(self._stopped)
         self._intake = Intake(
-            store, root, load_rules, rules, clock, self._stopped, removal_limit, self.settling
+            store,
+            root,
+            load_rules,
+            rules,
+            clock,
+            self._stopped,
+            removal_limit,
+            self.settling,
+            self._overtaking,
         )
-        self._publisher = Publisher(store, rules, clock, self._stopped, cache_bytes)
-        self._changed_rights = ChangedRights(store, rules, clock, self._stopped)
+        self._publisher = Publisher(
+            store, rules, clock, self._stopped, self._overtaking, cache_bytes, self._is_held
+        )
+        self._pruner = Pruner(store, rules, retention, clock, self._stopped, names)
+        self._begin()
+        self._had_folder = root.is_dir()
+        self._making = threading.Lock()
+        self._is_making = False
 
     def stop(self) -> None:
         """Have the work under way end after its present transaction; for any thread."""
         self._stopped.set()
+
+    def overtake_with(self, urgent: Callable[[], None]) -> None:
+        """Have something called between two pieces of a long load, that it may load what is urgent."""
+        self._overtaking.urgent = urgent
+
+    def urgently(self) -> AbstractContextManager[None]:
+        """Have other work of this refresher give way meanwhile."""
+        return self._overtaking.urgently()
 
     def prepare(self) -> None:
         """Bring the store in line with the configuration and the version it was not written by.
@@ -94,7 +129,7 @@ class Refresher:
             _digest(self._rules.customs),
             _digest(__version__, self._rules),
         )
-        with self._store.write() as tx:
+        with self._store.write(long=True) as tx:
             if read_meta(tx, "memberships_by") != memberships:
                 self._intake.apply_again(tx)
                 write_meta(tx, "memberships_by", memberships)
@@ -132,6 +167,58 @@ class Refresher:
             and fmt in self._rules.settings(key, audience).formats
             and not (key.startswith("custom/") and self._rules.custom(key) is None)
         )
+
+    def _begin(self) -> None:
+        """Take nothing for said in the store that was said in another before."""
+        self._names = NameCheck(self._named)
+        self._open_files = OpenFiles(self._store, self._root, self.settling, self._clock)
+        self._unwatched = Unwatched(self._store, self._root, self._clock)
+        self._changed_rights = ChangedRights(self._store, self._rules, self._clock, self._stopped)
+
+    def _is_held(self) -> bool:
+        """Whether nothing is to be published yet: the store is made anew, or filled for the first time.
+
+        Asked within a transaction, too: one that began on the store before may go on.
+        """
+        return self._is_making or self._intake.is_filling
+
+    @property
+    def is_any_claimed(self) -> bool:
+        """Whether other refreshers had claimed dirty feeds when the last refresh had none left."""
+        return self._publisher.is_any_claimed
+
+    def end_silent(self) -> int:
+        """End database sessions of processes that were suspended; see `Store.end_silent`."""
+        return self._store.end_silent()
+
+    def is_store_lost(self) -> bool:
+        """Whether the store's file was deleted or replaced; costs next to nothing."""
+        return not self._store.is_current()
+
+    def remake_store(self) -> bool:
+        """Make the store anew, from the folder of stories, if it is gone; returns whether it was.
+
+        Nothing of it is published before all stories are there. Raises StoreError if it can't be made; then
+        it is to be tried again.
+        """
+        with self._making:
+            if not self._is_making and self._store.is_current() and not self._store.lacks_tables():
+                return False
+            self._is_making = True  # until it was done: what is half made is not for anybody
+            if self._had_folder and (why := why_missing(self._root)):
+                raise StoreError(
+                    f"the store is made anew once the content folder {self._root} is back: {why}"
+                )
+            dates = self._dates()
+            self._store.reopen()
+            with self._store.write() as tx:
+                representations.keep_dates(tx, dates)
+            self._begin()
+            self.prepare()
+            self.scan()
+            self._is_making = False
+        log.error("store_opened_anew", store=self._store.shown)
+        return True
 
     def waiting(self) -> datetime | None:
         """When the feed that was made dirty last was: who pushes stories writes to the store itself.
@@ -172,31 +259,58 @@ class Refresher:
         """Say in the store which files have been open for a minute; see `OpenFiles.tell`."""
         self._open_files.tell()
 
+    def tell_unwatched(self, unwatched: Mapping[str, str]) -> None:
+        """Say in the store which folders can't be watched, and why; see `Unwatched.tell`."""
+        self._unwatched.tell(unwatched)
+
     def refresh(self, on_published: Callable[[int], None] | None = None) -> int:
         """Mark what time has flipped, publish every dirty feed; returns how many representations changed.
 
         `on_published` is told how many feeds were made. Nothing is while the store is filled for the first
         time: each feed is made once, of all there is.
         """
-        if self._intake.is_filling:
+        if self._is_held():
             return 0
-        if not self._store.is_current():
-            log.error("store_replaced")  # somebody moved its file away: what it held is made anew
-            self._store.reopen()
-            self.prepare()
-            self.scan()
         self._changed_rights.tell(_RIGHTS_SECONDS)
         self._publisher.mark_flips()
         changed = self._publisher.publish_dirty(on_published)
         if changed:
             log.info("refreshed", representations=changed)
         with self._store.write() as tx:
+            if self._is_held():
+                return changed
             write_meta(tx, "refreshed_at", self._clock().isoformat())
             if dirty.newest(tx) is None:
                 write_meta(tx, "rights_by", _digest(self._rules.audiences))
         if self._has_looked:  # before that, a name may be of stories that have come since the last run
             self._names.look(self._store, self._clock())
         return changed
+
+    def _dates(self) -> list[Dated]:
+        """The dates of all that was published, of a store whose file is gone but still open."""
+        try:
+            with self._store.read() as connection:
+                return representations.dates(connection)
+        except trouble.FAULTS:
+            return []
+
+    def prune(self) -> dict[str, int]:
+        """Remove what is kept no longer; see `Pruner.run`."""
+        return self._pruner.run()
+
+    def read_before(self, paths: list[str]) -> set[str]:
+        """Those of some story files (absolute paths, without links) that were read before."""
+        base = f"{os.path.realpath(self._root)}/"
+        own = {path.removeprefix(base): path for path in paths if walk.is_utf8(path)}
+        with self._store.read() as connection:
+            return {own[path] for path in sources.seen_at(connection, list(own))}
+
+    def publish_first(self, loaded: LoadReport) -> int:
+        """Publish the feeds that a load made dirty, before all others; the rest is left to `refresh`.
+
+        Returns how many representations changed.
+        """
+        return 0 if self._is_held() else self._publisher.publish_first(loaded.began)
 
     def tell_lost_rights(self) -> int:
         """Note what the configuration takes from partners that hold it; returns of how many stories.

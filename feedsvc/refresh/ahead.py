@@ -3,8 +3,9 @@
 Knows nothing of the store. What it leaves undone, rendering the feeds does.
 """
 
+import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import NamedTuple
 
@@ -20,6 +21,8 @@ log = structlog.get_logger(__name__)
 _MANY_FEEDS = 100  # for fewer, starting a process takes longer than rendering
 _LEAST_CACHE = 16_000_000  # bytes: in less, fragments would be gone before their feeds are rendered
 _STORIES = 40  # in a chunk: for fewer, telling of them takes as long as rendering
+_BEAT = 0.5  # seconds between two signs of life while the other process is waited for
+_PATIENCE = 10.0  # seconds that it may take for a chunk; then all is made here
 _OWN = 5  # one chunk in so many is made here: reading and publishing the feeds takes the rest of the time
 
 Wanted = Sequence[tuple[Feed, Article]]
@@ -53,6 +56,11 @@ class Ahead:
             except ProcessLostError as error:
                 self._lost(error)
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether another process takes part: there are very many feeds."""
+        return self._other is not None
+
     def __enter__(self) -> "Ahead":
         return self
 
@@ -74,13 +82,16 @@ class Ahead:
             self._begin()
         self._needed[key] = self._begun + bool(self._gathered)
 
-    def have(self, key: str) -> None:
-        """Put into the cache what was wanted for a feed, and for those before it."""
+    def have(self, key: str, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Put into the cache what was wanted for a feed, and for those before it.
+
+        As long as that is waited for, `meanwhile` is called twice a second.
+        """
         needed = self._needed.pop(key, 0)
         if needed > self._begun:
             self._begin()
         while self._other is not None and self._done < needed:
-            self._finish(self._other)
+            self._finish(self._other, meanwhile)
 
     def _begin(self) -> None:
         if self._other is None:
@@ -95,10 +106,17 @@ class Ahead:
             except ProcessLostError as error:
                 self._lost(error)
 
-    def _finish(self, other: Process[Wanted, list[dict[Format, bytes]]]) -> None:
+    def _finish(
+        self, other: Process[Wanted, list[dict[Format, bytes]]], meanwhile: Callable[[], None]
+    ) -> None:
         chunk = self._chunks.popleft()
         self._done += 1
+        until = time.monotonic() + _PATIENCE
         try:
+            while not (chunk.own or other.is_answering(_BEAT)):
+                if time.monotonic() > until:  # it is suspended, or the machine has no time for it
+                    raise ProcessLostError from TimeoutError("it does not answer")
+                meanwhile()
             made = fragments(None, chunk.wanted) if chunk.own else other.answer()
         except ProcessLostError as error:
             self._lost(error)

@@ -15,6 +15,7 @@ from feedsvc.model import Loaded, Rejected, Site
 from feedsvc.reading import ReadRules, Ready
 from feedsvc.refresh.holding import Holding
 from feedsvc.store import articles, sources
+from feedsvc.store.connections import stay
 
 _PUSHED = "give this one another, or have it take that story's place with `feedsvc refresh --force`"
 _WITHDRAWN = (
@@ -68,6 +69,7 @@ class Claims:
                 rejected.append(Rejected(one.path, 1, reason, article_id, "id-duplicate"))
                 continue
             others = owners.get(article_id, set()) - {one.path}
+            stay(tx)  # their files are read now, of however many such stories there are
             holder = next((other for other in sorted(others) if self._still_claims(other, article_id)), None)
             if holder is None:
                 accepted.append(one)

@@ -7,7 +7,9 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeGuard
 
+from feedsvc.loading.faults import NOT_READ
 from feedsvc.loading.walk import FoundFile
 from feedsvc.model import Rejected
 from feedsvc.reading import Outcome, Ready
@@ -53,16 +55,31 @@ class Holding:
             if isinstance(outcome, Unsettled):
                 self._settling.hold(_place(base, file), outcome, time.monotonic())
                 held.add(file.path)
+                continue
+            whole[file.path] = file, outcome
+            if is_not_read(outcome):
+                self._settling.failed(_place(base, file), time.monotonic())
             else:
-                whole[file.path] = file, outcome
+                self._settling.mended(_place(base, file))
         held.difference_update(whole)
         return whole
+
+    def are_gone(self, paths: Iterable[str]) -> None:
+        """Files are gone, or were folders that may be read now: they need not be tried again."""
+        base = os.path.realpath(self._root)
+        for path in paths:
+            self._settling.mended(f"{base}/{path}")
 
     def were_read(self, files: Iterable[FoundFile], since: float) -> None:
         """Files were brought in; what is known of them was asked for after the instant `since`."""
         base = os.path.realpath(self._root)
         for file in files:
             self._settling.was_read(_place(base, file), since)
+
+
+def is_not_read(outcome: Ready | Rejected) -> TypeGuard[Rejected]:
+    """Whether nothing is known of what is in a file, so that it is to be tried again."""
+    return isinstance(outcome, Rejected) and outcome.rule in NOT_READ
 
 
 def _place(base: str, file: FoundFile) -> str:

@@ -6,8 +6,8 @@ Knows nothing of how feeds are built: it marks those dirty that a change touches
 import os
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain, islice
 from pathlib import Path
@@ -20,11 +20,13 @@ from feedsvc.applying import Arrival
 from feedsvc.loading import walk
 from feedsvc.loading.rules import LoadRules
 from feedsvc.loading.walk import FoundFile
-from feedsvc.model import Article, Change, Note, Rejected, to_micros, versioned
+from feedsvc.model import Article, Change, Rejected, to_micros, versioned
 from feedsvc.reading import FILES_A_BATCH, Outcome, ReadRules, Ready
 from feedsvc.refresh.claims import Claims
-from feedsvc.refresh.holding import Holding
-from feedsvc.refresh.looking import Look
+from feedsvc.refresh.holding import Holding, is_not_read
+from feedsvc.refresh.load_report import LoadReport
+from feedsvc.refresh.looking import Look, Looking, NamedLook
+from feedsvc.refresh.overtaking import Overtaking
 from feedsvc.refresh.removing import Remover, found_again, remove_unowned
 from feedsvc.removals import RemovalLimit
 from feedsvc.selection import Rules
@@ -36,62 +38,23 @@ from feedsvc.store.sources import Seen, Source
 
 log = structlog.get_logger(__name__)
 
-_BATCHES_A_TRANSACTION = 4  # each waits for the disk at its end, and keeps other writers waiting until then
+_BATCHES_A_TRANSACTION = 4  # in a first load: each waits for the disk at its end
+_PAGE = 5_000  # files that are looked up in one query
 _TELL_SECONDS = 5.0  # between two words on how far a long load has come
+_Outcomes = Mapping[str, tuple[FoundFile, Ready | Rejected]]
+"""What files came to, by path."""
+
 _STAYS = "; the last good version of the story stays published"
 _HELD_BACK = "; the story's last good version is held back, too"
 _UNREADABLE = "its file is in quarantine, and may be meant to hold it back"
-
-
-@dataclass(slots=True)
-class LoadReport:
-    """What a look at story files found. Files that had not changed were not read.
-
-    `held` are the stories whose files are gone and that stay until somebody confirms their removal;
-    `unsettled` has the paths of those that changed and were not read, for they may be half written.
-    """
-
-    read: int = 0
-    changed: int = 0
-    removed: int = 0
-    held: int = 0
-    rejected: list[Rejected] = field(default_factory=list)
-    notes: list[tuple[str, Note]] = field(default_factory=list)
-    unsettled: set[str] = field(default_factory=set)
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether there was nothing to bring in."""
-        return not (self.read or self.removed)
-
-
-class _Looks:
-    """Several looks as one, for what happened in several places."""
-
-    def __init__(self, looks: Sequence[Look]) -> None:
-        self._looks = looks
-
-    def changed(self) -> Iterator[FoundFile]:
-        return chain.from_iterable(look.changed() for look in self._looks)
-
-    @property
-    def gone(self) -> list[str]:
-        return [path for look in self._looks for path in look.gone]
-
-    @property
-    def returned(self) -> list[str]:
-        return [path for look in self._looks for path in look.returned]
-
-    @property
-    def linked(self) -> set[str]:
-        return set().union(*(look.linked for look in self._looks))
 
 
 class Intake:
     """Looks through the folder `root` and applies what it finds. `clock` returns aware UTC.
 
     What may be half written is left out, and noted in `settling`: its last whole version stays published.
-    Once `stopped` is set, the work under way ends after its present transaction.
+    What is urgent overtakes long work, as `overtaking` says. Once `stopped` is set, the work under way ends
+    after its present transaction.
     """
 
     def __init__(
@@ -104,6 +67,7 @@ class Intake:
         stopped: threading.Event,
         limit: RemovalLimit,
         settling: Settling,
+        overtaking: Overtaking,
     ) -> None:
         self._store = store
         self._root = root
@@ -114,6 +78,7 @@ class Intake:
         self._rules = rules
         self._clock = clock
         self._stopped = stopped
+        self._overtaking = overtaking
         self._filling = False
         self._forced = False
         self._linked: set[str] = set()  # the files that were met by way of a link
@@ -149,14 +114,15 @@ class Intake:
         With `force`, files take over the ids of stories that were pushed, those that waited for them, too.
         Below the `allowed` paths (`""` is the folder itself) files may be gone however many they are.
         """
-        report = LoadReport()
+        report = LoadReport(self._clock())
         if not self._remover.is_folder_there(surely=True):
             return report
         with self._store.read() as connection:
             self._filling = representations.is_empty(connection)
         self._forced, self._allowed = force, allowed
         try:
-            self._bring_in(self._look(), report, on_read, wait=True)
+            with self._overtaking.long_work():
+                self._bring_in([self._look()], report, on_read, wait=True)
             if force:
                 with self._store.read() as connection:
                     waiting = sources.waiting_for_pushed(connection)
@@ -165,33 +131,54 @@ class Intake:
             self._filling = self._forced = False
             self._allowed = ()
         self._remover.tell(surely=True)
-        _tell_of(report)
+        report.tell()
         return report
 
     def scan_changed(self, paths: Collection[Path]) -> LoadReport:
-        """Load what something happened to. A file that is named is read whatever its time says."""
-        report = LoadReport()
+        """Load what something happened to, in the order in which it is named.
+
+        A file that is named is read whatever its time says.
+        """
+        report = LoadReport(self._clock())
         if not self._remover.is_folder_there():
             return report
-        stories = {
-            story for path in paths if (story := walk.story_path(self._root, path, self._site)) is not None
-        }
-        stories |= self._aliases(paths)
-        looks = [self._look(path, every=not (self._root / path).is_dir()) for path in sorted(stories)]
-        self._bring_in(_Looks(looks), report)
+        with self._overtaking.long_work():
+            files, folders = self._named(paths)
+            self._overtaking.note([*files, *folders])
+            self._bring_in([self._look_at(files), *map(self._look, folders)], report)
         self._remover.tell()
-        _tell_of(report)
+        report.tell()
         return report
+
+    def _named(self, paths: Collection[Path]) -> tuple[list[str], list[str]]:
+        """The files and the folders that paths name, below the folder of stories, each once."""
+        places: dict[str, bool] = {}
+        for path in self._overtaking.each(paths):
+            story = walk.story_path(self._root, path, self._site)
+            if story is not None and story not in places:
+                places[story] = os.path.isdir(self._root / story)
+        for story in sorted(self._aliases(paths)):
+            places.setdefault(story, os.path.isdir(self._root / story))
+        return [one for one in places if not places[one]], [one for one in places if places[one]]
 
     def _load_fresh(self, report: LoadReport) -> None:
         """Look again at what was left out, once it has been quiet if nobody writes to it."""
-        if report.unsettled:
-            self._stopped.wait(self._holding.seconds)
-            if not self._stopped.is_set():
-                self._load_again(sorted(report.unsettled), report)
+        if report.unsettled and self._overtaking.wait(self._holding.seconds):
+            self._load_again(sorted(report.unsettled), report)
 
-    def _look(self, under: str = "", *, every: bool = False) -> Look:
-        return Look(walk.walk(self._root, under, self._site), self._seen(under), every=every)
+    def _look(self, under: str = "") -> Look:
+        found = self._overtaking.each(walk.walk(self._root, under, self._site))
+        return Look(found, self._seen(under))
+
+    def _look_at(self, files: Sequence[str]) -> NamedLook:
+        seen: dict[str, Seen] = {}
+        for start in range(0, len(files), _PAGE):
+            with self._store.read() as connection:
+                seen |= sources.seen_at(connection, files[start : start + _PAGE])
+        return NamedLook(files, seen, self._found, self._seen, self._overtaking.each)
+
+    def _found(self, path: str) -> Iterable[FoundFile]:
+        return walk.walk(self._root, path, self._site)
 
     def _seen(self, under: str) -> Iterator[Seen]:
         """What was read, a page at a time: a view of the store that lasted would keep its log from ending."""
@@ -206,58 +193,88 @@ class Intake:
 
     def _aliases(self, paths: Collection[Path]) -> set[str]:
         """The linked files that are at, or under, what changed: a watcher names the place a link leads to."""
-        real = {os.path.realpath(path) for path in paths}
+        if not self._linked:
+            return set()
+        real = {os.path.realpath(path) for path in self._overtaking.each(paths)}
         return {linked for linked in self._linked if real & _with_parents(self._root / linked)}
 
     def _bring_in(
         self,
-        look: Look | _Looks,
+        looks: Sequence[Looking],
         report: LoadReport,
         on_read: Callable[[int], None] | None = None,
         *,
         wait: bool = False,
     ) -> None:
-        """Load what a look finds changed, then remove what it finds gone: a file that moved is met first.
+        """Load what looks find changed, then remove what they find gone: a file that moved is met first.
 
         With `wait`, what has just changed is waited for before that: it may be what was moved, copied.
         """
+        gone: list[str] = []
+        for look in looks:
+            if not self._load_changed(look, report, on_read):
+                return  # what was not found yet is not gone
+            self._linked |= look.linked
+            self._remover.take_back(look.returned)
+            gone += look.gone
+        if wait:
+            self._load_fresh(report)
+        if gone and self._overtaking.pause():
+            self._holding.are_gone(gone)
+            removed, held = self._remover.remove(
+                gone,
+                self._allowed,
+                lambda paths: self._load_again(paths, report),
+                self._overtaking.pause,
+            )
+            report.removed += removed
+            report.held += held
+
+    def _load_changed(self, look: Looking, report: LoadReport, on_read: Callable[[int], None] | None) -> bool:
+        """Load what a look finds changed; returns whether that is all."""
         began = told = time.monotonic()
         changed = self._holding.readable(look.changed(), report.unsettled)
-        batches = reading.outcomes(self._read_rules, changed)
-        while outcomes := list(chain.from_iterable(islice(batches, _BATCHES_A_TRANSACTION))):
+        batches = reading.outcomes(self._read_rules, changed, self._overtaking.pause)
+        at_once = _BATCHES_A_TRANSACTION if self._filling else 1
+        while outcomes := list(chain.from_iterable(islice(batches, at_once))):
             if self._stopped.is_set():
-                return  # what was not found yet is not gone
+                return False
             self._load(outcomes, report, began)
             if on_read:
                 on_read(report.read)
             if time.monotonic() > told + _TELL_SECONDS:
                 told = time.monotonic()
                 log.info("stories_loading", read=report.read)
-        self._linked |= look.linked
-        self._remover.take_back(look.returned)
-        if wait:
-            self._load_fresh(report)
-        if look.gone and not self._stopped.is_set():
-            removed, held = self._remover.remove(
-                look.gone, self._allowed, lambda paths: self._load_again(paths, report)
-            )
-            report.removed += removed
-            report.held += held
+            self._overtaking.pause()
+        return not self._stopped.is_set()
 
     def _load(self, outcomes: Sequence[Outcome], report: LoadReport, began: float) -> None:
         """Bring a batch in; what is known of its files was asked for after the instant `began`."""
-        whole = self._holding.whole(outcomes, report.unsettled)
-        if not whole:
-            return
-        report.read += len(whole)
-        with self._store.write(repeatable=self._filling) as tx:  # the files are there to be read again
-            waiting = self._accept(tx, whole, report)
+        news = [one for one in outcomes if not self._overtaking.has_overtaken(one[0].path)]
+        whole = self._holding.whole(news, report.unsettled)
+        untold = self._without_repeated(whole)
+        waiting: list[str] = []
+        if untold:
+            report.read += len(untold)
+            with self._store.write(repeatable=self._filling) as tx:  # the files are there to be read again
+                waiting = self._accept(tx, untold, report)
         self._holding.were_read((file for file, _ in whole.values()), began)
         self._load_again(waiting, report)
 
-    def _accept(
-        self, tx: Connection, outcomes: Mapping[str, tuple[FoundFile, Ready | Rejected]], report: LoadReport
-    ) -> list[str]:
+    def _without_repeated(self, outcomes: _Outcomes) -> _Outcomes:
+        """All but files that could not be read, again, for the reason they are in quarantine for."""
+        failed = {path: one.reason for path, (_, one) in outcomes.items() if is_not_read(one)}
+        if not failed:
+            return outcomes
+        with self._store.read() as connection:
+            told = sources.reasons(connection, list(failed))
+        return {
+            path: outcome
+            for path, outcome in outcomes.items()
+            if path not in failed or not told.get(path, "").startswith(failed[path])
+        }
+
+    def _accept(self, tx: Connection, outcomes: _Outcomes, report: LoadReport) -> list[str]:
         """Write what a batch of files came to; returns the paths that wait for an id that was given up."""
         before = sources.at(tx, list(outcomes))
         owned_before = {path: source.article_id for path, source in before.items() if source.article_id}
@@ -284,7 +301,7 @@ class Intake:
         if again or any(source.missing_since for source in before.values()):
             self._remover.is_untold = True
         report.removed += remove_unowned(tx, given_up, self._rules, now)
-        _tell(report, accepted, rejected)
+        report.add(accepted, rejected)
         return sources.waiting_for(tx, given_up)
 
     def _source(
@@ -295,7 +312,13 @@ class Intake:
         before: Source | None,
         now: datetime,
     ) -> Source:
-        """A file as it was read: new, if these bytes were never at this path, but for a first load."""
+        """A file as it was read: new, if these bytes were never at this path, but for a first load.
+
+        What could not be read is not noted as read.
+        """
+        if is_not_read(outcome):
+            known = before or Source(file.path, file.size, 0, owns)
+            return known._replace(size=file.size, mtime_ns=sources.NOT_READ, missing_since=None)
         fingerprint = outcome.fingerprint if isinstance(outcome, Ready) else ""
         is_known = self._filling if before is None else before.fingerprint in {None, fingerprint}
         found_at = (before.found_at if before else 0) if is_known else to_micros(now)
@@ -366,27 +389,6 @@ def _dated(article: Article, before: Article | None, file: FoundFile) -> Article
 
 def _modified(file: FoundFile) -> datetime:
     return datetime.fromtimestamp(file.mtime_ns // 1_000_000_000, UTC)
-
-
-def _tell_of(report: LoadReport) -> None:
-    if report.read or report.removed:
-        log.info(
-            "stories_loaded",
-            read=report.read,
-            changed=report.changed,
-            removed=report.removed,
-            quarantined=len(report.rejected),
-        )
-
-
-def _tell(report: LoadReport, accepted: Sequence[Ready], rejected: Sequence[Rejected]) -> None:
-    report.rejected += rejected
-    for one in rejected:
-        log.warning("story_quarantined", file=one.path, line=one.line, reason=one.reason)
-    for story in accepted:
-        report.notes += [(story.path, note) for note in story.notes]
-        for note in story.notes:
-            log.warning("story_mended", file=story.path, line=note.line, reason=note.reason)
 
 
 def _with_what_stays(rejected: Rejected) -> Rejected:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import structlog
 
+from feedsvc.refresh.telling import Telling
 from feedsvc.settling import Settling
-from feedsvc.store import conditions
 from feedsvc.store.schema import Store
 
 log = structlog.get_logger(__name__)
@@ -30,27 +30,17 @@ class OpenFiles:
     """
 
     def __init__(self, store: Store, root: Path, settling: Settling, clock: Callable[[], datetime]) -> None:
-        self._store = store
+        self._condition = Telling(store, NAME, clock)
         self._root = root
         self._settling = settling
         self._clock = clock
-        self._told: str | None = None
-        """What was said last; None if it isn't known what a process before this one said."""
         self._named: dict[tuple[str, float], str] = {}
 
     def tell(self) -> None:
         """Set the condition `files-open`, or clear it. Called again and again by a service that goes on."""
         detail = self._detail()
-        if detail == self._told:
-            return
-        with self._store.write() as tx:
-            if detail:
-                conditions.put(tx, NAME, detail, self._clock())
-            else:
-                conditions.clear(tx, NAME)
-        if detail:
+        if self._condition.tell(detail) and detail:
             log.warning("files_open", detail=detail)
-        self._told = detail
 
     def _detail(self) -> str:
         found = self._settling.unsettled_for(_LONG, time.monotonic())

@@ -5,10 +5,12 @@ Knows nothing of files. A claim is released in one transaction with its work: a 
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 import structlog
 from sqlalchemy import Connection
@@ -17,21 +19,26 @@ from sqlalchemy.exc import SQLAlchemyError
 from feedsvc import selection
 from feedsvc.model import Article, Feed, Rejected, to_micros
 from feedsvc.refresh.ahead import Ahead
+from feedsvc.refresh.overtaking import Overtaking
 from feedsvc.render import render
 from feedsvc.render.fragments import FragmentCache
 from feedsvc.rights import Audience
 from feedsvc.selection import Rules
 from feedsvc.store import articles, dirty, recalls, representations, revocations, sources, tombstones
 from feedsvc.store.articles import ArticleCache
+from feedsvc.store.connections import stay, take_time
 from feedsvc.store.representations import Unpublished
 from feedsvc.store.schema import Store
 
 log = structlog.get_logger(__name__)
 
 _FEEDS_A_BATCH = 50
+_FLIPS = 0.5  # seconds between two looks at what time has flipped, while very many feeds are made
 _FEEDS_FIRST = 1  # who polls the feed of everything, first by its key, doesn't wait for the others of a story
 _MARKS = 1_000  # of withdrawn stories that a feed is made with: not every audience is shown each of them
 _BYTES_A_BATCH = 32_000_000
+_SECONDS_A_BATCH = 0.1  # that a transaction goes on, or as long as one feed takes: others wait for its locks
+_SECONDS_AMID_MANY = 0.5  # the same where very many feeds are made at once, as after a first load
 _BREATH = 0.01  # seconds between two feeds that are rendered ahead: whoever has work to do comes first
 
 
@@ -57,18 +64,40 @@ class Replayed(Generic[T]):
             place += 1
 
 
-class _Batch(NamedTuple):
-    """Some feeds that were made: how many, and what of them was another than before."""
+@dataclass(slots=True)
+class _Run:
+    """One run through the dirty feeds, of those marked `since` an instant, if there is one.
 
-    feeds: int
-    published: list[Unpublished]
+    How many feeds were `made`, and how many of their representations `changed`. `at_most` so many are made in
+    the next transaction, but none that `failed`.
+    """
+
+    ahead: Ahead
+    since: datetime | None = None
+    made: int = 0
+    changed: int = 0
+    at_most: int = _FEEDS_FIRST
+    failed: set[str] = field(default_factory=set)
+
+    def note(self, made: int, changed: int, seconds: float) -> None:
+        """A transaction made so many feeds in so many seconds."""
+        self.made += made
+        self.changed += changed
+        fitting = int(made * self.seconds / max(seconds, 0.001))
+        self.at_most = min(max(fitting, 1), _FEEDS_A_BATCH)
+
+    @property
+    def seconds(self) -> float:
+        """How long a transaction may go on before it begins with another feed."""
+        return _SECONDS_AMID_MANY if self.ahead.is_shared else _SECONDS_A_BATCH
 
 
 class Publisher:
     """Publishes dirty feeds, and makes feeds dirty that change by time alone. `clock` returns aware UTC.
 
-    Once `stopped` is set, the work under way ends after its present transaction. `cache_bytes` bounds the
-    stories kept in memory, as articles and as fragments.
+    Once `stopped` is set, the work under way ends after its present transaction; nothing is published while
+    `is_held`. It gives way to what is urgent, as `overtaking` says. `cache_bytes` bounds the stories kept in
+    memory, as articles and fragments.
     """
 
     def __init__(
@@ -77,12 +106,18 @@ class Publisher:
         rules: Rules,
         clock: Callable[[], datetime],
         stopped: threading.Event,
+        overtaking: Overtaking,
         cache_bytes: int,
+        is_held: Callable[[], bool] = lambda: False,
     ) -> None:
         self._store = store
+        self._is_held = is_held
+        self.is_any_claimed = False
+        """Whether other refreshers had claimed dirty feeds when this one had none left to publish."""
         self._rules = rules
         self._clock = clock
         self._stopped = stopped
+        self._overtaking = overtaking
         self._cache_bytes = cache_bytes
         # As what they take of a store's stories is about three to one.
         self._fragments = FragmentCache(cache_bytes * 3 // 4)
@@ -100,8 +135,11 @@ class Publisher:
             )
             return min((flip for flip in flips if flip), default=None)
 
-    def mark_flips(self) -> None:
-        """Turn every flip since the last run into dirty feeds; if the clock was set back, those, too."""
+    def mark_flips(self) -> datetime:
+        """Turn every flip since the last run into dirty feeds; if the clock was set back, those, too.
+
+        Returns when they were marked.
+        """
         with self._store.write() as tx:
             now = self._clock()
             until = dirty.flips_until(tx) or now
@@ -110,62 +148,81 @@ class Publisher:
             turned = revocations.turning(tx, *span, selection.TOMBSTONE_STANDS)
             dirty.mark(tx, flipped | turned | tombstones.falling(tx, *span), now)
             dirty.set_flips_until(tx, now)
+        return now
 
     def publish_dirty(self, on_published: Callable[[int], None] | None = None) -> int:
         """Publish every dirty feed; returns how many representations changed.
 
         `on_published` is told how many feeds were made so far.
         """
-        changed, made, failed = 0, 0, set[str]()
-        feeds = _FEEDS_FIRST
         with self._store.read() as connection:
             waiting, _ = dirty.backlog(connection)
             owed = articles.are_places_owed(connection)
-        with Ahead(waiting, self._fragments, self._cache_bytes) as ahead:
+            # Later, whoever has something urgent would wait for the other process, too.
+            helped = waiting if representations.is_empty(connection) else 0
+        with Ahead(helped, self._fragments, self._cache_bytes) as ahead:
             if owed:
-                with self._store.write() as tx:
+                with self._store.write(long=True) as tx:
                     articles.place_all(tx)  # while that is done, the other process starts
+            run = _Run(ahead)
+            flipped = time.monotonic()
             while not self._stopped.is_set():
-                batch = self._publish_batch(feeds, failed, ahead)
-                if batch is None:
+                self._overtaking.give_way()
+                if time.monotonic() > flipped + _FLIPS:
+                    flipped = time.monotonic()
+                    run.changed += self.publish_first(self.mark_flips())
+                if not self._publish_batch(run):
                     break
-                feeds = _FEEDS_A_BATCH
-                changed += len(batch.published)
-                made += batch.feeds
                 if on_published:
-                    on_published(made)
-                for one in batch.published:
-                    log.debug(
-                        "feed_published",
-                        partner=one.partner,
-                        key=one.key,
-                        format=one.format,
-                        bytes=len(one.body),
-                    )
-        return changed
+                    on_published(run.made)
+        return run.changed
 
-    def _publish_batch(self, feeds_at_most: int, failed: set[str], ahead: Ahead) -> _Batch | None:
-        """Publish some dirty feeds but those that `failed`, to which it adds; None if there are none."""
+    def publish_first(self, since: datetime) -> int:
+        """Publish the feeds that were made dirty since an instant (aware UTC), before all others.
+
+        Returns how many representations changed.
+        """
+        with Ahead(0, self._fragments, self._cache_bytes) as ahead:
+            run = _Run(ahead, since)
+            while not self._stopped.is_set() and self._publish_batch(run):
+                pass
+        return run.changed
+
+    def _publish_batch(self, run: "_Run") -> bool:
+        """Publish some dirty feeds but those that failed; returns whether there were any."""
         with self._store.write() as tx:
-            articles.place_all(tx)  # another process may have begun a first load, which owes them
-            keys = dirty.claim(tx, feeds_at_most, failed)
+            if self._is_held():
+                return False
+            if articles.are_places_owed(tx):  # another process has begun a first load
+                take_time(tx)
+                articles.place_all(tx)
+            began = time.monotonic()
+            keys = dirty.claim(tx, run.at_most, run.failed, run.since)
             if not keys:
-                return None
+                if run.since is None:
+                    self.is_any_claimed = dirty.is_any(tx, run.failed)
+                return False
             now = self._clock()
             revoked = revocations.noted(tx, keys)
-            feeds = self._feeds(tx, keys, now, failed, ahead, revoked)
+            feeds = self._feeds(tx, keys, now, run.failed, run.ahead, revoked)
             candidates: list[Unpublished] = []
             built: list[str] = []
             for key, by_audience in feeds.items():
-                if sum(len(one.body) for one in candidates) > _BYTES_A_BATCH:
+                is_late = bool(built) and time.monotonic() > began + run.seconds
+                if is_late or sum(len(one.body) for one in candidates) > _BYTES_A_BATCH:
                     break  # the rest stays dirty, and is claimed again
-                ahead.have(key)
-                with self._harming_only_itself(key, failed):
+                run.ahead.have(key, lambda: stay(tx))
+                with self._harming_only_itself(key, run.failed):
                     candidates += self._representations(tx, key, by_audience, now, key in revoked)
                     built.append(key)
             published = representations.publish(tx, candidates, now)
             dirty.release(tx, built)
-        return _Batch(len(built), published)
+        run.note(len(built), len(published), time.monotonic() - began)
+        for one in published:
+            log.debug(
+                "feed_published", partner=one.partner, key=one.key, format=one.format, bytes=len(one.body)
+            )
+        return True
 
     def _feeds(
         self,
@@ -244,10 +301,12 @@ class Publisher:
     ) -> list[Unpublished]:
         self._rendered.add(key)
         is_partners = any(feed.partner for feed in feeds)
-        marks = recalls.marks(tx, key, now) if is_partners else ()
+        marks = recalls.marks(tx, key) if is_partners else ()
         revoked = revocations.marks(tx, key, now) if is_partners and is_any_revoked else {}
         made: list[Unpublished] = []
-        for feed in feeds:
+        for number, feed in enumerate(feeds):
+            if number:
+                stay(tx)  # one for each partner: all of them take longer than PostgreSQL would wait
             # A feed is not named before a story of it may be seen; once it was, it stays, empty and valid.
             if feed.articles or self._is_always_published(feed) or self._was_published(tx, feed):
                 own = [revoked[feed.partner]] if feed.partner in revoked else []

@@ -20,6 +20,7 @@ from feedsvc.loading.generators import Site
 from feedsvc.model import Change, to_micros
 from feedsvc.reading import FILES_A_BATCH
 from feedsvc.removals import RemovalLimit, is_allowed, moves
+from feedsvc.repeated import Faults
 from feedsvc.selection import Rules
 from feedsvc.store import articles, conditions, removals, sources
 from feedsvc.store.schema import Store
@@ -56,6 +57,7 @@ class Remover:
         self._limit = limit
         self._clock = clock
         self._missing: bool | None = None
+        self._faults = Faults(log)
         self.is_untold = False
         """Whether stories were found again that were held, and the condition does not say so yet."""
 
@@ -69,7 +71,10 @@ class Remover:
         """
         why = why_missing(self._root)
         if why:
-            log.error("content_folder_missing", path=str(self._root), reason=why)
+            told = str(self._root)
+            self._faults.failed("folder", "content_folder_missing", why, is_error=True, path=told)
+        else:
+            self._faults.over("folder")
         if surely or bool(why) != self._missing:
             if bool(why) != self._is_told(MISSING):
                 with self._store.write() as tx:
@@ -84,12 +89,17 @@ class Remover:
     # -- what is gone -------------------------------------------------------------------------------------
 
     def remove(
-        self, gone: Sequence[str], allowed: tuple[str, ...], load_again: Callable[[Sequence[str]], None]
+        self,
+        gone: Sequence[str],
+        allowed: tuple[str, ...],
+        load_again: Callable[[Sequence[str]], None],
+        go_on: Callable[[], bool],
     ) -> tuple[int, int]:
         """Remove or hold the stories of files that a look found gone; returns how many of each.
 
         What is at or below one of the `allowed` paths goes however much it is. `load_again` is called with
-        the paths that waited in quarantine for an id that was given up.
+        the paths that waited in quarantine for an id that was given up. `go_on` is asked between two
+        transactions: the next look finds the rest gone. How many may go is decided once, for all of them.
         """
         with self._store.read() as connection:
             known = sources.at(connection, gone)
@@ -110,6 +120,8 @@ class Remover:
             removed, waiting = self._forget(tx, first)
         load_again(waiting)
         for start in range(0, len(rest), FILES_A_BATCH):
+            if not go_on():
+                break
             some = self._absent(rest[start : start + FILES_A_BATCH])
             with self._store.write() as tx:
                 more, waiting = self._forget(tx, some)
@@ -133,7 +145,9 @@ class Remover:
             return True
         except OSError:
             return False
-        return next(walk.walk(self._root, path, self._site), None) is None
+        found = next(walk.walk(self._root, path, self._site), None)
+        # A folder that may be read again is no file.
+        return found is None or (found.path != path and not found.unreadable)
 
     def _decide(self, tx: Connection, absent: Sequence[str], allowed: tuple[str, ...]) -> _Decision:
         now = self._clock()

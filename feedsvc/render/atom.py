@@ -6,7 +6,7 @@ Pure: Feed and Story in, bytes out.
 from functools import cache
 from zoneinfo import ZoneInfo
 
-from feedsvc import HOMEPAGE, __version__, urls
+from feedsvc import __version__, urls
 from feedsvc.model import BEGINNING, CONTENT_TYPES, Author, Feed
 from feedsvc.render._feedgen import (
     NAMESPACES,
@@ -64,7 +64,7 @@ def generator(feed: Feed) -> Generator:
     document.rights(site.rights or None)
     document.icon(site.icon)
     document.logo(site.logo.url if site.logo else None)
-    document.generator("feedsvc", __version__, HOMEPAGE)
+    document.generator("feedsvc", __version__)
     document.link(
         href=urls.feed_url(site, feed.key, "atom", feed.partner), rel="self", type="application/atom+xml"
     )

@@ -9,7 +9,7 @@ from email.utils import format_datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from feedsvc import HOMEPAGE, __version__, urls
+from feedsvc import __version__, urls
 from feedsvc.model import BEGINNING, CONTENT_TYPES, Feed, Image, Profile, Tombstone
 from feedsvc.render._feedgen import (
     NAMESPACES,
@@ -87,7 +87,7 @@ def generator(feed: Feed) -> Generator:
     channel.managingEditor(site.editor or None)
     channel.webMaster(site.webmaster or None)
     channel.docs(_SPECIFICATION)
-    channel.generator(f"feedsvc {__version__} ({HOMEPAGE})")
+    channel.generator(f"feedsvc {__version__}")
     shown = [one.at for one in feed.tombstones] if feed.profile.deletion == "status" else []
     channel.lastBuildDate(max([feed.updated, *shown]).astimezone(ZoneInfo(site.timezone)))
     channel.ttl(max(1, -(-feed.max_age // 60)))

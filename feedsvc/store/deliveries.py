@@ -12,7 +12,7 @@ from sqlalchemy import Column, Connection, Row, Table, and_, func, or_, select, 
 
 from feedsvc.model import Format, from_micros, to_micros
 from feedsvc.rights import Revocation
-from feedsvc.store import revocations
+from feedsvc.store import outbox, revocations
 from feedsvc.store.recalls import COLUMNS, Recall, of_row
 from feedsvc.store.schema import among, insert_new
 from feedsvc.store.tables import articles, deliveries, recalls, tokens
@@ -78,19 +78,15 @@ def confirm(tx: Connection, new: Sequence[Delivery]) -> None:
 
 def places(connection: Connection, article_id: str) -> set[tuple[str, str]]:
     """Who ever received the story, and through which feed: (partner, feed key)."""
-    columns = deliveries.c
-    query = select(columns.partner, columns.feed_key).where(
-        columns.article_id == article_id,
-        columns.digest.not_like("%@%"),  # a mark says that it is gone, to those who never had it as well
-    )
-    return {(row.partner, row.feed_key) for row in connection.execute(query.distinct())}
+    return places_of(connection, [article_id]).get(article_id, set())
 
 
 def places_of(connection: Connection, ids: Collection[str]) -> dict[str, set[tuple[str, str]]]:
     """The same for many stories, by id; one that nobody received is left out."""
     columns = deliveries.c
     query = select(columns.article_id, columns.partner, columns.feed_key).where(
-        among(connection, columns.article_id, ids), columns.digest.not_like("%@%")
+        among(connection, columns.article_id, ids),
+        columns.digest.not_like("%@%"),  # a mark says that it is gone, to those who never had it as well
     )
     found: dict[str, set[tuple[str, str]]] = {}
     for article_id, partner, key in connection.execute(query.distinct()):
@@ -173,6 +169,77 @@ def recalled_for(connection: Connection, partner: str, article_id: str, now: dat
     if not told:
         told = [*_recalls_of(connection, [article_id]), *map(_as_recall, own)]
     return [_holding(partner, one, held) for one in told if (held := _held(lines, one))]
+
+
+def settled(connection: Connection, ids: Sequence[str], partners: Collection[str]) -> dict[str, datetime]:
+    """Recalled story → when the last of `partners` that hold it learnt of it (aware UTC), by poll or webhook.
+
+    If none holds it, that is when it was recalled. One that somebody doesn't know of is left out.
+    """
+    told = {one.article_id: one for one in _recalls_of(connection, ids)}
+    noted = revocations.of(connection, list(told))
+    learnt = {article_id: recall.at for article_id, recall in told.items()}
+    for (article_id, partner), (lines, present) in _received(connection, list(told)).items():
+        recall = told[article_id]
+        if partner not in partners or not _held(lines, recall) or article_id not in learnt:
+            continue
+        own = [one.revocation for one in noted.get(article_id, ()) if one.revocation.audience == partner]
+        if recall.kind == "corrected" and any(one.level == "none" for one in own):
+            continue  # it is told of that instead
+        at = [line.delivered_at for line in lines if _tells(line, recall, present)]
+        _learn(learnt, article_id, at or _taken(connection, recall, partner))
+    return learnt
+
+
+def settled_revocations(
+    connection: Connection, ids: Sequence[str], partners: Collection[str]
+) -> list[tuple[Revocation, datetime]]:
+    """The revocations of stories that whom they are of has learnt of, and when; see `settled`.
+
+    Everybody is told by feeds alone.
+    """
+    received = _received(connection, ids)
+    found = list[tuple[Revocation, datetime]]()
+    for article_id, noted in revocations.of(connection, ids).items():
+        for revocation, feeds in noted:
+            learnt = {"": revocation.at}
+            lines, _ = received.get((article_id, revocation.audience), ([], None))
+            recall = _as_recall(revocation)
+            if revocation.audience in partners and _held(lines, recall):
+                at = _marked_since(connection, revocation, feeds)
+                _learn(learnt, "", at or _taken(connection, recall, revocation.audience))
+            found += [(revocation, at) for at in learnt.values()]
+    return found
+
+
+def _learn(learnt: dict[str, datetime], name: str, at: Sequence[datetime]) -> None:
+    """Note when one more holder learnt first; one that never did takes the name out."""
+    if at:
+        learnt[name] = max(learnt[name], min(at))
+    else:
+        del learnt[name]
+
+
+def _taken(connection: Connection, recall: Recall, partner: str) -> list[datetime]:
+    """When a partner's webhook took the notice of a recall."""
+    notice = recall.notice_id(partner)
+    outcome = outbox.outcomes(connection, [notice]).get(notice)
+    return [outcome.sent_at] if outcome and outcome.sent_at else []
+
+
+def _marked_since(connection: Connection, one: Revocation, feeds: Collection[str]) -> list[datetime]:
+    """When whom a revocation is of received the mark of it, or of a later one, in one of its feeds."""
+    columns = deliveries.c
+    query = select(columns.digest, columns.delivered_at).where(
+        among(connection, columns.article_id, [f"{revocations.FEED}{key}" for key in feeds]),
+        columns.partner == one.audience,
+    )
+    at = to_micros(one.at)
+    return [
+        from_micros(row.delivered_at)
+        for row in connection.execute(query)
+        if revocations.marked_at(row.digest) >= at
+    ]
 
 
 def _recalled(

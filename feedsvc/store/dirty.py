@@ -27,14 +27,19 @@ def mark(tx: Connection, keys: Iterable[str], now: datetime) -> None:
     upsert(tx, dirty, [{"feed_key": key, "marked_at": to_micros(now)} for key in sorted(keys)])
 
 
-def claim(tx: Connection, limit: int, passing_over: Collection[str] = ()) -> list[str]:
+def claim(
+    tx: Connection, limit: int, passing_over: Collection[str] = (), since: datetime | None = None
+) -> list[str]:
     """Up to `limit` dirty feeds, the longest dirty first, which no other refresher has claimed.
 
-    They stay claimed until the transaction ends, and dirty unless it releases them.
+    With `since`, only those that were marked then or later. They stay claimed until the transaction ends, and
+    dirty unless it releases them.
     """
     query = select(dirty.c.feed_key).order_by(dirty.c.marked_at, dirty.c.feed_key).limit(limit)
     if passing_over:
         query = query.where(dirty.c.feed_key.not_in(sorted(passing_over)))
+    if since:
+        query = query.where(dirty.c.marked_at >= to_micros(since))
     return list(tx.execute(query.with_for_update(skip_locked=True)).scalars())
 
 
@@ -52,6 +57,12 @@ def backlog(connection: Connection) -> tuple[int, datetime | None]:
     """How many feeds are dirty, and since when the longest."""
     number, oldest = connection.execute(select(func.count(), func.min(dirty.c.marked_at))).one()
     return number, from_micros(oldest) if oldest is not None else None
+
+
+def is_any(connection: Connection, passing_over: Collection[str] = ()) -> bool:
+    """Whether any feed is dirty, claimed or not, but for these."""
+    query = select(dirty.c.feed_key).limit(len(passing_over) + 1)
+    return bool(set(connection.execute(query).scalars()) - set(passing_over))
 
 
 def newest(connection: Connection) -> datetime | None:

@@ -1,15 +1,18 @@
 """The names that stories have, or had once: sections, tags, authors and agencies.
 
-Every function takes an open transaction. Names stay when stories go: who is withdrawn or expired was no slip.
+Every function takes an open transaction. Names stay when stories go, for as long as the caller says: who is
+withdrawn or expired was no slip.
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, delete, exists, not_, select, update
 
-from feedsvc.model import Placed
+from feedsvc.model import Placed, to_micros
 from feedsvc.store.schema import among, insert_new
-from feedsvc.store.tables import names
+from feedsvc.store.tables import dirty, memberships, names
 
 
 def note(tx: Connection, stories: Iterable[Placed]) -> None:
@@ -18,7 +21,45 @@ def note(tx: Connection, stories: Iterable[Placed]) -> None:
     keys = {key for key in keys if "/" in key and not key.startswith("custom/")}
     keys |= {f"sources/{story.source}" for story in stories if story.source}
     # In order, so that two writers can't block each other for good.
-    insert_new(tx, names, [(key,) for key in sorted(keys - known(tx, sorted(keys)))])
+    insert_new(tx, names, [(key, None) for key in sorted(keys - known(tx, sorted(keys)))])
+
+
+class Use(NamedTuple):
+    """A name that is a feed's key, whether a published story has it, and since when none is seen to have it.
+
+    That is in microseconds since 1970, or None.
+    """
+
+    key: str
+    is_used: bool
+    unused_since: int | None
+
+
+def uses(connection: Connection, after: str, limit: int) -> list[Use]:
+    """A page of the names of sections, tags and authors, in order, from the one that follows `after` on."""
+    query = select(names.c.key, _is_used(), names.c.unused_since).where(
+        names.c.key > after, names.c.key.not_like("sources/%")
+    )
+    return list(map(Use._make, connection.execute(query.order_by(names.c.key).limit(limit))))
+
+
+def note_use(tx: Connection, keys: Sequence[str], unused_since: datetime | None) -> None:
+    """Note since when no story has these names; None if some story has."""
+    since = None if unused_since is None else to_micros(unused_since)
+    tx.execute(update(names).where(among(tx, names.c.key, keys)).values(unused_since=since))
+
+
+def forget_unused(tx: Connection, keys: Sequence[str]) -> list[str]:
+    """Forget those of the names that no story has and whose feeds are not to be published; returns them."""
+    is_over = among(tx, names.c.key, keys) & not_(_is_used())
+    is_over &= not_(exists().where(dirty.c.feed_key == names.c.key))
+    forgotten = list(tx.execute(select(names.c.key).where(is_over).order_by(names.c.key)).scalars())
+    tx.execute(delete(names).where(among(tx, names.c.key, forgotten)))
+    return forgotten
+
+
+def _is_used() -> ColumnElement[bool]:
+    return exists().where(memberships.c.feed_key == names.c.key)
 
 
 def known(connection: Connection, keys: Sequence[str]) -> set[str]:

@@ -7,7 +7,7 @@ may have a story no longer, is in `revocations`.
 import hashlib
 import json
 from collections.abc import Collection
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple
 
 from sqlalchemy import Connection, Row, delete, func, select
@@ -21,9 +21,6 @@ from feedsvc.store.tables import recalls
 Kind = Literal["withdrawn", "corrected", "removed", "revoked"]
 GONE: Final = ("withdrawn", "removed", "revoked")
 """The kinds after which a partner may not have the story any more, or less of it."""
-
-STANDS = timedelta(days=90)
-"""How long it is noted of a partner's feeds that a story is not in them any more."""
 
 
 class Recall(NamedTuple):
@@ -98,11 +95,13 @@ def of_gone(connection: Connection, ids: Collection[str]) -> dict[str, Recall]:
     return {row.article_id: of_row(row) for row in connection.execute(query.distinct())}
 
 
-def marks(connection: Connection, key: str, now: datetime) -> tuple[tuple[str, str], ...]:
-    """What stands in a feed for stories that do not: (id, mark) of those withdrawn or removed from it."""
+def marks(connection: Connection, key: str) -> tuple[tuple[str, str], ...]:
+    """What stands in a feed for stories that do not: (id, mark) of those withdrawn or removed from it.
+
+    As long as the recall is kept: whoever polls then is known to know of it.
+    """
     columns = recalls.c
-    recent = columns.at > to_micros(now - STANDS)
-    query = select(recalls).where(columns.feed_key == key, columns.kind != "corrected", recent)
+    query = select(recalls).where(columns.feed_key == key, columns.kind != "corrected")
     rows = connection.execute(query.order_by(columns.article_id))
     return tuple((row.article_id, f"{row.kind}@{row.at}") for row in rows)
 

@@ -86,9 +86,20 @@ def found_lately(connection: Connection, now: datetime) -> dict[str, str]:
 
 def note(tx: Connection, removed: Iterable[Source], now: datetime) -> None:
     """Note stories as removed; what was a minute ago is forgotten."""
-    tx.execute(delete(removals).where(not_(_within(removals.c.at, now))))
+    forget_old(tx, now)
     rows = [(one.path, one.article_id, one.fingerprint or "", to_micros(now)) for one in removed]
     upsert_tuples(tx, removals, rows)
+
+
+def is_any_old(connection: Connection, now: datetime) -> bool:
+    """Whether a story is noted that was not removed in the minute before `now` (aware UTC)."""
+    query = select(removals.c.path).where(not_(_within(removals.c.at, now))).limit(1)
+    return connection.execute(query).first() is not None
+
+
+def forget_old(tx: Connection, now: datetime) -> None:
+    """Forget the stories that were not removed in the minute before `now` (aware UTC)."""
+    tx.execute(delete(removals).where(not_(_within(removals.c.at, now))))
 
 
 def discount(tx: Connection, paths: Sequence[str]) -> None:

@@ -12,13 +12,13 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, te
 
 from feedsvc.model import Format, Representation, from_micros, to_micros
 from feedsvc.store.schema import (
+    among,
     read_meta,
     upsert,
+    upsert_tuples,
     write_meta,
 )
-from feedsvc.store.tables import (
-    representations,
-)
+from feedsvc.store.tables import former_dates, representations
 
 _SECOND = timedelta(seconds=1)
 _REMOVALS = "removals"
@@ -76,13 +76,17 @@ def publish(tx: Connection, candidates: Sequence[Unpublished], now: datetime) ->
 
     `changed_at` of a first publication is the instant its content tells of, so that a store that is made
     anew dates it the same; after that it is `now`, and always at least a second later than it was, because
-    Last-Modified counts in seconds.
+    Last-Modified counts in seconds. So it is for a representation that was gone for a while: the same bytes
+    have the date they had.
     """
     before = _published(tx, {one.key for one in candidates})
     changed = [one for one in candidates if _differs(before.get(one.name), one)]
     if not changed:
         return []
     number = _next_publication(tx)
+    new = {one.key for one in changed if one.name not in before}
+    dates = _former_dates(tx, new) if new else {}
+    dates |= {name: (one.digest, one.changed_at) for name, one in before.items()}
     upsert(
         tx,
         representations,
@@ -94,7 +98,7 @@ def publish(tx: Connection, candidates: Sequence[Unpublished], now: datetime) ->
                 "title": one.title,
                 "body": one.body,
                 "digest": one.digest,
-                "changed_at": to_micros(_changed_at(before.get(one.name), one, now)),
+                "changed_at": to_micros(_changed_at(dates.get(one.name), one, now)),
                 "max_age": one.max_age,
                 "publication": number,
                 "valid_until": _micros(one.valid_until),
@@ -138,13 +142,45 @@ def _micros(instant: datetime | None) -> int | None:
     return to_micros(instant) if instant else None
 
 
-def _changed_at(before: _Before | None, one: Unpublished, now: datetime) -> datetime:
+def _changed_at(before: tuple[str, int] | None, one: Unpublished, now: datetime) -> datetime:
+    """The date of what is published now, after what had a digest and a date before."""
     if before is None:
         return min(one.content_at, now).replace(microsecond=0)
-    changed_at = from_micros(before.changed_at)
-    if before.digest == one.digest:
-        return changed_at
-    return max(now.replace(microsecond=0), changed_at + _SECOND)
+    digest, micros = before
+    changed_at = from_micros(micros)
+    return changed_at if digest == one.digest else max(now.replace(microsecond=0), changed_at + _SECOND)
+
+
+class Dated(NamedTuple):
+    """The date of a representation, and of which bytes it is. In the order of the table's columns."""
+
+    partner: str
+    key: str
+    format: str
+    digest: str
+    changed_at: int
+
+
+def dates(connection: Connection) -> list[Dated]:
+    """The date of every representation that there is, or was."""
+    columns = representations.c
+    query = select(columns.partner, columns.feed_key, columns.format, columns.digest, columns.changed_at)
+    rows = [*connection.execute(select(former_dates)), *connection.execute(query)]
+    return list(map(Dated._make, rows))
+
+
+def keep_dates(tx: Connection, dated: Sequence[Dated]) -> None:
+    """Have representations that are not there dated by what they were, should they come back."""
+    upsert_tuples(tx, former_dates, dated)
+
+
+def _former_dates(connection: Connection, keys: Iterable[str]) -> dict[Name, tuple[str, int]]:
+    """The digests and dates that representations of these feeds had when they were there last."""
+    query = select(former_dates).where(among(connection, former_dates.c.feed_key, sorted(keys)))
+    return {
+        (row.partner, row.feed_key, row.format): (row.digest, row.changed_at)
+        for row in connection.execute(query)
+    }
 
 
 def _next_publication(tx: Connection) -> int:
@@ -163,13 +199,23 @@ def withdraw(tx: Connection, gone: Sequence[Name]) -> None:
     """Remove representations: the configuration no longer has that feed, or not in that format."""
     if gone:
         write_meta(tx, _REMOVALS, str(_next_publication(tx)))
+    columns = representations.c
     for name in gone:
+        query = select(columns.digest, columns.changed_at).where(_is(name))
+        keep_dates(tx, [Dated(*name, *row) for row in tx.execute(query)])
         tx.execute(delete(representations).where(_is(name)))
 
 
 def _is(name: Name) -> ColumnElement[bool]:
     columns = representations.c
     return and_(columns.partner == name[0], columns.feed_key == name[1], columns.format == name[2])
+
+
+def withdraw_feeds(tx: Connection, keys: Sequence[str]) -> None:
+    """Remove feeds, in every format and for every partner."""
+    columns = representations.c
+    query = select(columns.partner, columns.feed_key, columns.format).where(columns.feed_key.in_(keys))
+    withdraw(tx, [(partner, key, cast(Format, fmt)) for partner, key, fmt in tx.execute(query)])
 
 
 def get(connection: Connection, key: str, fmt: Format, partner: str = "") -> Representation | None:
@@ -190,6 +236,12 @@ def get(connection: Connection, key: str, fmt: Format, partner: str = "") -> Rep
         contents=tuple((article_id, digest) for article_id, digest in json.loads(row.contents or "[]")),
         publication=row.publication if row.partner else 0,
     )
+
+
+def probe(connection: Connection) -> None:
+    """Read a feed's bytes as a request would. Raises what reading the store raises."""
+    query = select(representations.c.body).where(_is(("", "all", "rss")))
+    connection.execute(query).scalar()
 
 
 def publication(connection: Connection) -> tuple[int, int]:

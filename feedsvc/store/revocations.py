@@ -12,7 +12,6 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, selec
 
 from feedsvc.model import Tombstone, from_micros, to_micros
 from feedsvc.rights import Revocation
-from feedsvc.store.recalls import STANDS
 from feedsvc.store.representations import publication
 from feedsvc.store.schema import among, upsert
 from feedsvc.store.tables import revocations
@@ -110,10 +109,7 @@ def tombstones(connection: Connection, key: str, now: datetime, limit: int) -> l
 def marks(connection: Connection, key: str, now: datetime) -> dict[str, tuple[str, str]]:
     """What stands among the contents of each partner's feed for all that was revoked in it, by its name."""
     columns = revocations.c
-    recent = columns.at > to_micros(now - STANDS)
-    query = select(columns.audience, func.max(columns.at)).where(
-        columns.feed_key == key, recent, in_force(now)
-    )
+    query = select(columns.audience, func.max(columns.at)).where(columns.feed_key == key, in_force(now))
     rows = connection.execute(query.group_by(columns.audience))
     return {audience: (f"{FEED}{key}", f"{_MARK}{at}") for audience, at in rows if audience}
 

@@ -4,24 +4,23 @@ Knows nothing of feeds: what the rows mean is said in the modules beside this on
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ARRAY,
     Column,
     ColumnElement,
     Connection,
+    Engine,
     Table,
     Text,
     any_,
     cast,
-    create_engine,
-    event,
     func,
     inspect,
     make_url,
@@ -35,6 +34,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import PoolProxiedConnection
 
 from feedsvc.errors import StoreError
+from feedsvc.store import connections, trouble
+from feedsvc.store.connections import FileIdentity, Patience
 from feedsvc.store.tables import MIGRATIONS, meta
 
 PLACES_BY_KEY = {
@@ -65,47 +66,110 @@ _DIALECTS = {
         "source_slug": "(CAST(article AS JSON) #>> '{source,slug}')",
     },
 }
+_NOT_MADE = "it has not been made yet; `feedsvc serve`, `worker` or `refresh` makes it"
+_GONE = "its file was deleted or replaced; it is opened again as soon as the refresher has made it anew"
 _MIGRATION_LOCK = 0x66656564  # any number of our own; PostgreSQL's advisory locks are named by numbers
+
+
+class _Opened(NamedTuple):
+    """An engine over a migrated database; of SQLite, the file and the log beside it that were opened."""
+
+    engine: Engine
+    file: FileIdentity | None = None
+    log: FileIdentity | None = None
 
 
 class Store:
     """The database, migrated to what this feedsvc knows.
 
     `url` is a SQLAlchemy URL of SQLite or PostgreSQL. Without `create`, what isn't there is not made: who
-    only reads must not put an empty store in the place of one that was moved away. Raises StoreError if it
-    can't be opened or is newer.
+    only reads must not put an empty store in the place of one that was moved away. `patience` says how long
+    PostgreSQL lets a session hang. Raises StoreError if it can't be opened or is newer; with `wait`, that is
+    left to who uses it, and `reopen` is to be tried again.
     """
 
-    def __init__(self, url: str, *, create: bool = True) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        create: bool = True,
+        wait: bool = False,
+        patience: Patience = Patience(),  # noqa: B008 - a frozen value
+    ) -> None:
+        self._url = url
         self._create = create
+        self._patience = patience
         self._shown = make_url(url).render_as_string(hide_password=True)
-        self._file = _file_of(url)
-        self._pulsed: PoolProxiedConnection | None = None
+        self._file = connections.file_of(url)
+        self._opened: _Opened | None = None
+        self._why: StoreError | None = None
+        self._pulsed: tuple[_Opened, PoolProxiedConnection] | None = None
         try:
-            if self._file and create:
-                self._file.parent.mkdir(parents=True, exist_ok=True)
-            self._engine = create_engine(
-                # What statements are run with is for no log or error: tokens' hashes are among it.
-                self._file_url(url),
-                hide_parameters=True,
-                **_engine_options(url),
-            )
-            if self._file:
-                event.listen(self._engine, "connect", _prepare_sqlite)
-                event.listen(self._engine, "connect", _cache_for_loads if create else _cache_for_reading)
-                event.listen(self._engine, "begin", _begin_sqlite)
             self.reopen()
+        except StoreError as error:
+            if not wait:
+                raise
+            self._why = error
+
+    def reopen(self, is_ready: Callable[[Connection], bool] | None = None) -> None:
+        """Open the store anew, as after its file was deleted or replaced, and let go of what was open.
+
+        With `create`, what isn't there is made. Raises StoreError if that can't be, or if it is not what
+        `is_ready` wants; then what was open stays so.
+        """
+        try:
+            opened = self._open(is_ready)
         except (OSError, SQLAlchemyError) as error:
-            raise StoreError(f"store.url: {self._shown} cannot be opened: {error}") from error
+            found = trouble.of(error)
+            raise StoreError(f"the store ({self._shown}): {found.words}", found.condition) from error
+        before, self._opened = self._opened, opened
+        if before is not None:
+            before.engine.dispose()
 
-    def _file_url(self, url: str) -> str:
-        return url if self._create or not self._file else f"sqlite:///file:{self._file}?mode=rw&uri=true"
+    def _open(self, is_ready: Callable[[Connection], bool] | None) -> _Opened:
+        if self._file is None:
+            return _Opened(self._migrated(connections.postgresql(self._url, self._patience), is_ready))
+        stale = self._opened.log if self._opened else None
+        connections.make_way(self._file, create=self._create, stale_log=stale)
+        identity = connections.identity_of(self._file)
+        if identity is None:
+            raise StoreError(f"the store ({self._shown}): {_NOT_MADE}")
+        engine = connections.sqlite(self._file, create=self._create, check=lambda: self._require(identity))
+        self._migrated(engine, is_ready)
+        # While a connection is open, the log beside the file is this file's.
+        return _Opened(engine, identity, connections.identity_of(connections.log_of(self._file)))
 
-    def reopen(self) -> None:
-        """Let go of every connection and open the store anew, as after its file was replaced."""
-        self._release()
-        self._migrate()
-        self._identity = self._file_identity()
+    def _migrated(self, engine: Engine, is_ready: Callable[[Connection], bool] | None) -> Engine:
+        try:
+            self._migrate(engine)
+            if is_ready:
+                with engine.connect() as connection:
+                    if not is_ready(connection):
+                        raise StoreError(f"the store ({self._shown}): it is being filled")
+        except Exception:
+            engine.dispose()
+            raise
+        return engine
+
+    def _require(self, identity: FileIdentity | None) -> None:
+        """Raise StoreError if the file is not that one any more."""
+        if self._file is not None and connections.identity_of(self._file) != identity:
+            raise StoreError(f"the store ({self._shown}): {_GONE}")
+
+    @property
+    def _engine(self) -> Engine:
+        return self._current().engine
+
+    def _current(self) -> _Opened:
+        if self._opened is None:
+            why = self._why
+            raise StoreError(str(why), why.condition) if why else StoreError(_NOT_MADE)
+        return self._opened
+
+    @property
+    def shown(self) -> str:
+        """Its URL without a password."""
+        return self._shown
 
     @property
     def file(self) -> Path | None:
@@ -114,43 +178,65 @@ class Store:
 
     def is_current(self) -> bool:
         """Whether what is open is still what its file name means: not once that was deleted or replaced."""
-        return self._file_identity() == self._identity
+        if self._opened is None:
+            return False
+        return self._file is None or connections.identity_of(self._file) == self._opened.file
+
+    def lacks_tables(self) -> bool:
+        """Whether there is a database in the store's place without feedsvc's tables, as one made anew.
+
+        Raises what reading the store raises.
+        """
+        return self._schema(self._engine) == 0
 
     @property
     def was_replaced(self) -> bool:
-        """Whether there is another file where the one is that is open: not while there is none."""
-        there = self._file_identity()
-        return there is not None and there != self._identity
-
-    def _file_identity(self) -> tuple[int, int] | None:
-        if self._file is None:
-            return None
-        try:
-            stat = self._file.stat()
-        except OSError:
-            return None
-        return stat.st_dev, stat.st_ino
+        """Whether another one can be opened than the one that is open: not while there is none."""
+        if self._opened is None:
+            return True
+        there = connections.identity_of(self._file) if self._file else None
+        return there is not None and there != self._opened.file
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
-        """One consistent view of the store."""
+    def read(self, *, long: bool = False) -> Iterator[Connection]:
+        """One consistent view of the store; a `long` one may be kept open as long as need be."""
         with self._engine.connect() as connection:
-            if self._engine.dialect.name == "postgresql":
+            if connection.dialect.name == "postgresql":
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
             with connection.begin():
+                if long:
+                    connections.take_time(connection, is_reading=True)
                 yield connection
 
     @contextmanager
-    def write(self, *, repeatable: bool = False) -> Iterator[Connection]:
+    def write(self, *, repeatable: bool = False, long: bool = False) -> Iterator[Connection]:
         """One transaction: all of it is there afterwards, or, after an exception or a crash, none of it.
 
         One that is `repeatable`, because its source is at hand, doesn't wait for SQLite's disk: a power cut
         may undo it and those before it that didn't wait either, the last first. The next one that waits holds
-        for them, too.
+        for them, too. A `long` one may have statements that take minutes, and waits for locks as long.
+        Raises StoreError if SQLite's file was deleted or replaced: what was written then is lost with it.
         """
+        opened = self._current()
+        self._require(opened.file)
         options = {"feedsvc_write": True, "feedsvc_repeatable": repeatable}
-        with self._engine.connect().execution_options(**options) as connection, connection.begin():
-            yield connection
+        try:
+            with opened.engine.connect().execution_options(**options) as connection, connection.begin():
+                if long:
+                    connections.take_time(connection)
+                yield connection
+        except SQLAlchemyError as error:
+            if trouble.is_lock_timeout(error):
+                self.end_silent()
+            raise
+        self._require(opened.file)
+
+    def end_silent(self) -> int:
+        """End PostgreSQL sessions that hold locks and whose process was suspended; returns how many."""
+        seconds = self._patience.idle_in_transaction
+        if self._file is not None or not seconds:
+            return 0
+        return connections.end_silent(self._engine, seconds)
 
     def pulse(self) -> int | None:
         """A number that is another once somebody else has committed; None where that takes a query to know.
@@ -159,9 +245,12 @@ class Store:
         """
         if self._file is None:
             return None
-        if self._pulsed is None:
-            self._pulsed = self._engine.raw_connection()
-        cursor = self._pulsed.cursor()
+        opened = self._current()
+        if self._pulsed is None or self._pulsed[0] is not opened:
+            if self._pulsed is not None:
+                self._pulsed[1].invalidate()
+            self._pulsed = opened, opened.engine.raw_connection()
+        cursor = self._pulsed[1].cursor()
         cursor.execute("PRAGMA data_version")
         row = cursor.fetchone()
         cursor.close()
@@ -183,88 +272,49 @@ class Store:
 
     def close(self) -> None:
         """Let go of every connection."""
-        self._release()
-
-    def _release(self) -> None:
         pulsed, self._pulsed = self._pulsed, None
         if pulsed is not None:
-            pulsed.close()
-        self._engine.dispose()
+            pulsed[1].close()
+        if self._opened is not None:
+            self._opened.engine.dispose()
 
-    def _schema(self) -> int:
+    def _schema(self, engine: Engine) -> int:
         """How many migrations have run: asked without the right to write, which a long load may hold."""
-        with self.read() as connection:
+        with engine.connect() as connection, connection.begin():
             return int(read_meta(connection, "schema") or 0) if inspect(connection).has_table("meta") else 0
 
-    def _migrate(self) -> None:
-        if self._schema() == len(MIGRATIONS):
+    def _migrate(self, engine: Engine) -> None:
+        done = self._schema(engine)
+        if done == len(MIGRATIONS):
             return
+        self._refuse_newer(done)
         if not self._create:
-            raise StoreError(f"store.url: {self._shown} has not been made yet; start the refresher first")
-        words = _DIALECTS[self._engine.dialect.name]
-        with self.write() as tx:
-            if self._engine.dialect.name == "postgresql":
+            older = f"it is of an older feedsvc (schema {done}); start the refresher of this version first"
+            raise StoreError(f"the store ({self._shown}): {older if done else _NOT_MADE}")
+        words = _DIALECTS[engine.dialect.name]
+        options = {"feedsvc_write": True}
+        with engine.connect().execution_options(**options) as tx, tx.begin():
+            connections.take_time(tx)
+            if engine.dialect.name == "postgresql":
                 tx.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
             tx.execute(
                 text("CREATE TABLE IF NOT EXISTS meta (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL)")
             )
             done = int(read_meta(tx, "schema") or 0)
-            if done > len(MIGRATIONS):
-                raise StoreError(
-                    f"the store has schema {done}, of a newer feedsvc; this one knows {len(MIGRATIONS)}"
-                )
+            self._refuse_newer(done)
             for migration in MIGRATIONS[done:]:
                 for statement in migration:
                     tx.execute(text(statement.format(**words)))
             if done < len(MIGRATIONS):
                 write_meta(tx, "schema", str(len(MIGRATIONS)))
 
-
-def _file_of(url: str) -> Path | None:
-    parsed = make_url(url)
-    return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
-
-
-def _engine_options(url: str) -> dict[str, Any]:
-    if _file_of(url):
-        return {"connect_args": {"timeout": 30, "check_same_thread": False}}
-    # A server that has gone silent must not hold a thread for the quarter hour TCP would wait.
-    patience = {
-        "connect_timeout": 3,
-        "tcp_user_timeout": 5000,
-        "keepalives_idle": 5,
-        "keepalives_interval": 2,
-    }
-    return {"pool_pre_ping": True, "pool_timeout": 5, "connect_args": patience}
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # the driver would begin transactions late; `_begin_sqlite` does it
-    connection.execute("PRAGMA page_size = 8192")  # of a new file: stories fill it better
-    connection.execute("PRAGMA journal_mode = WAL")
-
-
-def _cache_for_loads(connection: Any, _record: object) -> None:
-    # What a large load touches over and over goes to the file once: 32 MB of log, 32 MB of cache at most.
-    connection.execute("PRAGMA wal_autocheckpoint = 4000")
-    connection.execute("PRAGMA cache_size = -32000")
-
-
-def _cache_for_reading(connection: Any, _record: object) -> None:
-    # Half a megabyte: each connection has a cache of its own, and a feed is read once until it changes.
-    connection.execute("PRAGMA cache_size = -500")
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    # A writer that began as a reader fails at once when another has written since; IMMEDIATE waits instead.
-    options = connection.get_execution_options()
-    if not options.get("feedsvc_write"):
-        connection.exec_driver_sql("BEGIN")
-        return
-    # FULL: a change that was accepted is on the disk, as docs promise. One sync a batch is cheap.
-    durability = "NORMAL" if options.get("feedsvc_repeatable") else "FULL"
-    connection.exec_driver_sql(f"PRAGMA synchronous = {durability}")
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    def _refuse_newer(self, done: int) -> None:
+        if done > len(MIGRATIONS):
+            raise StoreError(
+                f"the store ({self._shown}): it has schema {done}, of a newer feedsvc; this one knows"
+                f" {len(MIGRATIONS)}. Install that version again, or name another store in store.url",
+                "store-newer",
+            )
 
 
 def upsert(tx: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

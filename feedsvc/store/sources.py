@@ -66,6 +66,14 @@ def seen(connection: Connection, under: str = "", after: str = "", limit: int = 
     return list(map(Seen._make, [*([itself] if itself else []), *rows]))
 
 
+def seen_at(connection: Connection, paths: Sequence[str]) -> dict[str, Seen]:
+    """Those of the files that were read, by path, as `seen` gives them."""
+    columns = sources_seen.c
+    query = select(columns.path, columns.size, columns.mtime_ns, columns.missing_since)
+    rows = connection.execute(query.where(among(connection, columns.path, paths)))
+    return {row.path: Seen(*row) for row in rows}
+
+
 def at(connection: Connection, paths: Sequence[str]) -> dict[str, Source]:
     """Those of the files that were read, by path."""
     query = select(sources_seen).where(among(connection, sources_seen.c.path, paths))
@@ -134,9 +142,13 @@ def waiting_for_pushed(connection: Connection) -> list[str]:
     return list(connection.execute(query.order_by(quarantine.c.path)).scalars())
 
 
+NOT_READ = -1
+"""In place of a file's time: whatever that is, the next look through the folder reads the file."""
+
+
 def reread_all(tx: Connection) -> None:
     """Have every file read again by the next look through the folder."""
-    tx.execute(update(sources_seen).values(mtime_ns=-1))
+    tx.execute(update(sources_seen).values(mtime_ns=NOT_READ))
 
 
 def remember(tx: Connection, seen: Iterable[Source]) -> None:
@@ -167,6 +179,12 @@ def put_in_quarantine(tx: Connection, rejected: Sequence[Rejected], now: datetim
             for one in rejected
         ],
     )
+
+
+def reasons(connection: Connection, paths: Sequence[str]) -> dict[str, str]:
+    """Why those of the files are set aside that are, by path."""
+    query = select(quarantine.c.path, quarantine.c.reason).where(among(connection, quarantine.c.path, paths))
+    return {row.path: row.reason for row in connection.execute(query)}
 
 
 def release(tx: Connection, paths: Sequence[str]) -> None:

@@ -186,6 +186,17 @@ ingested = Table(
     Column("stated", BigInteger),  # when it was changed last, by the document itself; none if that named none
 )
 
+# The dates of representations that are gone: those that come back are dated as they were, or later.
+former_dates = Table(
+    "former_dates",
+    TABLES,
+    Column("partner", Text, primary_key=True),
+    Column("feed_key", Text, primary_key=True),
+    Column("format", Text, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),
+)
+
 # What an operator has to see or decide, as long as it lasts.
 conditions = Table(
     "conditions",
@@ -196,7 +207,12 @@ conditions = Table(
 )
 
 # Sections, tags, authors and agencies that stories have or had: `tags/syria`, `sources/reuters`.
-names = Table("names", TABLES, Column("key", Text, primary_key=True))
+names = Table(
+    "names",
+    TABLES,
+    Column("key", Text, primary_key=True),
+    Column("unused_since", BigInteger),  # when it was first found that no story out has it; none if one has
+)
 
 meta = Table("meta", TABLES, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))
 
@@ -308,5 +324,13 @@ MIGRATIONS: Sequence[Sequence[str]] = (
         "ALTER TABLE outbox ADD COLUMN article_id {text}",
         "ALTER TABLE outbox ADD COLUMN kind TEXT",
         "CREATE INDEX outbox_article_id ON outbox (article_id, partner)",
+    ),
+    # What is over is removed, once it is old enough.
+    (
+        "CREATE TABLE former_dates (partner {text} NOT NULL, feed_key {text} NOT NULL,"
+        " format {text} NOT NULL, digest TEXT NOT NULL, changed_at BIGINT NOT NULL,"
+        " PRIMARY KEY (partner, feed_key, format)){clustered}",
+        "CREATE INDEX outbox_created_at ON outbox (created_at)",
+        "ALTER TABLE names ADD COLUMN unused_since BIGINT",
     ),
 )

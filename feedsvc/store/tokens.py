@@ -49,7 +49,7 @@ def add(tx: Connection, token: Token) -> None:
     for name in ("created_at", "expires_at", "revoked_at"):
         values[name] = to_micros(values[name]) if values[name] else None
     tx.execute(insert(tokens).values(values))
-    _changed(tx)
+    changed(tx)
 
 
 def every(connection: Connection) -> list[Token]:
@@ -64,7 +64,7 @@ def revoke(tx: Connection, ids: Sequence[str], now: datetime) -> None:
     """Have tokens open nothing any more."""
     open_ones = tokens.c.id.in_(ids) & tokens.c.revoked_at.is_(None)
     tx.execute(update(tokens).where(open_ones).values(revoked_at=to_micros(now)))
-    _changed(tx)
+    changed(tx)
 
 
 def version(connection: Connection) -> str:
@@ -72,7 +72,8 @@ def version(connection: Connection) -> str:
     return read_meta(connection, _VERSION) or ""
 
 
-def _changed(tx: Connection) -> None:
+def changed(tx: Connection) -> None:
+    """Say that the tokens are others than before."""
     # Not a number: in a store that was restored it could be the same for other tokens.
     write_meta(tx, _VERSION, secrets.token_hex(8))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from feedsvc import config_file
 from feedsvc.config import Config
 from feedsvc.logs import set_up_logging
-from feedsvc.store.schema import Store
+from feedsvc.opening import opened
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -30,4 +30,4 @@ def create_app(config: Config | None = None) -> "Flask":
     if config is None:
         config = config_file.load(Path(os.environ.get("FEEDSVC_CONFIG", "config.toml")), os.environ)
         set_up_logging(config.log.level, config.log.format)
-    return application(config, Store(config.store_url))
+    return application(config, opened(config))

@@ -20,6 +20,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from feedsvc import pushing
 from feedsvc.config import Config
+from feedsvc.domain.json_text import DuplicateKeyError, TooManyValuesError
 from feedsvc.ingest import document as documents
 from feedsvc.ingest.document import ArticleDocument, WithdrawalDocument
 from feedsvc.ingest.fields import story_id
@@ -238,8 +239,8 @@ class Api:
     def _document(self, model: type[_Model]) -> _Model:
         _of_type("application/json")
         try:
-            return model.model_validate_json(self._body())
-        except ValidationError as error:
+            return documents.parsed(model, self._body())
+        except (ValidationError, DuplicateKeyError, TooManyValuesError) as error:
             raise unreadable(error, model) from None
 
     def _body(self) -> bytes:

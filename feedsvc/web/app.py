@@ -6,7 +6,7 @@ Knows what each part is given, and no rule of any.
 import atexit
 import time
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,8 +33,6 @@ from feedsvc.web.partners import AddressAdmission, Admission, PartnerDoor, place
 from feedsvc.web.spool import Spool, spool_folder
 from feedsvc.web.tally import Tally
 from feedsvc.web.wrong_tokens import WrongTokens
-
-_FRESH_INTERVALS = 3  # a refresher that missed this many intervals is not well
 
 
 class Served(NamedTuple):
@@ -91,9 +89,15 @@ def application(
     views = api.Api(config, store, rules, keyring, WrongTokens(limits, trusted), now)
     app.register_blueprint(api.blueprint(views))
     tally = Tally(lambda: {**counters.snapshot(), **door.snapshot()}, folder)
-    fresh_within = timedelta(seconds=_FRESH_INTERVALS * config.schedule.refresh)
     app.register_blueprint(
-        ops.blueprint(store, tally.total, fresh_within, now, with_metrics=not config.http.metrics)
+        ops.blueprint(
+            store,
+            tally.total,
+            ops.fresh_within(config),
+            now,
+            memory=public,
+            with_metrics=not config.http.metrics,
+        )
     )
     pages.register_errors(app)
     # Wrapping wsgi_app is Flask's documented way.

@@ -15,14 +15,15 @@ from typing import IO, Any, Final, NamedTuple
 import structlog
 from pydantic import ValidationError
 from sqlalchemy import Connection
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from feedsvc import pushing
+from feedsvc.domain.json_text import DuplicateKeyError, TooManyValuesError
+from feedsvc.ingest import document as documents
 from feedsvc.ingest.document import ArticleLine
 from feedsvc.ingest.fields import LONGEST_ID
 from feedsvc.pushing import Outcome, Pushed
 from feedsvc.selection import Rules
-from feedsvc.store import dirty
+from feedsvc.store import dirty, trouble
 from feedsvc.store.schema import Store
 from feedsvc.web import problems
 from feedsvc.web.preconditions import of_line
@@ -84,13 +85,13 @@ class Batch:
     def read(self, stream: IO[bytes]) -> Iterator[bytes]:
         """Take the stories of a request whose body is all there; gives what is answered to each, in pieces.
 
-        Raises SQLAlchemyError if the store failed before any story was taken.
+        Raises what the store raises if it failed before any story was taken.
         """
         try:
             return self._read(stream)
         finally:
             if self._gathered_from is not None:
-                with suppress(SQLAlchemyError), self._store.write(repeatable=True) as tx:
+                with suppress(*trouble.FAULTS), self._store.write(repeatable=True) as tx:
                     dirty.gather(tx, self._clock())
 
     def _read(self, stream: IO[bytes]) -> Iterator[bytes]:
@@ -133,8 +134,8 @@ class Batch:
             self._refuse(number, Problem(413, f"A story may have at most {self._longest} bytes."))
             return None
         try:
-            return _Line(number, ArticleLine.model_validate_json(line))
-        except ValidationError as error:
+            return _Line(number, documents.parsed(ArticleLine, line))
+        except (ValidationError, DuplicateKeyError, TooManyValuesError) as error:
             self._refuse(number, unreadable(error, ArticleLine), _id_in(line))
             return None
 
@@ -168,11 +169,12 @@ class Batch:
 
     def _unwritten(self, lines: list[_Line], error: Exception) -> None:
         """Tell of stories that were not written, those that the fault isn't in by themselves."""
-        if len(lines) > 1 and not isinstance(error, OperationalError):
+        is_store = isinstance(error, trouble.FAULTS)
+        if len(lines) > 1 and not (is_store and trouble.is_of_store(error)):
             for line in lines:
                 self._write([line])
             return
-        if isinstance(error, SQLAlchemyError):
+        if is_store:
             if not self._statuses.keys() & {200, 201}:
                 raise error
             self._failed = Problem(503, "The store can't be reached just now; please send this line again.")
@@ -211,10 +213,11 @@ class Batch:
 def _id_in(line: bytes) -> str | None:
     """The id in a line that is no story, for whoever looks for it by that."""
     with suppress(ValueError, RecursionError):
-        document = json.loads(line)
-        found = document.get("id") if isinstance(document, dict) else None
-        if isinstance(found, str) and len(found) <= LONGEST_ID:
-            return found
+        document = json.loads(line, object_pairs_hook=tuple)
+        found = [one for key, one in document if key == "id"] if isinstance(document, tuple) else []
+        # A line with two ids is about neither.
+        if len(found) == 1 and isinstance(found[0], str) and len(found[0]) <= LONGEST_ID:
+            return found[0]
     return None
 
 

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import structlog
 
 from feedsvc.model import Representation
-from feedsvc.store import deliveries
+from feedsvc.repeated import Faults
+from feedsvc.store import deliveries, trouble
 from feedsvc.store.deliveries import Delivery
 from feedsvc.store.schema import Store
 from feedsvc.store.tokens import Token
@@ -22,6 +23,7 @@ from feedsvc.web.spool import Spool
 log = structlog.get_logger(__name__)
 
 _INTERVAL = 0.25  # seconds between two writings
+_LONGEST_PAUSE = 4.0  # seconds between two while the store takes nothing
 _KEPT_AFTER = 0.4  # seconds between two looks at what could not be written meanwhile
 _ADOPTING = 20  # so many writings pass between two looks for what other processes left
 _REMEMBERED = 50_000  # answers that are known to be written already
@@ -54,6 +56,7 @@ class Ledger:
         # What is confirmed with the next poll again needs no spool.
         self._held: deque[_Sent] = deque(maxlen=_A_WRITING)
         self._confirmed: set[_Name] = set()
+        self._faults = Faults(log)
         self._closing = threading.Event()
         self._writing = threading.Lock()
         self._thread = threading.Thread(target=self._write_on, name="feedsvc-ledger", daemon=True)
@@ -109,6 +112,8 @@ class Ledger:
     def keep(self) -> None:
         """Put what was noted and is not written yet into the spool. Raises OSError if that can't be."""
         with self._keeping:
+            if self._kept and self._spool.was_lost():
+                self._kept = 0
             new = [self._sent[place] for place in range(self._kept, len(self._sent))]
             if new:
                 self._spool.keep([line for sent in new for line in _lines(sent)])
@@ -145,32 +150,30 @@ class Ledger:
             self._spool.close(clear=not self._sent)
 
     def _keep_on(self) -> None:
-        failing = False
         while not self._closing.wait(_KEPT_AFTER):
             try:
                 self.keep()
             except OSError as error:
-                if not failing:
-                    log.warning("ledger_not_kept", answers=len(self._sent), error=repr(error))
-                failing = True
+                self._faults.failed("keep", "ledger_not_kept", repr(error), answers=len(self._sent))
             else:
-                failing = False
+                self._faults.over("keep")
 
     def _write_on(self) -> None:
-        failing = False
         rounds = 0
-        while not self._closing.wait(_INTERVAL):
+        pause = _INTERVAL
+        while not self._closing.wait(pause):
             try:
                 self.write()
                 if rounds % _ADOPTING == 0:
                     self.adopt()
                 rounds += 1
             except Exception as error:  # the store is gone or busy: what was noted waits for it
-                if not failing:
-                    log.warning("ledger_waits", answers=len(self._sent), error=repr(error))
-                failing = True
+                told = trouble.of(error).words
+                seconds = self._faults.failed("write", "ledger_waits", told, answers=len(self._sent))
+                pause = min(seconds, _LONGEST_PAUSE)
             else:
-                failing = False
+                self._faults.over("write")
+                pause = _INTERVAL
 
 
 def _name(token: Token, representation: Representation) -> _Name:

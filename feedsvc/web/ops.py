@@ -1,15 +1,16 @@
-"""What an operator's tools ask: /healthz (alive), /readyz (published and fresh), /metrics (Prometheus).
+"""What an operator's tools ask: /healthz (alive), /readyz (answers feeds), /metrics (Prometheus).
 
 Knows nothing of pages or of how feeds are made: numbers come from the store and from the counters handed in.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Final, NamedTuple, Protocol
 
 import structlog
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, jsonify, request
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
@@ -26,17 +27,39 @@ from feedsvc import __version__
 from feedsvc.config import Config
 from feedsvc.errors import ConfigError
 from feedsvc.model import FORMATS
-from feedsvc.store import articles, conditions, dirty, outbox, removals, representations, sources
-from feedsvc.store.schema import Store, read_meta
+from feedsvc.opening import opened
+from feedsvc.repeated import Faults
+from feedsvc.store import (
+    articles,
+    dirty,
+    health,
+    outbox,
+    removals,
+    representations,
+    sources,
+    trouble,
+)
+from feedsvc.store.schema import Store
+from feedsvc.web.asking import Asking
 from feedsvc.web.tally import Tally
 
 log = structlog.get_logger(__name__)
 
 Counters = Callable[[], Mapping[tuple[str, int], int]]
 
-_REFRESHED_AT = "refreshed_at"
+_STORE_SECONDS: Final = 2.0  # to wait for the store; then it is taken not to answer
 _REMEDIES = {removals.HELD: removals.CONFIRM}
 """Condition → the command that ends it, where there is one; it names no path."""
+
+
+class Memory(Protocol):
+    """The feeds that a process has in memory."""
+
+    def has_any(self) -> bool:
+        """Whether there is one that may be shown."""
+
+    def failing(self) -> str | None:
+        """What ails the store, by the condition's name, if the last feed could not be loaded lately."""
 
 
 def blueprint(
@@ -45,17 +68,20 @@ def blueprint(
     fresh_within: timedelta,
     clock: Callable[[], datetime],
     *,
+    memory: Memory | None = None,
     with_metrics: bool = True,
 ) -> Blueprint:
     """The endpoints for operators: GET and HEAD only, and never cached; /metrics only `with_metrics`.
 
     `counters` gives how many requests for feeds all workers together answered, by (format, status). It is
-    ready if something was published and the refresher ran within `fresh_within`. `clock` returns aware UTC.
+    ready while it can answer feeds, from the store or from `memory`. The refresher is well if it ran within
+    `fresh_within`. `clock` returns aware UTC.
     """
-    figures = registry(store, counters, clock)
+    figures = registry(store, counters, clock, fresh_within)
+    readiness = _Readiness(store, memory, fresh_within, clock)
     views: dict[str, Callable[[], Response]] = {
         "healthz": lambda: Response("ok", mimetype="text/plain"),
-        "readyz": lambda: _readiness(store, fresh_within, clock()),
+        "readyz": readiness.answer,
         "metrics": lambda: Response(generate_latest(figures), content_type=CONTENT_TYPE_LATEST),
     }
     if not with_metrics:
@@ -67,10 +93,25 @@ def blueprint(
     return routes
 
 
-def registry(store: Store, counters: Counters, clock: Callable[[], datetime]) -> CollectorRegistry:
-    """What Prometheus is told of the store, the requests and this process."""
+def fresh_within(config: Config) -> timedelta:
+    """How long ago the refresher may have run last."""
+    return health.within(config.schedule.refresh)
+
+
+def registry(
+    store: Store,
+    counters: Counters,
+    clock: Callable[[], datetime],
+    fresh_within: timedelta,
+    *,
+    is_alone: bool = False,
+) -> CollectorRegistry:
+    """What Prometheus is told of the store, the requests and this process.
+
+    `is_alone` says that nobody else opens the store again if its file is replaced.
+    """
     made = CollectorRegistry()
-    made.register(_Numbers(store, counters, clock))
+    made.register(_Numbers(store, counters, clock, fresh_within, is_alone))
     ProcessCollector(registry=made)
     return made
 
@@ -85,8 +126,9 @@ def metrics_listener(config: Config, folder: Path) -> Iterator[None]:
         yield
         return
     host, _, port = config.http.metrics.rpartition(":")
-    store = Store(config.store_url)
-    figures = registry(store, Tally(dict, folder).total, lambda: datetime.now(UTC))
+    store = opened(config)
+    total = Tally(dict, folder).total
+    figures = registry(store, total, lambda: datetime.now(UTC), fresh_within(config), is_alone=True)
     try:
         server, thread = start_http_server(int(port), host.strip("[]"), figures)
     except OSError as error:
@@ -108,50 +150,103 @@ def _never_kept(answer: Response) -> Response:
     return answer
 
 
-def _readiness(store: Store, fresh_within: timedelta, now: datetime) -> Response:
-    refreshed_at: str | None = None
-    degraded: list[str] = []
-    try:
-        with store.read() as connection:
+class _Seen(NamedTuple):
+    """What the store says: the number of the last publication, when the refresher ran, what is degraded."""
+
+    published: int
+    refreshed_at: datetime | None
+    degraded: Sequence[str]
+
+
+class _Readiness:
+    """/readyz: 200 while feeds can be answered; what is wrong all the same stands under `degraded`."""
+
+    def __init__(
+        self,
+        store: Store,
+        memory: Memory | None,
+        fresh_within: timedelta,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._memory = memory
+        self._fresh_within = fresh_within
+        self._clock = clock
+        self._faults = Faults(log)
+        self._asking = Asking(self._seen, _STORE_SECONDS)
+
+    def _seen(self) -> _Seen:
+        with self._store.read() as connection:
             published, _ = representations.publication(connection)
-            refreshed_at = read_meta(connection, _REFRESHED_AT)
-            # Names alone: the details may name hosts and paths, as an error's message may.
-            degraded = [one.name for one in conditions.current(connection)]
-        failed = _failed_checks(published, refreshed_at, fresh_within, now)
-    except Exception as error:  # whatever ails the store, a load balancer needs an answer
-        log.warning("readiness_check_failed", error=repr(error))
-        # The message may name hosts and paths, which are not for everybody who can ask.
-        failed = {"store": f"the store does not answer ({type(error).__name__})"}
-    told = {"status": "not ready", "failed": failed} if failed else {"status": "ready"}
-    remedies = {name: _REMEDIES[name] for name in degraded if name in _REMEDIES}
-    answer = jsonify(**told, degraded=degraded, remedies=remedies, refreshed_at=refreshed_at)
-    answer.status_code = 503 if failed else 200
+            refreshed_at = health.refreshed_at(connection)
+            found = health.standing(self._store, connection, self._clock(), self._fresh_within)
+            representations.probe(connection)
+        # Names alone: the details may name hosts and paths, as an error's message may.
+        return _Seen(published, refreshed_at, [one.name for one in found])
+
+    def answer(self) -> Response:
+        refreshed_at: datetime | None = None
+        degraded: set[str] = set()
+        failed: dict[str, str] = {}
+        try:
+            published, refreshed_at, names = self._asking.answer()
+            degraded.update(names)
+            failed = _unpublished(published, refreshed_at)
+            self._faults.over("readyz")
+        except Exception as error:  # whatever ails the store, a load balancer needs an answer
+            found_wrong = trouble.of(error)
+            self._faults.failed("readyz", "readiness_check_failed", found_wrong.words)
+            degraded.add(found_wrong.condition)
+            if self._memory is None or not self._memory.has_any():
+                # The message may name hosts and paths, which are not for everybody who can ask.
+                failed = {"store": f"the store does not answer ({type(error).__name__})"}
+        if self._memory is not None and (condition := self._memory.failing()):
+            degraded.add(condition)
+        return _told(failed, sorted(degraded), refreshed_at, strict=request.args.get("strict") == "1")
+
+
+def _told(
+    failed: Mapping[str, str], degraded: Sequence[str], refreshed_at: datetime | None, *, strict: bool
+) -> Response:
+    is_ready = not (failed or (strict and degraded))
+    answer = jsonify(
+        status="ready" if is_ready else "not ready",
+        **({"failed": failed} if failed else {}),
+        degraded=degraded,
+        remedies={name: _REMEDIES[name] for name in degraded if name in _REMEDIES},
+        refreshed_at=refreshed_at.isoformat() if refreshed_at else None,
+    )
+    answer.status_code = 200 if is_ready else 503
     return answer
 
 
-def _failed_checks(
-    published: int, refreshed_at: str | None, fresh_within: timedelta, now: datetime
-) -> dict[str, str]:
+def _unpublished(published: int, refreshed_at: datetime | None) -> dict[str, str]:
     failed: dict[str, str] = {}
     if not published:
         failed["published"] = "nothing has been published yet"
     if refreshed_at is None:
         failed["refreshed"] = "the refresher has not run yet"
-    elif (age := now - datetime.fromisoformat(refreshed_at)) > fresh_within:
-        failed["refreshed"] = (
-            f"the refresher last ran {age.total_seconds():.0f} s ago; it should within "
-            f"{fresh_within.total_seconds():.0f} s"
-        )
     return failed
 
 
 class _Numbers(Collector):
     """What Prometheus is told, read when it asks."""
 
-    def __init__(self, store: Store, counters: Counters, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        counters: Counters,
+        clock: Callable[[], datetime],
+        fresh_within: timedelta,
+        is_alone: bool,
+    ) -> None:
         self._store = store
+        self._is_alone = is_alone
         self._counters = counters
         self._clock = clock
+        self._fresh_within = fresh_within
+        self._faults = Faults(log)
+        self._asking = Asking(self._seen, _STORE_SECONDS)
 
     def collect(self) -> Iterator[Metric]:
         yield InfoMetricFamily(
@@ -161,14 +256,24 @@ class _Numbers(Collector):
         )
         yield self._requests()
         yield self._partners()
-        gauges: list[Metric] = []
         try:
-            with self._store.read() as connection:
-                gauges = [*_gauges(connection, self._clock()), _degraded(connection)]
+            gauges, degraded = self._asking.answer()
+            self._faults.over("metrics")
         except Exception as error:  # that the store is gone is itself what must be told
-            log.warning("metrics_without_store", error=repr(error))
+            found_wrong = trouble.of(error)
+            self._faults.failed("metrics", "metrics_without_store", found_wrong.words)
+            gauges, degraded = [], [found_wrong.condition]
         yield GaugeMetricFamily("feedsvc_store_up", "Whether the store answers: 1 or 0.", int(bool(gauges)))
         yield from gauges
+        yield _degraded(degraded)
+
+    def _seen(self) -> tuple[list[Metric], list[str]]:
+        if self._is_alone and self._store.was_replaced:
+            self._store.reopen(health.is_filled)
+        with self._store.read() as connection:
+            now = self._clock()
+            found = health.standing(self._store, connection, now, self._fresh_within)
+            return _gauges(connection, now), [one.name for one in found]
 
     def _requests(self) -> CounterMetricFamily:
         requests = CounterMetricFamily(
@@ -193,14 +298,14 @@ class _Numbers(Collector):
         return requests
 
 
-def _degraded(connection: Connection) -> Metric:
+def _degraded(names: Iterable[str]) -> Metric:
     degraded = GaugeMetricFamily(
         "feedsvc_degraded",
         "1 for each condition that an operator should look at; `feedsvc status` says more.",
         labels=["condition"],
     )
-    for one in conditions.current(connection):
-        degraded.add_metric([one.name], 1)
+    for name in sorted(set(names)):
+        degraded.add_metric([name], 1)
     return degraded
 
 
@@ -208,8 +313,8 @@ def _gauges(connection: Connection, now: datetime) -> list[Metric]:
     number, size = representations.totals(connection)
     waiting, oldest = dirty.backlog(connection)
     age = max((now - oldest).total_seconds(), 0.0) if oldest else 0.0
-    refreshed_at = read_meta(connection, _REFRESHED_AT)
-    refreshed = datetime.fromisoformat(refreshed_at).timestamp() if refreshed_at else 0.0
+    refreshed_at = health.refreshed_at(connection)
+    refreshed = refreshed_at.timestamp() if refreshed_at else 0.0
     quarantined = sources.waiting(connection)
     return [
         GaugeMetricFamily(f"feedsvc_{name}", text, value)

@@ -18,16 +18,16 @@ import structlog
 from flask import Blueprint, Flask, Response, abort, request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sqlalchemy import Connection
-from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, ServiceUnavailable
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from feedsvc import selection
 from feedsvc.gate import was_eligible
 from feedsvc.model import Article, FeedSettings, Site
+from feedsvc.repeated import Faults
 from feedsvc.rights import Audience
 from feedsvc.selection import Rules
-from feedsvc.store import articles, representations, tombstones
+from feedsvc.store import articles, representations, tombstones, trouble
 from feedsvc.store.schema import Store
 from feedsvc.store.tokens import Token
 from feedsvc.urls import mounted, page_path, page_url, prefix, story_path
@@ -133,6 +133,7 @@ def register_errors(app: Flask) -> None:
     """
     templates: Environment = app.extensions[_EXTENSION]
     template = templates.get_template("error.html")
+    faults = Faults(log)
 
     def page(error: HTTPException) -> WerkzeugResponse:
         if problems.is_api(request.path):
@@ -159,7 +160,13 @@ def register_errors(app: Flask) -> None:
         return answer
 
     app.register_error_handler(HTTPException, page)
-    app.register_error_handler(SQLAlchemyError, lambda error: page(_unavailable(error)))
+
+    def unavailable(error: Exception) -> WerkzeugResponse:
+        faults.failed("store", "page_not_made", trouble.of(error).words)
+        return page(ServiceUnavailable(retry_after=_RETRY_AFTER))
+
+    for fault in (*trouble.FAULTS, TimeoutError):
+        app.register_error_handler(fault, unavailable)
 
 
 class _Pages:
@@ -372,7 +379,7 @@ def _refused(
     left = None
     if article is None or article.status == "withdrawn":
         left = tombstones.left_by(connection, story_id)  # one that was never let out leaves none
-    if left is not None and "" in left.had_by and left.at <= now:
+    if left is not None and "" in left.had_by and selection.has_come(left, now):
         return abort(410, description=f"This story was withdrawn. {left.reason}".strip())
     if story_id.endswith("/"):
         return _moved(mounted(rules.site, story_path(story_id.rstrip("/"))))
@@ -383,11 +390,6 @@ def _has_expired(article: Article, public: Audience, now: datetime) -> bool:
     """Whether a story could be seen by everybody, and its time is over."""
     expired = article.expires is not None and article.expires <= now
     return expired and article.expires is not None and was_eligible(article, public, article.expires)
-
-
-def _unavailable(error: Exception) -> HTTPException:
-    log.warning("page_not_made", error=repr(error))
-    return ServiceUnavailable(retry_after=_RETRY_AFTER)
 
 
 def _moved(path: str) -> WerkzeugResponse:

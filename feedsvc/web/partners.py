@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from feedsvc.model import Representation
+from feedsvc.repeated import Faults
 from feedsvc.selection import Partner
+from feedsvc.store import trouble
 from feedsvc.store.tokens import Token
 from feedsvc.web.addresses import Network, client_address
 from feedsvc.web.feeds.cache import Entry
@@ -47,6 +49,7 @@ class PartnerDoor:
         self._keyring = keyring
         self._partners = dict(partners)
         self._wrong = wrong_tokens
+        self._faults = Faults(log)
         self.counts: dict[tuple[str, str], int] = {}
         """How many requests were let in, by partner, and how many not: ("", "401"), ("", "429")."""
 
@@ -55,8 +58,9 @@ class PartnerDoor:
         try:
             request.holder = self._holder(request)
         except Exception as error:  # the store is gone before it was ever read
-            log.warning("tokens_unreadable", error=type(error).__name__)
+            self._faults.failed("tokens", "tokens_unreadable", trouble.of(error).words)
             return error_response(503, request.path, request.method)
+        self._faults.over("tokens")
         if request.holder is None:
             return self._turned_away(request)
         self._count(request.holder.name, "in")

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+from feedsvc.domain.json_text import DuplicateKeyError, TooManyValuesError
 from feedsvc.pushing import Refused
 
 ROOT: Final = "/api"
@@ -36,6 +37,8 @@ _CHALLENGES: Final = ('Bearer realm="feedsvc"', 'Basic realm="feedsvc", charset=
 _RETRY_AFTER: Final = "5"
 _MOST_ERRORS: Final = 20
 _GLIMPSE: Final = 60
+_MOST_BITS: Final = 200
+_LONGEST_POINTER: Final = 300
 _DETAILS: Final = {
     400: "The request can't be read.",
     404: "There is nothing at this address. What there is stands in /api/openapi.json",
@@ -46,6 +49,7 @@ _DETAILS: Final = {
 }
 
 Errors = Sequence[Mapping[str, str]]
+Unreadable = ValidationError | DuplicateKeyError | TooManyValuesError
 
 
 class Problem(HTTPException):
@@ -84,8 +88,13 @@ def of_refused(refused: Refused) -> Problem:
     return Problem(REFUSED[refused.why], refused.detail, headers=headers, members=members)
 
 
-def unreadable(error: ValidationError, model: type[BaseModel]) -> Problem:
+def unreadable(error: Unreadable, model: type[BaseModel]) -> Problem:
     """The refusal of a document: 400 if it is no JSON, 422 if it is, but no story."""
+    if isinstance(error, DuplicateKeyError):
+        twice = {"pointer": error.pointer[:_LONGEST_POINTER], "detail": "is written twice; keep one"}
+        return Problem(422, "The document holds a key twice.", errors=[twice])
+    if isinstance(error, TooManyValuesError):
+        return Problem(422, f"The document can't be read: {error}.")
     found = error.errors(include_url=False)
     if found[0]["type"] == "json_invalid":
         return Problem(400, f"The body is not JSON: {found[0]['ctx']['error']}")
@@ -101,7 +110,8 @@ def _pointer(place: tuple[int | str, ...]) -> str:
         place = place[:2] + place[3:]
     if place[-1:] == ("[key]",):  # what is wrong is the name itself
         place = place[:-1]
-    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in place)
+    pointer = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in place)
+    return pointer[:_LONGEST_POINTER]
 
 
 def _told(one: ErrorDetails, model: type[BaseModel]) -> str:
@@ -109,7 +119,7 @@ def _told(one: ErrorDetails, model: type[BaseModel]) -> str:
         return "is missing"
     if one["type"] == "extra_forbidden":
         near = (
-            difflib.get_close_matches(str(one["loc"][-1]), model.model_fields, 1)
+            difflib.get_close_matches(str(one["loc"][-1])[:_GLIMPSE], model.model_fields, 1)
             if len(one["loc"]) == 1
             else []
         )
@@ -123,6 +133,8 @@ def _glimpse(value: Any) -> str:
             return "an object"
         case list():
             return "an array"
+        case int() if value.bit_length() > _MOST_BITS:  # Python writes none of thousands of digits
+            return "a huge number"
         case str() if len(value) > _GLIMPSE:
             value = value[: _GLIMPSE - 1] + "…"
     return json.dumps(value, ensure_ascii=False, default=str)[: 2 * _GLIMPSE]

@@ -5,6 +5,7 @@ and holds its lock; one that nobody holds is anybody's to write to the store, wh
 """
 
 import fcntl
+import hashlib
 import json
 import os
 import secrets
@@ -53,6 +54,14 @@ class Spool:
         while left:
             left = left[os.write(self._file, left) :]
 
+    def was_lost(self) -> bool:
+        """Whether the file is gone from its folder: what was kept is to be kept again, in a new one."""
+        if self._file < 0 or self._path is None or _is(self._path, self._file):
+            return False
+        os.close(self._file)
+        self._file = -1
+        return True
+
     def clear(self) -> None:
         """Forget what was kept: the store has it."""
         if self._file >= 0:
@@ -93,6 +102,21 @@ def settle(url: str, run_folder: Path) -> None:
     thread.join(_SETTLING)
     if left := [path for path in run_folder.glob(f"*{_SUFFIX}") if path.stat().st_size]:
         log.error("ledger_lost", files=len(left))
+
+
+def owner_of(url: str) -> str:
+    """What tells the folder of a service over that store from those of others; it names no password."""
+    return hashlib.blake2b(url.encode(), digest_size=8).hexdigest()
+
+
+def may_go(url: str, run_folder: Path, owner: str) -> bool:
+    """Whether a folder that a killed service left may be removed: its lines are written to the store first.
+
+    Those of another store are left to the next service over that.
+    """
+    if any(run_folder.glob(f"*{_SUFFIX}")) and owner == owner_of(url):
+        _settle(url, run_folder)
+    return not any(path.stat().st_size for path in run_folder.glob(f"*{_SUFFIX}"))
 
 
 def _settle(url: str, run_folder: Path) -> None:

@@ -75,7 +75,7 @@ def test_no_token_is_in_the_log(service: Service) -> None:
         assert hidden not in service.log.read_text() + told
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_schemathesis_finds_no_error_of_ours_and_no_violation(newsdesk: Service) -> None:
     began = time.monotonic()
     token = with_token(newsdesk)["Authorization"]
@@ -94,7 +94,7 @@ def test_schemathesis_finds_no_error_of_ours_and_no_violation(newsdesk: Service)
         command,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=500,
         env=environment,
         cwd=newsdesk.folder,
         check=False,

@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.conftest import Service
+from tests.e2e.conftest import SLOW, Service
 from tests.stories import write_story
 
 FEED = "/feeds/all.rss"
@@ -127,6 +127,39 @@ def test_faulty_configuration_leaves_the_running_one_and_says_why(service: Servi
     service.config.write_text(text)
     service.process.send_signal(signal.SIGHUP)
     service.wait_until(log_has(service, "configuration_reloaded"), 15)
+
+
+def test_configuration_that_changes_while_it_is_read_is_read_again(service: Service) -> None:
+    started(service)
+    text = service.config.read_text()
+    assert service.process is not None
+    for name in ("The Other Paper", "The Third Paper"):
+        service.config.write_text(text.replace("The Daily Example", name))
+        service.process.send_signal(signal.SIGHUP)
+        service.wait_until(lambda: len(workers(service)) > 1, 5)  # the new ones start
+    service.wait_until(lambda: "The Third Paper" in service.get("/").text, 15)
+    service.wait_until(lambda: service.log.read_text().count("configuration_reloaded") == 2, 10)
+
+
+def test_clients_that_do_not_read_keep_no_stop_and_no_reload(service: Service) -> None:
+    for story in range(60):
+        write_story(service.content, f"s{story}.md", title=f"Story {story}", body="Words. " * 3_000)
+    service.start()
+    assert service.process is not None
+    asked = f"GET {FEED} HTTP/1.1\r\nHost: a\r\n\r\n".encode() * 20
+    with ExitStack() as stack:
+        for _ in range(2):
+            for _ in range(10):
+                client = stack.enter_context(socket.create_connection(("127.0.0.1", service.port)))
+                client.sendall(asked)
+            # Of the second ten those that the old workers have are ended by them.
+            service.process.send_signal(signal.SIGHUP)
+        service.wait_until(log_has(service, "configuration_reloaded"), 15)
+        assert service.stop() < 5 + SLOW
+    assert service.process.returncode == 0
+    log = service.log.read_text()
+    assert [line for line in log.splitlines() if '"level": "error"' in line or "Traceback" in line] == []
+    assert "process_killed" not in log
 
 
 def test_interrupt_of_the_whole_group_ends_it_cleanly(service: Service) -> None:

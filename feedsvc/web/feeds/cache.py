@@ -1,6 +1,7 @@
 """Feeds in memory: representations with their ready variants, loaded on first demand.
 
-Knows neither the store nor any rule of HTTP: representations come from `load`, variants from `variants`.
+Knows the store by its errors alone, and no rule of HTTP: representations come from `load`, variants from
+`variants`.
 """
 
 import threading
@@ -15,6 +16,8 @@ from zlib import crc32
 import structlog
 
 from feedsvc.model import Format, Representation, Site
+from feedsvc.repeated import Faults
+from feedsvc.store import trouble
 from feedsvc.web.feeds.encoding import Coding
 from feedsvc.web.feeds.places import Place, wsgi_path
 from feedsvc.web.feeds.response import Response
@@ -35,6 +38,8 @@ _REQUEST_OVERHEAD = 512
 """Bytes that such a request's objects take beside its bytes and its response's head."""
 _RETRY_SECONDS = 1.0
 """How long after a load that brought nothing new, or nothing at all, the store is left alone."""
+_FAILING_SECONDS = 60.0
+"""How long a load that failed counts as what ails the store."""
 _PATIENCE_SECONDS = 2.0
 """How long a request waits for another one's load; one that takes longer is taken for a failed one."""
 _GRACE_SECONDS = 5.0
@@ -136,6 +141,8 @@ class FeedCache:
         # The paths being loaded, less those invalidated meanwhile: what is loaded for these is already old.
         self._loading: set[str] = set()
         self._load_began: dict[str, float] = {}
+        self._faults = Faults(log)
+        self._last_failure: tuple[float, str] | None = None
         self.known: dict[bytes, KnownResponse] = {}
         """Raw request → its response. Only whole, single requests; for any thread to look into."""
         self.calendar = calendar
@@ -144,6 +151,16 @@ class FeedCache:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    def has_any(self) -> bool:
+        """Whether there is a feed in memory that may be shown."""
+        with self._lock:
+            return any(map(self.may_be_shown, self._entries.values()))
+
+    def failing(self) -> str | None:
+        """What ails the store, by the condition's name, if the last load failed, and that within a minute."""
+        failure = self._last_failure
+        return failure[1] if failure and self._clock() - failure[0] < _FAILING_SECONDS else None
 
     @property
     def held_bytes(self) -> int:
@@ -216,21 +233,22 @@ class FeedCache:
                 self._account(entry, own_bytes + _VARIANT_OVERHEAD)
         return made
 
-    def remember(self, request: bytes, known: KnownResponse) -> None:
-        """Keep what a raw request is answered with, unless its feed was invalidated meanwhile."""
+    def remember(self, requests: Iterable[bytes], known: KnownResponse) -> None:
+        """Keep what raw requests are answered with, unless their feed was invalidated meanwhile."""
         entry = known.entry
         with self._lock:
             if not entry.fresh or self._entries.get(entry.path) is not entry:
                 return
             if len(entry.requests) >= _REQUESTS_KEPT:
                 self._drop_known(entry)
-            if request not in entry.requests:
-                entry.requests[request] = size = (
-                    len(request) + len(known.response.head) + 2 * len(known.framing) + _REQUEST_OVERHEAD
-                )
-                entry.size += size
-                self._held_bytes += size
-            self.known[request] = known
+            for request in requests:
+                if request not in entry.requests:
+                    entry.requests[request] = size = (
+                        len(request) + len(known.response.head) + 2 * len(known.framing) + _REQUEST_OVERHEAD
+                    )
+                    entry.size += size
+                    self._held_bytes += size
+                self.known[request] = known
             self._sweep()
 
     def has_room_for_request(self, entry: Entry) -> bool:
@@ -277,19 +295,17 @@ class FeedCache:
         except Exception as error:
             with self._lock:
                 self._loading.discard(place.path)
-            log.warning(
-                "feed_load_failed",
-                key=place.key,
-                format=place.format,
-                in_memory=held is not None,
-                error=repr(error),
-            )
+            found = trouble.of(error)
+            self._last_failure = self._clock(), found.condition
+            self._faults.failed("load", "feed_load_failed", found.words, path=place.path)
             if held is None:
                 raise FeedUnavailableError(place.path) from error
             held.retry_at = self._clock() + _RETRY_SECONDS
             return held
         finally:
             del self._load_began[place.path]
+        self._last_failure = None
+        self._faults.over("load")
         with self._lock:
             current = place.path in self._loading
             self._loading.discard(place.path)
@@ -313,7 +329,7 @@ class FeedCache:
                 self._held_bytes += entry.size
                 self._sweep()
         if current and not self.may_be_shown(entry):
-            log.warning("feed_expired", key=place.key, format=place.format)
+            self._faults.failed(place.path, "feed_expired", "a story in it has expired", path=place.path)
             entry.retry_at = self._clock() + _RETRY_SECONDS
         return entry
 

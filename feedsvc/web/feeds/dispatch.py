@@ -40,6 +40,8 @@ class Feeds:
         self.known: dict[bytes, KnownResponse] = public.known
         """Raw request → its response; see `FeedCache`."""
         self.remember = public.remember
+        self.calendar = public.calendar
+        """Seconds since the epoch, as a response's Date says them."""
         self.needs_address = public.needs_address
         """Whether a response may depend on the address that asks."""
 

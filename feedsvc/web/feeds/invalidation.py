@@ -11,7 +11,8 @@ import structlog
 from sqlalchemy import Connection
 
 from feedsvc.model import Format
-from feedsvc.store import representations
+from feedsvc.repeated import Faults
+from feedsvc.store import health, representations, trouble
 from feedsvc.store.schema import Store
 
 log = structlog.get_logger(__name__)
@@ -46,6 +47,7 @@ class Follower:
         self._seen: tuple[int, int] | None = None
         self._pulse: int | None = None
         self._due = 0.0
+        self._faults = Faults(log)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="feedsvc-follower", daemon=True)
 
@@ -75,8 +77,10 @@ class Follower:
     def look_if_due(self) -> float:
         """Look if something was committed, or if there's no telling; returns seconds until the next time."""
         if self._store.was_replaced:
+            # What was published goes on being served until the new store has all of it.
+            has_published = self._seen is not None and self._seen[0] > 0
+            self._store.reopen(health.is_filled if has_published else None)
             self._seen = self._pulse = None  # its numbers may be the same
-            self._store.reopen()
             log.warning("store_replaced")
         pulse = self._store.pulse()
         # Requests wait while Python looks, and a look takes a hundred times as long as a pulse.
@@ -86,27 +90,25 @@ class Follower:
         return _INTERVAL if pulse is None else _PULSE
 
     def _follow(self) -> None:
-        failing = beat_failing = False
+        failing = False
         pause = _PULSE
         while not self._stopping.wait(pause):
             try:
                 pause = self.look_if_due()
             except Exception as error:  # the store is gone: what is in memory goes on being served
-                if not failing:
-                    log.warning("store_unreachable", error=repr(error))
+                self._faults.failed("look", "store_unreachable", trouble.of(error).words)
                 # Soon at first: a store that is being made is there in a moment.
                 pause = min(2 * pause, _PAUSE) if failing else _INTERVAL
                 failing = True
             else:
                 failing = False
-                beat_failing = self._beat(beat_failing)
+                self._faults.over("look")
+                self._beat()
 
-    def _beat(self, was_failing: bool) -> bool:
-        """Call `on_beat`; returns whether it failed, which is logged when it begins to."""
+    def _beat(self) -> None:
         try:
             self._on_beat()
         except Exception as error:
-            if not was_failing:
-                log.warning("beat_failed", error=repr(error))
-            return True
-        return False
+            self._faults.failed("beat", "beat_failed", repr(error))
+        else:
+            self._faults.over("beat")

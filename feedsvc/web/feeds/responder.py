@@ -10,7 +10,7 @@ Knows neither the store nor any server: feeds come from the cache, the rules of 
                 │ fails ──▶ the invalidated entry, else 503
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from math import inf
 
@@ -22,7 +22,7 @@ from feedsvc.web.feeds.encoding import Coding
 from feedsvc.web.feeds.error_responses import STATUSES, error_response
 from feedsvc.web.feeds.places import Place, place_of
 from feedsvc.web.feeds.response import PREFLIGHT, Response
-from feedsvc.web.feeds.variants import Variant, full_at, nearer_expiry, opened_as_page
+from feedsvc.web.feeds.variants import Variant, nearer_expiry, opened_as_page
 
 _CODINGS_KEPT = 1_024
 _CODING_FIELD_KEPT = 256
@@ -124,7 +124,7 @@ class Responder:
         self._cache = cache
         self._peek = cache.peek
         self._counts = counters.by_format
-        self._clock = cache.calendar
+        self.calendar = cache.calendar
         self._codings: dict[str | None, Coding | None] = {}
         self._not_remembered = 0
 
@@ -171,10 +171,13 @@ class Responder:
         response = self._from_variant(entry, variant, request)
         return (response, entry) if response else None
 
-    def remember(self, raw: bytes, entry: Entry, response: Response, framing: bytes, closes: bool) -> None:
+    def remember(
+        self, raw: Collection[bytes], entry: Entry, response: Response, framing: bytes, closes: bool
+    ) -> None:
         """Have the same bytes get the same response until the feed is invalidated, if that may be.
 
-        It may not where the response depends on the time, or on who asks. `raw` is exactly one whole message.
+        It may not where the response depends on the time, or on who asks. Each of `raw` is exactly one whole
+        message.
         """
         if not self._cache.has_room_for_request(entry):
             self._not_remembered += 1
@@ -228,7 +231,7 @@ class Responder:
             if self._confirm:
                 self._confirm(entry, request)
             return variant.not_modified
-        now = self._clock()
+        now = self.calendar()
         if now > variant.ready_until:
             if now > entry.shown_until:
                 return None
@@ -250,7 +253,8 @@ class Responder:
         # A date, or "*", would not say that the client holds anything.
         if status == 304 and self._confirm and variant.etag in fields.get("if-none-match", ""):
             self._confirm(entry, request)
-        response = variant.not_modified if status == 304 else full_at(variant, request.method, now)
+        full = variant.full if request.method == "GET" else variant.full_head
+        response = variant.not_modified if status == 304 else full
         # What a browser sends when somebody follows a link or enters an address, and no feed reader does:
         # https://www.w3.org/TR/fetch-metadata/#sec-fetch-dest-header
         if fields.get("sec-fetch-dest") == "document" and entry.format != "json":

@@ -4,6 +4,7 @@ Knows neither the store nor any rule of HTTP but that of Host.
 """
 
 from collections.abc import Mapping
+from math import inf
 from typing import Any, Final
 
 from flask import Blueprint, request
@@ -37,7 +38,7 @@ def blueprint(feeds: Feeds) -> Blueprint:
             return None
         response = feeds.respond(asked)
         environ[HOLDER] = asked.holder
-        return as_flask(response) if response else None
+        return as_flask(response, feeds.calendar()) if response else None
 
     routes.before_app_request(answer)
     routes.add_url_rule(
@@ -66,11 +67,11 @@ def feed_request(environ: Mapping[str, Any]) -> FeedRequest:
     )
 
 
-def as_flask(response: Response) -> FlaskResponse:
-    """The same response for Flask to send."""
+def as_flask(response: Response, date: float = inf) -> FlaskResponse:
+    """The same response for Flask to send at `date`, in seconds since the epoch, or later."""
     made = FlaskResponse(response.body, response.status)
     made.headers.clear()  # of its own it would add a Content-Type
-    made.headers.extend(response.headers)
+    made.headers.extend(response.headers_at(date))
     return made
 
 

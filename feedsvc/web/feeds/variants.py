@@ -19,9 +19,10 @@ from feedsvc.web.feeds.response import CORS, Headers, Response
 class Variant:
     """One representation under one content-coding, ready to be sent.
 
-    `changed_at` is in whole seconds since the epoch, and `last_modified` the same as an HTTP date. `etag` is
-    strong and has its quotes. `full` answers GET, `full_head` HEAD, `not_modified` whoever has it. They hold
-    for what is sent at `ready_until` (seconds since the epoch) at the latest; after that see `nearer_expiry`.
+    `changed_at` is in whole seconds since the epoch, and `last_modified` the same as an HTTP date: of several
+    changes within a second each is dated a second later. `etag` is strong and has its quotes. `full` answers
+    GET, `full_head` HEAD, `not_modified` whoever has it. They hold for what is sent at `ready_until` (seconds
+    since the epoch) at the latest; after that see `nearer_expiry`.
     """
 
     coding: Coding
@@ -75,7 +76,7 @@ def ready_variant(
         content += (("Content-Encoding", coding),)
     if not for_one:
         shared += CORS
-    full = Response(200, content + shared, body)
+    full = Response(200, content + shared, body, dated=changed_at)
     return Variant(
         coding,
         body,
@@ -102,7 +103,7 @@ def nearer_expiry(variant: Variant, now: float) -> Variant:
     def limited(response: Response) -> Response:
         headers = response.headers
         fields = tuple((name, field if name == "Cache-Control" else value) for name, value in headers)
-        return Response(response.status, fields, response.body)
+        return Response(response.status, fields, response.body, response.dated)
 
     return replace(
         variant,
@@ -111,24 +112,6 @@ def nearer_expiry(variant: Variant, now: float) -> Variant:
         not_modified=limited(variant.not_modified),
         ready_until=freshness.valid_until - freshness.seconds_left(now),
     )
-
-
-_AHEAD = 5
-"""How many seconds Last-Modified may be ahead of Date."""
-
-
-def full_at(variant: Variant, method: str, now: float) -> Response:
-    """The 200 to GET or HEAD that is sent at `now` (seconds since the epoch).
-
-    Several changes in one second run the stored instant ahead of the clock, by a second each. Last-Modified
-    must not be later than the response's Date (RFC 9110 §8.8.2.1), and it must not move while bytes don't:
-    for a few seconds, less than clocks differ by, the second rule is kept; beyond them it shows `now`.
-    """
-    full = variant.full if method == "GET" else variant.full_head
-    if variant.changed_at <= now + _AHEAD:
-        return full
-    dated = {"Last-Modified": http_date(now)}
-    return Response(200, tuple((name, dated.get(name, value)) for name, value in full.headers), full.body)
 
 
 def opened_as_page(response: Response) -> Response:
@@ -142,7 +125,7 @@ def opened_as_page(response: Response) -> Response:
         (name, _AS_PAGE[name](field) if name in _AS_PAGE else field) for name, field in response.headers
     ]
     headers.append(("Content-Security-Policy", "default-src 'none'; style-src http: https:"))
-    return Response(response.status, tuple(headers), response.body)
+    return Response(response.status, tuple(headers), response.body, response.dated)
 
 
 _AS_PAGE: Final[dict[str, Callable[[str], str]]] = {

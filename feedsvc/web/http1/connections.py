@@ -94,6 +94,11 @@ class Connections:
             self.stopping = True
             asyncio.get_running_loop().call_later(_GRACE, self._close_idle)
 
+    def abort(self) -> None:
+        """End every connection, whatever is still to come of it."""
+        for one in [*self._open]:
+            one.transport.abort()
+
     def _close_idle(self) -> None:
         for one in [*self._open]:
             if one.is_idle:

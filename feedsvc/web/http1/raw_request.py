@@ -3,6 +3,7 @@
 Knows no connection: anything else is for a protocol to read.
 """
 
+import re
 from typing import Final
 
 import httptools
@@ -28,6 +29,21 @@ _NAMES: Final = {
     for spelled in (name.encode(), name.title().encode())
 }
 _METHODS: Final = {b"GET": "GET", b"HEAD": "HEAD"}
+
+_user_agent = re.compile(rb"\r\n[Uu]ser-[Aa]gent: ([\t -~\x80-\xff]*)\r\n").search
+
+
+def without_user_agent(data: bytes) -> bytes:
+    """The same request with an empty User-Agent, which no response depends on; as it is if it has none.
+
+    If one of the two is exactly one whole message without a body, so is the other, and they say the same:
+    what goes are bytes that any field's value may have (RFC 9110 §5.5), between the field's colon and the end
+    of its line.
+    """
+    if len(data) <= LONGEST and (found := _user_agent(data)) is not None:
+        start, end = found.span(1)
+        return data[:start] + data[end:]
+    return data
 
 
 class RawRequestReader(FeedRequest):

@@ -5,12 +5,16 @@ Knows which requests need what to be answered, and no rule of any.
 
 import asyncio
 import io
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+import structlog
+
 from feedsvc.config import Config
 from feedsvc.lanes import BusyError, Lane
+from feedsvc.web.feeds.conditional import http_date
 from feedsvc.web.feeds.error_responses import API, error_response
 from feedsvc.web.feeds.response import Response
 from feedsvc.web.feeds.routes import feed_request
@@ -22,12 +26,17 @@ if TYPE_CHECKING:
 
     from feedsvc.web.app import Served
 
+log = structlog.get_logger(__name__)
+
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 _FEED_THREADS: Final = 4
 _FEED_PATIENCE: Final = 2.0  # seconds; then the store is taken not to answer
 _PATIENCE: Final = 10.0  # seconds that a page, or a story that is pushed, waits for a thread
+_FEED_DEADLINE: Final = 4.0  # seconds that a feed may take in its thread; then as if there were none
+_DEADLINE: Final = 15.0  # the same for a page or a story: the store doesn't answer. A batch has none
+_OPS_SECONDS: Final = 5.0  # to wait for a thread, and then in it: whoever asks has little patience
 _SLOWEST: Final = 1_000  # bytes of a body a second
 _BATCHES: Final = "/api/articles"
 
@@ -44,11 +53,14 @@ class Application:
         self._served = served
         self._http = config.http
         self._limits = config.limits
-        self._feeds = Lane("feeds", _FEED_THREADS, _FEED_PATIENCE)
-        self._pages = Lane("pages", config.http.threads, _PATIENCE)
-        self._api = Lane("api", config.http.threads, _PATIENCE)
+        self._feeds = Lane("feeds", _FEED_THREADS, _FEED_PATIENCE, deadline=_FEED_DEADLINE)
+        self._pages = Lane("pages", config.http.threads, _PATIENCE, deadline=_DEADLINE)
+        self._api = Lane("api", config.http.threads, _PATIENCE, deadline=_DEADLINE)
         # Whether the service is well is to be told even while the store keeps everybody waiting.
-        self._ops = {path: Lane(path[1:], 1, _PATIENCE) for path in ("/healthz", "/readyz", "/metrics")}
+        self._ops = {
+            path: Lane(path[1:], 1, _OPS_SECONDS, deadline=_OPS_SECONDS)
+            for path in ("/healthz", "/readyz", "/metrics")
+        }
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         environ = environ_of(scope)
@@ -61,7 +73,8 @@ class Application:
         body = Body(self._longest_body(path))
         try:
             is_read = await self._read_body(environ, path, receive, body)
-            made = await self._lane(path, is_feed).run(partial(made_by, self._app, environ))
+            work = partial(made_by, self._app, environ)
+            made = await self._lane(path, is_feed).run(work, without_end=path.rstrip("/") == _BATCHES)
             await _send_made(send, made, closes=not is_read)
         except BodyTooLargeError:
             await _send_whole(send, error_response(413, path), closes=True)
@@ -73,6 +86,9 @@ class Application:
             await _send_whole(send, busy, _has_body(environ))
         except DisconnectedError:
             pass
+        except OSError as error:  # no descriptor, or no room on the disk, for the body
+            log.warning("body_not_kept", error=str(error))
+            await _send_whole(send, error_response(503, path), closes=True)
         finally:
             body.close()
 
@@ -100,6 +116,7 @@ class Application:
                 raise DisconnectedError
             body.add(message.get("body", b""))
             more = message.get("more_body", False)
+            del message  # else each upload that stalls would keep its last piece in memory
         with_body(environ, body.whole(), body.size)
         return True
 
@@ -109,13 +126,14 @@ def _has_body(environ: dict[str, Any]) -> bool:
 
 
 async def _send_whole(send: Send, response: Response, closes: bool) -> None:
-    await _start(send, response.status, response.headers, closes)
+    now = time.time()
+    await _start(send, response.status, response.headers_at(now), closes, now)
     await send({"type": "http.response.body", "body": response.body})
 
 
 async def _send_made(send: Send, made: Made, closes: bool) -> None:
     """Send what a thread made. No thread waits for the client: one is taken anew for each further piece."""
-    await _start(send, made.status, made.headers, closes)
+    await _start(send, made.status, made.headers, closes, time.time())
     piece: bytes | None = made.body
     while piece is not None:
         rest = await asyncio.to_thread(next, made.rest, None) if len(piece) >= PIECE else None
@@ -123,7 +141,10 @@ async def _send_made(send: Send, made: Made, closes: bool) -> None:
         piece = rest
 
 
-async def _start(send: Send, status: int, headers: Any, closes: bool) -> None:
+async def _start(send: Send, status: int, headers: Any, closes: bool, now: float) -> None:
+    """Begin a response with the Date `now` (seconds since the epoch): uvicorn's is up to a second old."""
     encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-    closing = [(b"connection", b"close")] if closes else []
-    await send({"type": "http.response.start", "status": status, "headers": encoded + closing})
+    ours = [(b"date", http_date(now).encode())]
+    if closes:
+        ours.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": status, "headers": encoded + ours})

@@ -2,7 +2,7 @@
 
 Knows no rule of feeds. Every byte is read by llhttp.
 
-    request met before, byte for byte ──▶ its response
+    request met before, byte for byte or but for its User-Agent ──▶ its response
           │ no
           ▼
     one whole message, for a feed in memory ──▶ response, remembered
@@ -22,7 +22,7 @@ from feedsvc.web.feeds.dispatch import Feeds
 from feedsvc.web.feeds.response import Response
 from feedsvc.web.http1.connections import Connections, remote_address
 from feedsvc.web.http1.limited import LimitedProtocol
-from feedsvc.web.http1.raw_request import CLOSE, RawRequestReader
+from feedsvc.web.http1.raw_request import CLOSE, RawRequestReader, without_user_agent
 
 _LARGE: Final = 65_536
 """Bytes of a response that may not have left by the time its connection is closed."""
@@ -59,7 +59,7 @@ class FeedProtocol(asyncio.Protocol):
             self.handed.end(exc)
 
     def data_received(self, data: bytes) -> None:
-        known = self.known.get(data)
+        known = self.known.get(data) or self.known.get(without_user_agent(data))
         if known is None:
             self._on_unknown(data)
             return
@@ -68,7 +68,7 @@ class FeedProtocol(asyncio.Protocol):
         known.entry.used = True
         known.counts[known.status] += 1
         if known.second != connections.second:
-            known.head = known.response.head + known.framing + connections.date
+            known.head = known.response.head_at(connections.second) + known.framing + connections.date
             known.second = connections.second
         if known.body:
             self.transport.writelines((known.head, known.body))
@@ -100,14 +100,14 @@ class FeedProtocol(asyncio.Protocol):
         if self.connections.stopping:
             framing, closes = CLOSE, True
         elif entry is not None:
-            self.feeds.remember(data, entry, response, framing, closes)
+            self.feeds.remember((data, without_user_agent(data)), entry, response, framing, closes)
         self.send(response, framing)
         if closes:
             self.close(len(response.body))
 
     def send(self, response: Response, framing: bytes) -> None:
         """Send a whole response. What the client doesn't take yet is a reference to its body, and no copy."""
-        head = response.head + framing + self.connections.date
+        head = response.head_at(self.connections.second) + framing + self.connections.date
         if response.body:
             self.transport.writelines((head, response.body))
         else:

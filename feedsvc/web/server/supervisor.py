@@ -5,11 +5,9 @@ Knows nothing of feeds. The calling process is the workers' parent until a signa
 
 import os
 import signal
-import tempfile
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, suppress
-from pathlib import Path
-from queue import Empty, SimpleQueue
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from typing import Final
 
 import structlog
@@ -17,14 +15,15 @@ import structlog
 from feedsvc.config import Config
 from feedsvc.errors import ConfigError, FeedsvcError
 from feedsvc.listening import Address, check_certificate, close_listener, listener
-from feedsvc.supervising import Child, Generation
+from feedsvc.run_folder import run_folder
+from feedsvc.supervising import Child, Generation, Generations, Signals
 from feedsvc.web.ops import metrics_listener
 from feedsvc.web.server.context import Context
-from feedsvc.web.spool import settle
+from feedsvc.web.spool import may_go, owner_of, settle
 
 log = structlog.get_logger(__name__)
 
-_PATIENCE: Final = 4.0  # seconds for workers to end; the whole service has 5
+_PATIENCE: Final = 4.5  # seconds for workers to end; the whole service has 5
 _START_SECONDS: Final = 60.0
 _TICK: Final = 0.2  # seconds between two looks at the workers when no signal tells that one has ended
 
@@ -50,39 +49,41 @@ class Supervisor:
         self._number = workers
         self._load = load
         self._beside = beside
-        self._signals: SimpleQueue[int] = SimpleQueue()
-        self._is_ending = False
+        self._signals = Signals()
+        self._is_ending = self._is_to_reload = False
+        self._workers = Generations(_PATIENCE)
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT; then let open requests be answered, and return."""
         with ExitStack() as at_end, ExitStack() as self._work:
-            self._folder = Path(at_end.enter_context(tempfile.TemporaryDirectory(prefix="feedsvc-")))
+            self._run = at_end.enter_context(
+                run_folder(owner_of(self._config.store_url), partial(may_go, self._config.store_url))
+            )
+            self._folder = self._run.path
             self._socket = listener(self._address(self._config))
             at_end.callback(lambda: close_listener(self._socket))
-            # glibc would give each thread an arena, and what one freed is of no use to the others: with feeds
-            # coming and going in a full cache that is a quarter more. The lock they share costs nothing.
+            # glibc would give each thread an arena of its own: a quarter more memory once the cache is full.
             os.environ.setdefault("MALLOC_ARENA_MAX", "1")
+            self._signals.note(signal.SIGHUP)  # others end it as it starts
             self._begin(self._config)
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
-                signal.signal(number, lambda came, _: self._signals.put(came))
-            self._workers = self._generation(self._config)
+            self._signals.note(signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
             at_end.callback(lambda: settle(self._config.store_url, self._folder))
-            at_end.callback(lambda: self._workers.end(_PATIENCE))
-            while not self._is_ending:
-                self._wait()
+            at_end.callback(self._workers.end)
+            self._workers.succeed(self._generation(self._config))
+            while not self._ends(_TICK):
+                if self._is_to_reload:
+                    self._reload()
+                self._workers.tend()
             log.info("stopping")
             self._workers.tell_to_end()
+            close_listener(self._socket)  # whoever comes now is turned away at once
 
-    def _wait(self) -> None:
-        came: int | None = None
-        with suppress(Empty):
-            came = self._signals.get(timeout=_TICK)
-        if came in {signal.SIGTERM, signal.SIGINT}:
-            self._is_ending = True
-        elif came == signal.SIGHUP:
-            self._reload()
-        else:
-            self._workers.tend()
+    def _ends(self, seconds: float = 0.0) -> bool:
+        """Whether a signal has come that ends the service; waits so long for any."""
+        came = self._signals.taken(seconds)
+        self._is_to_reload |= signal.SIGHUP in came
+        self._is_ending |= not came.isdisjoint({signal.SIGTERM, signal.SIGINT})
+        return self._is_ending
 
     def _begin(self, config: Config) -> None:
         self._work.enter_context(self._beside(config))
@@ -95,13 +96,14 @@ class Supervisor:
             return Child(
                 "feedsvc.web.server.worker:main",
                 lambda ready: Context(config, self._folder, [number], ready).line(),
-                [number],
+                [number, self._run.lock],
             )
 
         return Generation(start, self._number(config))
 
     def _reload(self) -> None:
         """Bring all to the configuration as it is now; if it has a fault, leave all as it is."""
+        self._is_to_reload = False
         before, old_socket = self._config, self._socket
         try:
             config = self._load()
@@ -116,26 +118,20 @@ class Supervisor:
         try:
             self._begin(config)
             workers = self._generation(config)
-            if not workers.await_ready(_START_SECONDS, lambda: self._signals.empty() or not self._ends()):
-                workers.end(_PATIENCE)
+            if not workers.await_ready(_START_SECONDS, lambda: not self._ends()):
+                self._workers.retire(workers)
                 raise ConfigError("workers do not come up with it")
         except FeedsvcError as error:
-            log.error("configuration_refused", reason=str(error))
-            self._work.close()
-            self._begin(before)
+            if not self._is_ending:
+                log.error("configuration_refused", reason=str(error))
+                self._work.close()
+                self._begin(before)
             if self._socket is not old_socket:
                 close_listener(self._socket)
                 self._socket = old_socket
             return
-        self._workers, workers, self._config = workers, self._workers, config
-        workers.end(_PATIENCE)
+        self._workers.succeed(workers)
+        self._config = config
         if self._socket is not old_socket:
             close_listener(old_socket)
         log.info("configuration_reloaded", path=str(config.path))
-
-    def _ends(self) -> bool:
-        """Whether a signal has come that ends the service."""
-        with suppress(Empty):
-            while not self._is_ending:
-                self._is_ending = self._signals.get_nowait() in {signal.SIGTERM, signal.SIGINT}
-        return self._is_ending

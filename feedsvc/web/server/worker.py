@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from feedsvc.listening import BACKLOG
+from feedsvc.listening import BACKLOG, tls_context
 from feedsvc.logs import set_up_logging
-from feedsvc.store.schema import Store
+from feedsvc.opening import opened
 from feedsvc.web.addresses import networks
 from feedsvc.web.app import Served, application
 from feedsvc.web.http1.connections import Connections, most_connections
@@ -28,7 +28,7 @@ from feedsvc.web.server.protocol import protocol_class
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-_LAST_SECONDS = 3  # that a worker has for open requests when it ends; the whole service has 5
+_LAST_SECONDS = 3  # for open requests when a worker ends; the whole service has 5
 _SWITCH = 0.0005  # seconds that a thread which makes a page may keep the one that answers polls waiting
 
 
@@ -52,7 +52,9 @@ class _Server(uvicorn.Server):
     def end(self) -> None:
         """Answer what is open, and end."""
         self.should_exit = True
-        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(sys.stdin.fileno())
+        loop.call_later(_LAST_SECONDS, self._connections.abort)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -64,7 +66,7 @@ def main() -> None:
     """Serve until told to end: what a worker runs."""
     context = handed_over()
     set_up_logging(context.config.log.level, context.config.log.format)
-    app = application(context.config, Store(context.config.store_url, create=False), context.folder)
+    app = application(context.config, opened(context.config, create=False, wait=True), context.folder)
     serve(context, app.wsgi_app, app.extensions["feedsvc-served"])
 
 
@@ -84,10 +86,12 @@ def serve(context: Context, app: "WSGIApplication", served: Served) -> None:
             access_log=False,
             proxy_headers=False,
             server_header=False,
+            date_header=False,
             backlog=BACKLOG,
-            timeout_graceful_shutdown=_LAST_SECONDS,
+            timeout_graceful_shutdown=_LAST_SECONDS + 1,
             ssl_certfile=config.tls_file("certificate"),
             ssl_keyfile=config.tls_file("key"),
+            ssl_context_factory=tls_context if http.tls else None,
         ),
         connections,
         context.ready,

@@ -1,0 +1,47 @@
+"""Names of what editors and synchronisers leave beside a story: backups, locks, copies in conflict.
+
+Pure: knows names alone. None that a newsroom would give a story is here: a `part 2.md` (as iCloud names a
+second version), `talks (1).md` or `Copy of talks.md` may be a story of its own.
+"""
+
+import re
+from typing import Final
+
+_HIDDEN_OR_BACKUP: Final = re.compile(r"^[.~]|^#.*#$|~$|\.(?:swp|bak|orig|tmp)$", re.IGNORECASE)
+
+_IN_PARENTHESES: Final = "|".join(
+    (
+        "[Cc]onflicted [Cc]opy",  # Dropbox, Nextcloud, Obsidian, Box
+        "In Konflikt stehende Kopie",  # Dropbox, by the language of its user
+        "[Cc]opie en conflit",
+        "[Cc]opia en conflicto",
+        "[Cc]opia in conflitto",
+        "[Cc]ópia em conflito",
+        "Case Conflict",  # Dropbox
+        "Unicode Encoding Conflict",  # Dropbox, Koofr
+        "[Ss]elective [Ss]ync [Cc]onflict",  # Dropbox, Maestral: a folder
+        "[Ww]hite ?[Ss]pace [Cc]onflict",  # Dropbox
+        "case clash from",  # Nextcloud
+        "SFConflict",  # Seafile
+        "# Edit conflict",  # Google's Backup and Sync
+    )
+)
+_COPY_IN_CONFLICT: Final = re.compile(
+    "|".join(
+        (
+            rf" \((?:.* )?(?:{_IN_PARENTHESES})\b.*\)(?: \(\d+\))?(?:\.\w+)?$",
+            r"\.sync-conflict-\d{8}-\d{6}(?:-\w+)?(?:\.\w+)?$",  # Syncthing
+            r"_conflict-(?:[\w.@-]+-)?\d{8}-\d{6}(?:\.\w+)?$",  # ownCloud, older Nextcloud
+            r"_[A-Z][a-z]{2}-\d{2}-\d{4,6}-\d{4}_(?:Case)?Conflict(?:\.\w+)?$",  # Synology Drive
+            r"_conf\(\d+\)(?:\.\w+)?$",  # Google Drive for desktop
+            # OneDrive adds the computer's name: what Windows calls one by itself.
+            r"-(?:DESKTOP-[A-Z0-9]{7}|LAPTOP-[A-Z0-9]{8}|WIN-[A-Z0-9]{11})(?:-\d{1,3})?(?:\.\w+)?$",
+            r"_(?:BACKUP|BASE|LOCAL|REMOTE)_\d+(?:\.\w+)?$",  # git mergetool
+        )
+    )
+)
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a file or folder of that name is hidden, or was left by an editor or synchroniser."""
+    return bool(_HIDDEN_OR_BACKUP.search(name) or _COPY_IN_CONFLICT.search(name))

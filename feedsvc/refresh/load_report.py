@@ -1,0 +1,60 @@
+"""What a look at story files came to, for whoever asked for it and for the log.
+
+Knows nothing of how files are loaded.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import structlog
+
+from feedsvc.model import Note, Rejected
+from feedsvc.reading import Ready
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class LoadReport:
+    """What a look at story files found. Files that had not changed were not read.
+
+    `held` are the stories whose files are gone and that stay until somebody confirms their removal;
+    `unsettled` has the paths of those that changed and were not read, for they may be half written. Before
+    `began` (aware UTC) it marked no feed dirty.
+    """
+
+    began: datetime
+    read: int = 0
+    changed: int = 0
+    removed: int = 0
+    held: int = 0
+    rejected: list[Rejected] = field(default_factory=list)
+    notes: list[tuple[str, Note]] = field(default_factory=list)
+    unsettled: set[str] = field(default_factory=set)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there was nothing to bring in."""
+        return not (self.read or self.removed)
+
+    def add(self, accepted: Sequence[Ready], rejected: Sequence[Rejected]) -> None:
+        """Note, and log, what a batch of files came to."""
+        self.rejected += rejected
+        for one in rejected:
+            log.warning("story_quarantined", file=one.path, line=one.line, reason=one.reason)
+        for story in accepted:
+            self.notes += [(story.path, note) for note in story.notes]
+            for note in story.notes:
+                log.warning("story_mended", file=story.path, line=note.line, reason=note.reason)
+
+    def tell(self) -> None:
+        """Log what was loaded, if anything was."""
+        if not self.is_empty:
+            log.info(
+                "stories_loaded",
+                read=self.read,
+                changed=self.changed,
+                removed=self.removed,
+                quarantined=len(self.rejected),
+            )

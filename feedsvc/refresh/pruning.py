@@ -1,0 +1,170 @@
+"""Retention: rows that are over are removed, some at a time, so that nobody waits for it.
+
+Knows which kinds there are and in which order they go, and no SQL.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any, NamedTuple
+
+import structlog
+from sqlalchemy import Connection
+
+from feedsvc.model import to_micros
+from feedsvc.names import Names
+from feedsvc.retention import FEEDS_SAY, Retention
+from feedsvc.selection import Rules
+from feedsvc.store import articles, names, pruning, removals, representations
+from feedsvc.store.names import Use
+from feedsvc.store.pruning import Page, Place
+from feedsvc.store.schema import Store
+
+log = structlog.get_logger(__name__)
+
+_FIRST = 50  # rows of the first transaction; how long it took says how many the next one has
+_LEAST, _MOST = 10, 1_000
+_AIM = 0.015  # seconds that a transaction holds SQLite's lock: others wait for it
+_FEEDS = 20  # of names that nobody has in one transaction: each has a body for each format and partner
+_REST = 20  # times as long as a run took, there is none: recalls that wait for long are looked at each time
+_PAUSE = 0.01  # seconds between two, so that who waits comes next
+
+
+class _Kind(NamedTuple):
+    """One kind of row: `find` is given where the last page ended, and how many rows to look at."""
+
+    name: str
+    find: Callable[[Connection, Place, int], Page]
+    remove: Callable[[Connection, Sequence[tuple[Any, ...]]], int]
+
+
+class Pruner:
+    """Removes what is kept no longer. `clock` returns aware UTC, `names` are those the configuration uses.
+
+    Once `stopped` is set, the work under way ends after its present transaction.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        rules: Rules,
+        retention: Retention,
+        clock: Callable[[], datetime],
+        stopped: threading.Event,
+        names: Names,
+    ) -> None:
+        self._store = store
+        self._partners = frozenset(one.name for one in rules.partners)
+        self._retention = retention
+        self._clock = clock
+        self._stopped = stopped
+        self._named = {one.key for one in names.used} | names.tables | rules.by_key.keys()
+        self._rest_until = 0.0  # by time.monotonic()
+
+    def run(self) -> dict[str, int]:
+        """Remove all that is over; returns how many rows of each kind, where that is any."""
+        began = time.monotonic()
+        if began < self._rest_until:
+            return {}
+        now = self._clock()
+        removed: dict[str, int] = {}
+        for kind in self._kinds(now):
+            if number := self._prune(kind):
+                removed[kind.name] = number
+        with self._store.read() as connection:
+            is_any_old = removals.is_any_old(connection, now)
+        if is_any_old:
+            with self._store.write(repeatable=True) as tx:
+                removals.forget_old(tx, now)
+        if number := self._prune_names(now):
+            removed["feeds"] = number
+        self._rest_until = time.monotonic() + _REST * (time.monotonic() - began)
+        if removed:
+            log.info("pruned", **removed)
+        return removed
+
+    def _kinds(self, now: datetime) -> Iterator[_Kind]:
+        """Recalls first: what is told by a line of the ledger keeps the line."""
+        keep, partners = self._retention, self._partners
+        learnt, received = now - keep.recalls, now - keep.deliveries
+        stood = now - keep.tombstones + FEEDS_SAY  # they are found by when feeds ceased to say it
+        yield _Kind(
+            "recalls",
+            partial(pruning.recalled, before=learnt, partners=partners),
+            pruning.remove_recalls,
+        )
+        yield _Kind(
+            "revocations",
+            partial(pruning.revoked, before=learnt, partners=partners),
+            pruning.remove_revocations,
+        )
+        yield _Kind("deliveries", partial(pruning.delivered, before=received), pruning.remove_deliveries)
+        yield _Kind("notices", partial(pruning.noticed, before=now - keep.notices), pruning.remove_notices)
+        yield _Kind("tokens", partial(pruning.ended_tokens, before=received), pruning.remove_tokens)
+        yield _Kind("tombstones", partial(pruning.buried, before=stood), pruning.remove_tombstones)
+        yield _Kind("dates", partial(pruning.dated, before=now - keep.feeds), pruning.remove_dates)
+
+    def _prune_names(self, now: datetime) -> int:
+        """Forget names that no story has had for long, with their feeds; returns how many."""
+        before = to_micros(now - self._retention.feeds)
+        removed, after = 0, ""
+        while not self._stopped.is_set():
+            with self._store.read() as connection:
+                page = names.uses(connection, after, _MOST)
+            if not page:
+                break
+            after = page[-1].key
+            self._note_uses(page, now)
+            over = [
+                one.key
+                for one in page
+                if one.unused_since is not None and one.unused_since < before and not self._is_kept(one)
+            ]
+            for start in range(0, len(over), _FEEDS):
+                removed += self._forget(over[start : start + _FEEDS])
+        return removed
+
+    def _is_kept(self, one: Use) -> bool:
+        return one.is_used or one.key in self._named
+
+    def _note_uses(self, page: Sequence[Use], now: datetime) -> None:
+        used = [one.key for one in page if one.is_used and one.unused_since is not None]
+        unused = [one.key for one in page if not one.is_used and one.unused_since is None]
+        for keys, since in ((used, None), (unused, now)):
+            if keys:
+                with self._store.write(repeatable=True) as tx:
+                    names.note_use(tx, keys, since)
+
+    def _forget(self, keys: Sequence[str]) -> int:
+        with self._store.write(repeatable=True) as tx:
+            articles.lock_all(tx)  # a story that brings such a name makes its feed again afterwards
+            forgotten = names.forget_unused(tx, keys)
+            representations.withdraw_feeds(tx, forgotten)
+        self._stopped.wait(_PAUSE)
+        return len(forgotten)
+
+    def _prune(self, kind: _Kind) -> int:
+        removed, rows = 0, _FIRST
+        after: Place | None = ()
+        while after is not None and not self._stopped.is_set():
+            with self._store.read() as connection:
+                page = kind.find(connection, after, rows)
+            after = page.end
+            if not page.keys:
+                continue
+            # What a power cut undoes is over still, and is removed by the next run.
+            with self._store.write(repeatable=True) as tx:
+                began = time.monotonic()
+                removed += kind.remove(tx, page.keys)
+            rows = _next_size(rows, time.monotonic() - began)
+            self._stopped.wait(_PAUSE)
+        return removed
+
+
+def _next_size(rows: int, seconds: float) -> int:
+    """How many rows the next transaction is to have, after one of so many took so long."""
+    if seconds > _AIM:
+        return max(rows // 2, _LEAST)
+    return min(rows * 2, _MOST) if seconds < _AIM / 3 else rows

@@ -1,0 +1,219 @@
+"""How the store's database is connected to: SQLite's pragmas and files, PostgreSQL's limits on what hangs.
+
+Knows no table.
+"""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+
+_SECONDS_TO_CONNECT: Final = 3
+_BESIDE: Final = ("-wal", "-shm")
+"""What SQLite keeps beside a file while it is open."""
+
+
+class Patience(NamedTuple):
+    """How long PostgreSQL lets a session hang before it ends what the session does; seconds, 0 is for ever.
+
+    `idle_in_transaction`: a transaction whose process says nothing, as one that was suspended; its session is
+    ended, too. `statement`: one statement. `lock`: to wait for a lock that another transaction holds.
+    https://www.postgresql.org/docs/current/runtime-config-client.html
+    """
+
+    idle_in_transaction: float = 3.0
+    statement: float = 30.0
+    lock: float = 5.0
+
+
+FileIdentity = tuple[int, int]
+"""Device and inode."""
+
+
+def file_of(url: str) -> Path | None:
+    """SQLite's file; None for PostgreSQL."""
+    parsed = make_url(url)
+    return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
+
+
+def identity_of(path: Path) -> FileIdentity | None:
+    """What tells a file from another of the same name; None if there is none, or it can't be looked at."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino
+
+
+def log_of(file: Path) -> Path:
+    """Where SQLite keeps what was committed and isn't in the file yet."""
+    return file.with_name(f"{file.name}{_BESIDE[0]}")
+
+
+def postgresql(url: str, patience: Patience) -> Engine:
+    """An engine whose connections have limits, so that one suspended process stops nobody else."""
+    # A server that has gone silent must not hold a thread for the quarter hour TCP would wait.
+    arguments = {
+        "connect_timeout": _SECONDS_TO_CONNECT,
+        "tcp_user_timeout": 5000,
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "fallback_application_name": "feedsvc",
+    }
+    engine = create_engine(
+        # What statements are run with is for no log or error: tokens' hashes are among it.
+        url,
+        hide_parameters=True,
+        pool_pre_ping=True,
+        pool_timeout=5,
+        connect_args=arguments,
+    )
+    limits = {
+        "idle_in_transaction_session_timeout": _milliseconds(patience.idle_in_transaction),
+        "statement_timeout": _milliseconds(patience.statement),
+        "lock_timeout": _milliseconds(patience.lock),
+        # The other way to hang in a transaction: a process that doesn't read what it asked for.
+        "tcp_user_timeout": _milliseconds(2 * patience.idle_in_transaction),
+    }
+
+    def limit(connection: Any, _record: object) -> None:
+        # Not as a startup parameter, which connection poolers refuse.
+        calls = ", ".join("set_config(%s, %s, false)" for _ in limits)
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT {calls}", [part for pair in limits.items() for part in pair])
+        connection.commit()
+
+    event.listen(engine, "connect", limit)
+    event.listen(engine, "after_cursor_execute", _after_many)
+    return engine
+
+
+def _after_many(
+    connection: Connection, _cursor: object, _sql: str, _values: object, _context: object, is_many: bool
+) -> None:
+    # psycopg sends many statements in one go, after which PostgreSQL does not begin to count how long the
+    # transaction is idle: the last message is none that it is idle after. One more statement is.
+    if is_many:
+        cursor = connection.connection.cursor()
+        cursor.execute("SELECT 1")
+        cursor.close()
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(round(seconds * 1000))
+
+
+def take_time(connection: Connection, *, is_reading: bool = False) -> None:
+    """Let a transaction take as long as it needs from here on: a migration, a first load, a long listing.
+
+    One that writes is still ended if its process is suspended in it.
+    """
+    if connection.dialect.name == "postgresql":
+        names = ["statement_timeout", "lock_timeout"]
+        names += ["idle_in_transaction_session_timeout"] if is_reading else []
+        connection.execute(text("SELECT " + ", ".join(f"set_config('{name}', '0', true)" for name in names)))
+
+
+def stay(tx: Connection) -> None:
+    """Say that a transaction goes on, between two pieces of work that take long and ask the store nothing.
+
+    PostgreSQL would take the process for suspended otherwise; see `Patience`.
+    """
+    if tx.dialect.name == "postgresql":
+        tx.execute(text("SELECT 1"))
+
+
+def end_silent(engine: Engine, seconds: float) -> int:
+    """End sessions of ours that have changed something and say nothing; returns how many.
+
+    PostgreSQL's limits don't see a process that is suspended while it sends many statements in one go: to the
+    server it is neither idle, nor is a statement running. `seconds` is how long it has said nothing.
+    """
+    query = text(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND usename = current_user AND application_name = current_setting('application_name')"
+        " AND pid <> pg_backend_pid() AND backend_xid IS NOT NULL AND wait_event = 'ClientRead'"
+        " AND state_change < clock_timestamp() - make_interval(secs => :seconds)"
+    )
+    with engine.connect() as connection:
+        return int(connection.execute(query, {"seconds": seconds}).scalar_one())
+
+
+def sqlite(file: Path, *, create: bool, check: Callable[[], None]) -> Engine:
+    """An engine over SQLite's file. Without `create` it makes none.
+
+    `check` is called for each connection that is made; it raises if the file is not the one it was.
+    """
+    url = f"sqlite:///{file}" if create else f"sqlite:///file:{file}?mode=rw&uri=true"
+    engine = create_engine(
+        url, hide_parameters=True, connect_args={"timeout": 30, "check_same_thread": False}
+    )
+
+    def prepare(connection: Any, _record: object) -> None:
+        check()
+        connection.isolation_level = None  # the driver would begin transactions late; `_begin` does it
+        connection.execute("PRAGMA page_size = 8192")  # of a new file: stories fill it better
+        connection.execute("PRAGMA journal_mode = WAL")
+        if create:
+            # What a large load touches over and over goes to the file once: 32 MB of log, 32 MB of cache.
+            connection.execute("PRAGMA wal_autocheckpoint = 4000")
+            connection.execute("PRAGMA cache_size = -32000")
+        else:
+            # Half a megabyte: each connection has its own cache, and a feed is read once until it changes.
+            connection.execute("PRAGMA cache_size = -500")
+
+    event.listen(engine, "connect", prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _begin(connection: Connection) -> None:
+    # A writer that began as a reader fails at once when another has written since; IMMEDIATE waits instead.
+    options = connection.get_execution_options()
+    if not options.get("feedsvc_write"):
+        connection.exec_driver_sql("BEGIN")
+        return
+    # FULL: a change that was accepted is on the disk, as docs promise. One sync a batch is cheap.
+    durability = "NORMAL" if options.get("feedsvc_repeatable") else "FULL"
+    connection.exec_driver_sql(f"PRAGMA synchronous = {durability}")
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def make_way(file: Path, *, create: bool, stale_log: FileIdentity | None) -> None:
+    """Take away what an earlier file of the same name left beside it, before SQLite opens the present one.
+
+    SQLite would bring the log of the earlier file into the present one. It is the earlier one's if there is
+    no file, or if it is the `stale_log` that was open beside the earlier one. With `create`, an empty file
+    is made if there is none, with its folder. Raises OSError.
+    """
+    if create:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    with _alone_in(file.parent):
+        is_there = file.exists()
+        if not is_there and not create:
+            return
+        if not is_there or (stale_log is not None and identity_of(log_of(file)) == stale_log):
+            for ending in _BESIDE:
+                file.with_name(f"{file.name}{ending}").unlink(missing_ok=True)
+        if not is_there:
+            file.touch()
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Keep other processes of ours from doing the same, as far as the file system has locks."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        yield
+        return
+    try:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

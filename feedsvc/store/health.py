@@ -1,0 +1,76 @@
+"""What ails the service, as its store shows it: conditions noted there, and what follows from its figures.
+
+Knows nothing of who asks. What the store can't say, as that it is gone, is for who asks it to see.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import Connection, func, select
+
+from feedsvc.store import conditions, dirty, trouble
+from feedsvc.store.conditions import Condition
+from feedsvc.store.schema import Store, read_meta
+
+REFRESHED_AT: Final = "refreshed_at"
+SILENT: Final = "refresher-silent"
+LATE: Final = "feeds-late"
+_LATE_AFTER: Final = timedelta(minutes=1)
+_MISSED: Final = 3
+"""A refresher that missed this many of its intervals is not well."""
+
+
+def within(refresh: int) -> timedelta:
+    """How long ago a refresher may have run last whose interval is so many seconds."""
+    return timedelta(seconds=_MISSED * refresh)
+
+
+def standing(store: Store, connection: Connection, now: datetime, fresh_within: timedelta) -> list[Condition]:
+    """Every condition that stands, by name. `now` is aware UTC.
+
+    Raises what reading the store raises. The refresher is well if it ran within `fresh_within`.
+    """
+    found = conditions.current(connection)
+    ran = refreshed_at(connection)
+    if ran is not None and now - ran > fresh_within:
+        found.append(Condition(SILENT, _silent(now - ran, fresh_within), ran))
+    number, oldest = dirty.backlog(connection)
+    if oldest is not None and now - oldest > _LATE_AFTER:
+        found.append(Condition(LATE, _late(number, now - oldest), oldest))
+    if found_wrong := _unwritable(store, connection):
+        found.append(Condition(found_wrong.condition, f"{store.shown}: {found_wrong.words}", now))
+    return sorted(found)
+
+
+def refreshed_at(connection: Connection) -> datetime | None:
+    """When the refresher last published all there was (aware UTC); None if it never did."""
+    value = read_meta(connection, REFRESHED_AT)
+    return datetime.fromisoformat(value) if value else None
+
+
+def is_filled(connection: Connection) -> bool:
+    """Whether all there was has been published in a store once."""
+    return refreshed_at(connection) is not None
+
+
+def _unwritable(store: Store, connection: Connection) -> trouble.Trouble | None:
+    if store.file is not None:
+        return trouble.of_file(store.file)
+    setting = connection.execute(select(func.current_setting("transaction_read_only"))).scalar()
+    return trouble.READ_ONLY_SERVER if setting == "on" else None
+
+
+def _silent(since: timedelta, within: timedelta) -> str:
+    return (
+        f"the refresher last ran {since.total_seconds():.0f} s ago, and should within"
+        f" {within.total_seconds():.0f} s; see that `feedsvc serve` or `feedsvc worker` runs and is not"
+        " suspended, and what its log says"
+    )
+
+
+def _late(number: int, since: timedelta) -> str:
+    feeds = "1 feed waits" if number == 1 else f"{number:,} feeds wait"
+    return (
+        f"{feeds} to be published, the longest for {since.total_seconds():.0f} s; unless very many stories"
+        " have just come, the refresher's log says why (job_failed, feed_not_built)"
+    )
