@@ -538,6 +538,91 @@ def test_header_line_without_its_colon_holds_back(line: str, out: bool) -> None:
     assert out or (isinstance(made, Rejected) and made.line == 3)
 
 
+UNFENCED = [
+    ("title: T\ndate: 2026-02-11\ntags:\n- a\n- b\npublished: false\n---\nText.\n", "hexo", False),
+    ("title: T\ndate: 2026-02-11\ncategories:\n- a\npassword: geheim\n---\nText.\n", "hexo", False),
+    ("title: T\ndate: 2026-02-11\n# not yet\npublished: false\n---\nText.\n", "hexo", False),
+    ("title: T\ndate: 2026-02-11\n\npublished: false\n---\nText.\n", "hexo", False),
+    ("title: T\ndate: 2026-02-11\ntags:\n- a\n---\nText.\n", "hexo", True),
+    ("title: T\ndate: 2026-02-11\ntags:\n- a\npublished: false\n---\nText.\n", None, False),
+    ("title: T\ndate: 2026-02-11\n\npublished: false\n---\nText.\n", None, False),
+    ("title: T\ndate: 2026-02-11\n\nAccess: by road only\n---\nText.\n", None, True),
+    ("Title: T\nDate: 2026-02-11\nTags:\n- a\nStatus: draft\n\nText.\n", "pelican", False),
+    ("Title: T\nDate: 2026-02-11\nHold until: 2099-01-01\n\nText.\n", "pelican", False),
+    ("Title: T\n Status: draft\nDate: 2026-02-11\n\nText.\n", "pelican", False),
+    ("Title: T: C# is #1\nDate: 2026-02-11\nStatus: draft\n---\nText.\n", "pelican", False),
+    ("Title: T: C# is #1\nDate: 2026-02-11\n---\nText.\n", "pelican", True),
+    ("Title: T\nDate: 2026-02-11\n- so it began\n\nStatus: draft\n\nText.\n", "pelican", True),
+    ("Title: T\nDate: 2026-02-11\nThe embargo is lifted\n---\nText.\n", "pelican", True),
+]
+"""Front matter without a first line of dashes: as Hexo has it, and as Pelican does."""
+
+
+@pytest.mark.parametrize(("text", "generator", "out"), UNFENCED)
+def test_key_below_a_list_in_unfenced_front_matter_holds_back(
+    text: str, generator: Generator | None, out: bool
+) -> None:
+    """It was taken for body: the story went out, and readers saw the key."""
+    made = parse("story.md", text.encode(), LoadRules(site=Site(generator)))
+    assert is_out(made) is out
+    assert isinstance(made, Loaded) or (made.rule, made.may_hold) == ("key-unknown", True)
+
+
+def test_unfenced_yaml_is_read_as_yaml() -> None:
+    text = "title: T\ndate: 2026-02-11\ntags:\n- Ferries\n- Climate\n---\nText.\n"
+    made = parse("story.md", text.encode(), of("hexo"))
+    assert isinstance(made, Loaded)
+    assert ([tag.label for tag in made.article.tags], made.article.body) == (["Ferries", "Climate"], "Text.")
+
+
+def test_tabs_indent_yaml_where_hexo_reads_it() -> None:
+    text = "---\ntitle: T\ndate: 2026-02-11\ntags:\n\t- Ferries\n\t- Climate\n---\nText.\n"
+    made = parse("story.md", text.encode(), of("hexo"))
+    assert isinstance(made, Loaded)
+    assert [tag.label for tag in made.article.tags] == ["Ferries", "Climate"]
+    assert not is_out(parse("story.md", text.replace("tags", "draft: true\ntags").encode(), of("hexo")))
+    other = parse("story.md", text.encode(), of("jekyll"))
+    assert isinstance(other, Rejected)
+    assert other.rule == "yaml-syntax"
+
+
+def test_html_below_unknown_front_matter_is_not_published() -> None:
+    """Eleventy's `---json` may say anything; the page's own head tells nothing of it."""
+    page = '<html><head><title>T</title><meta name="date" content="2026-02-11"></head><body>T.</body></html>'
+    for front in ('---json\n{"draft": true}\n---\n', "----\ndraft: true\n----\n"):
+        made = parse("story.html", (front + page).encode(), of("eleventy"))
+        assert isinstance(made, Rejected)
+        assert made.rule == "front-matter-missing"
+    assert is_out(parse("story.html", page.encode(), of("eleventy")))
+
+
+@pytest.mark.parametrize(
+    ("keys", "out"),
+    [
+        (("published: true", "published: true"), True),
+        (("draft: true", "draft: true"), False),
+        (("published: true", "published: false"), False),
+        (("draft: true", "draft: false"), False),
+    ],
+)
+def test_key_written_twice_alike_is_no_fault(keys: tuple[str, ...], out: bool) -> None:
+    assert is_out(read(*keys)) is out
+
+
+@pytest.mark.parametrize(
+    ("generator", "walked"),
+    [("pelican", True), ("eleventy", True), ("hugo", False), ("zola", False), (None, False)],
+)
+def test_index_with_underscore_is_a_story_where_it_is_no_list(
+    tmp_path: Path, generator: Generator | None, walked: bool
+) -> None:
+    (tmp_path / "about").mkdir()
+    (tmp_path / "about" / "_index.md").write_text("---\ntitle: T\ndate: 2026-02-11\n---\nText.\n")
+    rules = LoadRules(site=Site(generator))
+    made = [load(tmp_path, file.path, rules) for file in walk(tmp_path, site=rules.site)]
+    assert [isinstance(one, Loaded) and is_out(one) for one in made] == ([True] if walked else [])
+
+
 def test_never_means_no_embargo_and_no_expiry() -> None:
     made = read("embargo: none", "expires: never")
     assert isinstance(made, Loaded)

@@ -157,7 +157,8 @@ def parse(path: str, raw: bytes, rules: LoadRules, inherited: Inherited = NOTHIN
 
 def _parsed(path: str, raw: bytes, zone: ZoneInfo, rules: LoadRules, inherited: Inherited) -> Loaded:
     story, notes = decoded(raw)
-    found = with_inherited(front_matter.read(story, "." + path.rpartition(".")[2].lower()), inherited)
+    suffix = "." + path.rpartition(".")[2].lower()
+    found = with_inherited(front_matter.read(story, suffix, rules.site.generator), inherited)
     try:
         made = fields.article(found, path, zone, rules.partners, rules.site)
     except FieldError as error:

@@ -159,14 +159,20 @@ class _YamlTree:
             if not isinstance(key, str):
                 told = f"{shown(key)} is not a key; write 'title: …'"
                 raise FrontMatterError(self._line(event), told, "key-invalid")
-            if key in made:
+            value = self._node(next(self._events), depth)
+            if key in made and not _is_same(made[key], value):
                 told = f"{key[:_LONGEST_NAME]}: is written twice; keep one"
                 raise FrontMatterError(self._line(event), told, "duplicate-key")
-            made[key] = self._node(next(self._events), depth)
+            made[key] = value
         return made
 
     def _line(self, event: yaml.Event) -> int:
         return self._start + (event.start_mark.line if event.start_mark else 0)
+
+
+def _is_same(value: object, other: object) -> bool:
+    """Whether it doesn't matter which of a key's two values counts; lists and mappings are not compared."""
+    return type(value) is type(other) and value == other and not isinstance(value, list | dict)
 
 
 def read_toml(source: str, start: int) -> dict[str, object]:

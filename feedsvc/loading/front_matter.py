@@ -6,21 +6,19 @@ line at which the body begins, and takes an unclosed block for body.
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from io import StringIO
 from itertools import islice
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from feedsvc.characters import without_illegal
-from feedsvc.domain.constraints import LONGEST_LABEL
 from feedsvc.loading import excess, html_head
 from feedsvc.loading.characters import YAML_ILLEGAL, scrubbed, without
 from feedsvc.loading.faults import LONGEST_FRONT_MATTER, FieldError, FrontMatterError, too_long
 from feedsvc.loading.formats import read_json, read_toml, read_yaml
-from feedsvc.loading.suspicion import holds_back
-from feedsvc.loading.unknown_keys import OWN, suspect
+from feedsvc.loading.generators import Generator
+from feedsvc.loading.header_block import header_block, unfenced_yaml
 from feedsvc.loading.values import Written, normalised, place, text
 from feedsvc.model import Markup, Note
 
@@ -29,14 +27,13 @@ _CLOSING: Final = {
     "---": re.compile(r"\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)"),
     "+++": re.compile(r"\n\+\+\+[ \t]*(?:\n|\Z)"),
 }
-_HEADER: Final = re.compile(r"([A-Za-z][\w-]*)[ \t]*:[ \t]*(.*)")
 _MARKUPS: Final[dict[str, Markup]] = {".html": "html", ".htm": "html"}
 _BODY_KEYS: Final[dict[str, Markup]] = {
     "contenthtml": "html",
     "contentmarkdown": "markdown",
     "contenttext": "text",
 }
-_UTC: Final = ZoneInfo("UTC")
+_TABS: Final = re.compile(r"^\t+", re.MULTILINE)
 _LIKE_HTML: Final = re.compile(r"\s*<(?:!--|/?[a-zA-Z])")
 _MOST_PLACES: Final = 1_000
 _WANTED: Final = "begin the file with lines '---', 'title: …', 'date: 2026-02-11', '---'"
@@ -74,26 +71,27 @@ class FrontMatter:
         return _line_of(key, self.source, self.start)
 
 
-def read(story: str, suffix: str) -> FrontMatter:
+def read(story: str, suffix: str, generator: Generator | None = None) -> FrontMatter:
     """Take a story file apart.
 
     `story` has `\\n` line ends and nothing that XML forbids; `suffix` is the file name's, in lower case with
-    its dot. Raises FrontMatterError, with the line of the file.
+    its dot; `generator` is the one that stories are written for. Raises FrontMatterError, with the line of
+    the file.
     """
     if suffix == ".json":
         return _json_article(story)
     markup = _MARKUPS.get(suffix, "markdown")
     if fence := _FENCE.match(story):
-        return _fenced(story, fence, markup)
+        return _fenced(story, fence, markup, generator)
     if story.lstrip().startswith("{"):
         return _json_block(story, markup)
-    found = _html_head(story) if markup == "html" else _header_block(story)
+    found = _html_head(story) if markup == "html" else _header_block(story, generator)
     if found is None:
         raise FrontMatterError(1, f"no title and no date; {_WANTED}", "front-matter-missing")
     return found
 
 
-def _fenced(story: str, fence: re.Match[str], markup: Markup) -> FrontMatter:
+def _fenced(story: str, fence: re.Match[str], markup: Markup, generator: Generator | None) -> FrontMatter:
     mark = fence[1]
     opened = _lines(story, fence.start(1)) + 1
     closing = _CLOSING[mark].search(story, fence.end() - 1)
@@ -106,12 +104,7 @@ def _fenced(story: str, fence: re.Match[str], markup: Markup) -> FrontMatter:
     if len(source) > LONGEST_FRONT_MATTER:
         raise too_long(opened)
     notes: list[Note] = []
-    if mark == "---":
-        if not source.isascii() or "\x7f" in source:
-            source = without(YAML_ILLEGAL, source, start, notes, "YAML")
-        pairs = read_yaml(source, start)
-    else:
-        pairs = read_toml(source, start)
+    pairs = _yaml(source, start, notes, generator) if mark == "---" else read_toml(source, start)
     body_line = start + _lines(source, len(source)) + 1
     return _made(pairs, source, start, story[closing.end() :], body_line, markup, notes)
 
@@ -171,47 +164,37 @@ def _guessed(key: str, body: str) -> Markup:
     return names.get(key) or ("html" if _LIKE_HTML.match(body) else "markdown")
 
 
-def _header_block(story: str) -> FrontMatter | None:
-    """Pelican's `Title: …` lines, as Python-Markdown's meta-data extension reads them, up to a blank line."""
-    lines: dict[str, list[str]] = {}
-    key, end = "", 0
-    for number, line in enumerate(StringIO(story), start=1):
-        if not line.strip():
-            end += len(line)
-            break
-        if key and line.startswith((" ", "\t")):
-            lines[key].append(line.strip())
-        elif header := _HEADER.match(line):
-            key = header[1]
-            if key in lines:
-                raise FrontMatterError(number, f"{key}: is written twice; keep one", "duplicate-key")
-            lines[key] = [header[2].strip()]
-        else:
-            _refuse_colonless(line, number)
-            break
-        end += len(line)
-        if end > LONGEST_FRONT_MATTER:
+def _header_block(story: str, generator: Generator | None) -> FrontMatter | None:
+    """Front matter that has no first line of dashes: Hexo's YAML, or Pelican's lines."""
+    # In Pelican's lines ` #` begins no comment, and `a: b` may be a title.
+    unfenced = unfenced_yaml(story, may_have_gaps=generator == "hexo") if generator != "pelican" else None
+    if unfenced:
+        source, end = unfenced
+        if len(source) > LONGEST_FRONT_MATTER:
             raise too_long(1)
-    if not lines:
+        notes: list[Note] = []
+        with suppress(FrontMatterError):  # Pelican's lines need not be YAML
+            pairs = _yaml(source, 1, notes, generator)
+            return _made(pairs, source, 1, story[end:], _lines(story, end) + 1, "markdown", notes)
+    found = header_block(story)
+    if found is None:
         return None
-    pairs: dict[str, object] = {key: "\n".join(parts) for key, parts in lines.items()}
-    return _made(pairs, story[:end], 1, story[end:], _lines(story, end) + 1, "markdown")
+    source, body = story[: found.end], story[found.end :]
+    return _made(found.pairs, source, 1, body, _lines(story, found.end) + 1, "markdown")
 
 
-def _refuse_colonless(line: str, number: int) -> None:
-    """Refuse a first line of text that reads as a key without its colon: `Embargo 2027-01-01`."""
-    key, _, value = line.strip().partition(" ")
-    if len(key) > LONGEST_LABEL:
-        return
-    meant = OWN.get(normalised(key)) or suspect(normalised(key))
-    if meant and len(value.split()) <= 2 and holds_back(meant._replace(is_strict=False), value.strip(), _UTC):
-        told = f"{line.strip()[:60]!r} lacks its colon; write '{meant.nearest}: {value.strip()}'"
-        raise FrontMatterError(number, told, "key-unknown")
+def _yaml(source: str, start: int, notes: list[Note], generator: Generator | None) -> dict[str, object]:
+    if generator == "hexo":  # which takes a tab before a line for two spaces
+        source = _TABS.sub(lambda tabs: "  " * len(tabs[0]), source)
+    if not source.isascii() or "\x7f" in source:
+        source = without(YAML_ILLEGAL, source, start, notes, "YAML")
+    return read_yaml(source, start)
 
 
 def _html_head(story: str) -> FrontMatter | None:
     """Pelican's HTML: `<title>` and `<meta name= content=>` in the head, the story in the body."""
-    head = html_head.read(story)
+    # Front matter that can't be read (Eleventy's `---json`) may hold the story back.
+    head = None if story.lstrip().startswith("---") else html_head.read(story)
     if head is None:
         return None
     body = story[head.body_start : head.body_end]

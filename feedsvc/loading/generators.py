@@ -109,6 +109,9 @@ _OF_A_SITE: Final[dict[Generator, frozenset[str]]] = {
 
 _UNDERSCORED: Final = frozenset({"hexo", "docusaurus", "astro"})
 """Those that leave out whatever begins with `_`, but for Hexo's own folders of stories."""
+_LIST_PAGE: Final = re.compile(r"_index\.", re.IGNORECASE)
+_WITH_LIST_PAGES: Final = frozenset({"hugo", "zola", None})
+"""Those that list a folder in `_index.md`, to others a story; without a generator it may be a list."""
 _OF_STORIES: Final = frozenset({"_posts", "_drafts"})
 
 
@@ -120,6 +123,8 @@ def leaves_out(site: Site, name: str, *, is_top: bool, is_folder: bool) -> bool:
     if name.startswith("_"):
         if is_folder:
             return name in _NEVER_STORIES or (site.generator in _UNDERSCORED and name not in _OF_STORIES)
+        if _LIST_PAGE.match(name) and site.generator in _WITH_LIST_PAGES:
+            return True
         return site.generator in _UNDERSCORED or site.generator == "jekyll"
     if not is_folder:
         return False

@@ -10,6 +10,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from feedsvc.loading import dates
+from feedsvc.loading.header_block import keys_above_dashes
 from feedsvc.loading.suspicion import holds_back
 from feedsvc.loading.unknown_keys import OWN, suspect
 from feedsvc.loading.values import normalised
@@ -44,7 +45,10 @@ def _head(story: str) -> str:
         begin = fence.end()
         end = story.find(f"\n{fence[1]}", begin - 1)
         return story[begin:end] if end >= 0 else "\n".join(story[begin:].splitlines()[:_MOST_LINES])
-    return story if story.lstrip()[:1] == "{" else story.partition("\n\n")[0]
+    if story.lstrip()[:1] == "{":
+        return story
+    first, _, below = story.partition("\n\n")
+    return "\n".join([first, *keys_above_dashes(below)])
 
 
 def _pairs(head: str) -> list[tuple[str, str]]:

@@ -63,9 +63,9 @@ class _Folder(NamedTuple):
 def walk(root: Path, under: str = "", site: Site = NO_SITE) -> Iterator[FoundFile]:
     """Every story file below `root`, or below `under` in it (which may be one file), ordered by path.
 
-    Hidden files, what editors and synchronisers leave (see `leftovers`), other suffixes, Hugo's `_index`
-    pages and what the site's generator leaves out (see `generators`) are passed over. Links to folders are
-    followed within `root`; a link that leads out of it is yielded, for `load` to reject with a reason. So is
+    Hidden files, what editors and synchronisers leave (see `leftovers`), other suffixes and what
+    the site's generator leaves out (see `generators`) are passed over. Links to folders are followed
+    within `root`; a link that leads out of it is yielded, for `load` to reject with a reason. So is
     a folder that may not be read. A file name
     that is not UTF-8 is yielded escaped, and rejected likewise. What is missing yields nothing.
     """
@@ -97,7 +97,7 @@ def _start(base: str, under: str, site: Site) -> FoundFile | _Folder | None:
         stamp += _stamp_of(f"{base}/{path}", site)
         path = f"{path}/{part}" if path else part
         is_folder = os.path.isdir(f"{base}/{path}")
-        if _is_no_story(part) or leaves_out(site, part, is_top=is_top, is_folder=is_folder):
+        if is_leftover(part) or leaves_out(site, part, is_top=is_top, is_folder=is_folder):
             return None
         linked = linked or os.path.islink(f"{base}/{path}")
         if not within(base, os.path.realpath(f"{base}/{path}")):
@@ -159,7 +159,7 @@ def _judged(
 ) -> FoundFile | _Folder | None:
     name = entry.name
     is_story = name.lower().endswith(SUFFIXES)
-    if _is_no_story(name):
+    if is_leftover(name):
         return None
     if leaves_out(site, name, is_top=not folder.path, is_folder=_is_folder(entry)):
         return None
@@ -246,11 +246,8 @@ def is_passed_over(name: str) -> bool:
 def is_story_name(path: str) -> bool:
     """Whether a file at that path would be a story, by its name: not one that is passed over."""
     name = path.rpartition("/")[2]
-    return name.lower().endswith(SUFFIXES) and not _is_no_story(name)
-
-
-def _is_no_story(name: str) -> bool:
-    return is_leftover(name) or name.lower().startswith(_LIST_PAGE)
+    is_list = name.lower().startswith(_LIST_PAGE)
+    return name.lower().endswith(SUFFIXES) and not is_leftover(name) and not is_list
 
 
 def story_path(root: Path, changed: Path, site: Site = NO_SITE) -> str | None:
@@ -274,7 +271,7 @@ def story_path(root: Path, changed: Path, site: Site = NO_SITE) -> str | None:
 
 def _is_passed_over(parts: Sequence[str], site: Site) -> bool:
     return any(
-        _is_no_story(part) or leaves_out(site, part, is_top=n == 0, is_folder=n < len(parts) - 1)
+        is_leftover(part) or leaves_out(site, part, is_top=n == 0, is_folder=n < len(parts) - 1)
         for n, part in enumerate(parts)
     )
 

@@ -1,0 +1,133 @@
+"""Front matter without a first line of dashes: Pelican's `Title: …` lines, and YAML that Hexo reads.
+
+Pure. Knows where such front matter ends, and refuses keys below that which may hold the story back.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from io import StringIO
+from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from feedsvc.domain.constraints import LONGEST_LABEL
+from feedsvc.loading.faults import LONGEST_FRONT_MATTER, FrontMatterError, too_long
+from feedsvc.loading.flags import FLAGS
+from feedsvc.loading.suspicion import holds_back
+from feedsvc.loading.unknown_keys import OWN, suspect
+from feedsvc.loading.values import normalised
+from feedsvc.loading.vocabulary import Suspect
+
+# Python-Markdown's: up to three spaces before a key, four or a tab before what goes on with it.
+_HEADER: Final = re.compile(r" {0,3}([A-Za-z][\w-]*)[ \t]*:[ \t]*(.*)")
+_END: Final = re.compile(r"(?:-{3,}|\.{3})[ \t]*\n?\Z")
+_DASHES: Final = r"(?=-{3,}[ \t]*(?:\n|\Z))"
+_KEY: Final = r"\s*^[^\W\d_][\w-]*[ \t]*:.*\n"
+_FILLED: Final = re.compile(rf"{_KEY}(?:(?![ \t]*\n).*\n)*?{_DASHES}", re.MULTILINE)
+_ANY: Final = re.compile(rf"{_KEY}(?:.*\n)*?{_DASHES}", re.MULTILINE)
+_PAIR: Final = re.compile(r"""[ \t]{0,3}["']?([^\W\d_][\w .-]{0,40}?)["']?[ \t]*:[ \t]*(.*)""")
+_LIKE_YAML: Final = re.compile(r"[ \t]*(?:#|-(?:\s|\Z)|\Z)|[ \t]+\S")
+_UTC: Final = ZoneInfo("UTC")
+_MOST_LINES: Final = 200
+_WANTED: Final = "write a line '---' above all keys and one below them"
+
+
+class Header(NamedTuple):
+    """The keys and values of a header block, and where in the text the body begins."""
+
+    pairs: dict[str, object]
+    end: int
+
+
+def unfenced_yaml(story: str, *, may_have_gaps: bool) -> tuple[str, int] | None:
+    """Text that may be YAML above a line of dashes, as Hexo has it, and where the body begins.
+
+    `may_have_gaps`: empty lines may stand in it, which end Pelican's header.
+    See https://github.com/hexojs/hexo-front-matter.
+    """
+    found = (_ANY if may_have_gaps else _FILLED).match(story)
+    if found is None:
+        return None
+    after = story.find("\n", found.end())
+    return found[0], len(story) if after < 0 else after + 1
+
+
+def keys_above_dashes(text: str) -> list[str]:
+    """The lines above the first line of dashes, if they are nothing but keys, lists and comments."""
+    above: list[str] = []
+    for line in StringIO(text):
+        if _END.match(line):
+            return above
+        if len(above) >= _MOST_LINES or not _is_like_yaml(line.rstrip("\n")):
+            return []
+        above.append(line.rstrip("\n"))
+    return []
+
+
+def header_block(story: str) -> Header | None:
+    """Pelican's `Title: …` lines, as Python-Markdown's meta-data extension reads them, up to a blank line.
+
+    Raises FrontMatterError for a key that may hold the story back and is not read, as it stands below a line
+    that ends the header.
+    """
+    lines: dict[str, list[str]] = {}
+    key, end = "", 0
+    for number, line in enumerate(StringIO(story), start=1):
+        header = _HEADER.match(line)
+        if not line.strip() or _END.match(line):
+            end += len(line)
+            _refuse_below(keys_above_dashes(story[end:]) if lines else [], number + 1, is_strict=False)
+            break
+        if key and line.startswith((" ", "\t")) and (header is None or header[1] in lines):
+            lines[key].append(line.strip())
+        elif header:
+            key = header[1]
+            if key in lines and lines[key] != [header[2].strip()]:
+                raise FrontMatterError(number, f"{key}: is written twice; keep one", "duplicate-key")
+            lines[key] = [header[2].strip()]
+        else:
+            _refuse_colonless(line, number)
+            _refuse_below(list(_cut_off(story[end:])) if lines else [], number, is_strict=_is_like_yaml(line))
+            break
+        end += len(line)
+        if end > LONGEST_FRONT_MATTER:
+            raise too_long(1)
+    return Header({key: "\n".join(parts) for key, parts in lines.items()}, end) if lines else None
+
+
+def _refuse_colonless(line: str, number: int) -> None:
+    """Refuse a first line of text that reads as a key without its colon: `Embargo 2027-01-01`."""
+    key, _, value = line.strip().partition(" ")
+    if len(key) > LONGEST_LABEL:
+        return
+    meant = OWN.get(normalised(key)) or suspect(normalised(key))
+    if meant and len(value.split()) <= 2 and holds_back(meant._replace(is_strict=False), value.strip(), _UTC):
+        told = f"{line.strip()[:60]!r} lacks its colon; write '{meant.nearest}: {value.strip()}'"
+        raise FrontMatterError(number, told, "key-unknown")
+
+
+def _refuse_below(below: Sequence[str], first: int, *, is_strict: bool) -> None:
+    """Refuse keys that may hold the story back and stand below the end of the header, from line `first` on.
+
+    With `is_strict` what stands there is hardly anything but keys.
+    """
+    for number, line in enumerate(below, start=first):
+        if (found := _PAIR.match(line)) and (meant := _meant(normalised(found[1]))):
+            value = (found[2] or "").split(" #")[0].strip().strip("\"'").strip()
+            if value and holds_back(meant._replace(is_strict=meant.is_strict and is_strict), value, _UTC):
+                told = f"{line.strip()[:60]!r} stands below the end of the front matter; {_WANTED}"
+                raise FrontMatterError(number, told, "key-unknown")
+
+
+def _meant(key: str) -> Suspect | None:
+    return OWN.get(key) or (Suspect("flag", key) if key in FLAGS else suspect(key))
+
+
+def _cut_off(rest: str) -> Iterator[str]:
+    for line in StringIO(rest):
+        if not line.strip() or _END.match(line):
+            return
+        yield line.rstrip("\n")
+
+
+def _is_like_yaml(line: str) -> bool:
+    return bool(_LIKE_YAML.match(line) or _PAIR.match(line))
