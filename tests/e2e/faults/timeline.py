@@ -1,0 +1,60 @@
+"""Which part of a service was down when, and for how long all that a change needs was up.
+
+Pure but for the clock. Instants are seconds since 1970, as embargoes are of this clock, too.
+"""
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import inf
+
+DATABASE = "database"
+Groups = Sequence[Sequence[str]]
+"""Parts that are needed: of each group at least one."""
+
+
+@dataclass
+class Down:
+    """A span in which a part could not work; it goes on until it is ended."""
+
+    part: str
+    since: float
+    until: float = inf
+
+    def end(self, grace: float = 0.0) -> None:
+        """It is over, `grace` seconds from now: that long the part may take to catch up."""
+        self.until = min(self.until, time.time() + grace)
+
+
+class Timeline:
+    """When each part was down; parts that were never named were always up."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._downs: list[Down] = []
+
+    def down(self, part: str) -> Down:
+        """A part can't work from now on, for one reason of possibly several."""
+        made = Down(part, time.time())
+        with self._lock:
+            self._downs.append(made)
+        return made
+
+    def able(self, groups: Groups, since: float, until: float) -> float:
+        """For how many seconds of a span every group had a part that was up."""
+        parts = {part for group in groups for part in group}
+        with self._lock:
+            downs = [one for one in self._downs if one.part in parts]
+        spans = [(one.part, one.since, one.until) for one in downs if one.since < until and one.until > since]
+        edges = sorted({since, until, *(min(max(at, since), until) for _, *ends in spans for at in ends)})
+        return sum(
+            end - begin
+            for begin, end in pairwise(edges)
+            if _all_up(groups, {part for part, since_, until_ in spans if since_ <= begin and until_ >= end})
+        )
+
+
+def _all_up(groups: Groups, down: set[str]) -> bool:
+    return all(any(part not in down for part in group) for group in groups)
