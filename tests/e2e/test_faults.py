@@ -22,6 +22,7 @@ from tests.e2e.faults.history import History
 from tests.e2e.faults.nodes import Node, Nodes
 from tests.e2e.faults.reference import Reference
 from tests.e2e.faults.run import SHORT, Run, size_for
+from tests.e2e.faults.speed import Speed
 from tests.e2e.faults.timeline import Timeline
 
 SEEDS = os.environ.get("SEEDS", "1").split(",")
@@ -151,6 +152,7 @@ def finish(run: Run, store: str) -> None:
 
 
 def conducted(run: Run, store: str) -> None:
+    speed = Speed(run.timeline.note_speed)
     try:
         drive(run)
         finish(run, store)
@@ -158,6 +160,8 @@ def conducted(run: Run, store: str) -> None:
         run.over.set()
         run.ended.set()
         run.nodes.end()
+        speed.end()
+        print(f"the machine's slowest moment: {run.timeline.slowest():.2f} of a processor")
         print(dict(sorted(run.history.counts.items())))
 
 

@@ -5,6 +5,7 @@ Pure but for the clock. Instants are seconds since 1970, as embargoes are of thi
 
 import threading
 import time
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -34,6 +35,7 @@ class Timeline:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._downs: list[Down] = []
+        self._speeds: list[tuple[float, float]] = []
 
     def down(self, part: str) -> Down:
         """A part can't work from now on, for one reason of possibly several."""
@@ -42,18 +44,39 @@ class Timeline:
             self._downs.append(made)
         return made
 
+    def note_speed(self, at: float, share: float) -> None:
+        """What share of a processor (0 to 1) whoever wants one gets, from this instant on."""
+        with self._lock:
+            self._speeds.append((at, share))
+
+    def slowest(self) -> float:
+        """The least share there was."""
+        with self._lock:
+            return min((share for _, share in self._speeds), default=1.0)
+
     def able(self, groups: Groups, since: float, until: float) -> float:
-        """For how many seconds of a span every group had a part that was up."""
+        """For how many seconds of a span every group had a part that was up, on a machine for them alone.
+
+        A second in which others had half of the processors counts half.
+        """
         parts = {part for group in groups for part in group}
         with self._lock:
             downs = [one for one in self._downs if one.part in parts]
+            speeds = self._speeds[max(0, bisect_left(self._speeds, (since, 0.0)) - 1) :]
         spans = [(one.part, one.since, one.until) for one in downs if one.since < until and one.until > since]
-        edges = sorted({since, until, *(min(max(at, since), until) for _, *ends in spans for at in ends)})
+        instants = [at for _, *ends in spans for at in ends] + [at for at, _ in speeds]
+        edges = sorted({since, until, *(min(max(at, since), until) for at in instants)})
         return sum(
-            end - begin
+            (end - begin) * _share(speeds, begin)
             for begin, end in pairwise(edges)
             if _all_up(groups, {part for part, since_, until_ in spans if since_ <= begin and until_ >= end})
         )
+
+
+def _share(speeds: Sequence[tuple[float, float]], at: float) -> float:
+    """What was measured last before that instant."""
+    place = bisect_right(speeds, (at, inf))
+    return speeds[place - 1][1] if place else 1.0
 
 
 def _all_up(groups: Groups, down: set[str]) -> bool:
