@@ -51,6 +51,8 @@ webhook_private = true
 """
 _PARTNER = "acme"
 _SAMPLES = 40
+_SECONDS_A_PLACE = 30
+"""Of the run, for each story that is changed in turn: five visits of all files take a sixth of it."""
 _LEAST_BETWEEN = 3.0  # seconds
 _WARM = 0.25  # share of the run that is not looked at: caches fill, and every place has been visited
 _GROW_BY_LOAD = ("deliveries", "outbox")
@@ -113,7 +115,8 @@ def _soaked(folder: Path, receiver: soaking.Receiver, scale: Scale) -> tuple[lis
     content, temporary = folder / "content", folder / "temporary"
     temporary.mkdir()
     corpus.write(content, scale.served)
-    soaking.fill(content)
+    places = int(scale.soaked / _SECONDS_A_PLACE)
+    soaking.fill(content, places)
     config = folder / "config.toml"
     config.write_text(_CONFIG.format(webhook=receiver.url), "utf-8")
     port = running.free_port()
@@ -123,8 +126,8 @@ def _soaked(folder: Path, receiver: soaking.Receiver, scale: Scale) -> tuple[lis
     try:
         cms, acme = _token(config, "cms", "--scope", "write"), _token(config, _PARTNER)
         time.sleep(1)  # until the workers know them
-        soaking.push_all(port, cms)
-        load = soaking.Load(port, content, cms, _PARTNER, acme)
+        soaking.push_all(port, cms, places)
+        load = soaking.Load(port, content, places, cms, _PARTNER, acme)
         service = Service(server.pid, server.log, folder / "var" / "feedsvc.db", temporary)
         load.start()
         try:
@@ -241,7 +244,7 @@ def _answers(load: soaking.Load, receiver: soaking.Receiver) -> Table:
 
 
 def _how(scale: Scale, samples: int) -> list[str]:
-    places = 3 * soaking.PLACES
+    places = 3 * int(scale.soaked / _SECONDS_A_PLACE)
     return [
         f"`feedsvc serve` with two workers on SQLite, at {HOST}: {scale.served} stories of the corpus, and "
         f"{places} that are changed in turn, so that their number stays. A second: "

@@ -26,8 +26,6 @@ PAGES_A_SECOND = 2.0
 BATCH_EVERY = 15.0
 """Seconds between two batches of `STORIES_A_BATCH` stories."""
 STORIES_A_BATCH = 20
-PLACES = 200
-"""Stories that are pushed, and as many files."""
 _EXPIRES_SECONDS = 20
 _PUBLISHED = datetime(2026, 11, 22, 12, tzinfo=UTC)
 _FEEDS = ("all", "sections/world", "sections/sport", "tags/winter-ferries", "custom/top")
@@ -39,7 +37,7 @@ _PAGES = (
     "/sitemap-news.xml",
     "/readyz",
     "/metrics",
-    "/stories/pushed/7",
+    "/stories/pushed/2",
 )
 _GOOD = {200, 201, 204, 304, 404, 410}
 
@@ -75,12 +73,18 @@ class _Notice(http.server.BaseHTTPRequestHandler):
 
 
 class Load:
-    """All of it, in threads, from `start` to `stop`. `counts` are answers by kind and status."""
+    """All of it, in threads, from `start` to `stop`. `counts` are answers by kind and status.
 
-    def __init__(self, port: int, content: Path, write_token: str, partner: str, partner_token: str) -> None:
+    `places` are the stories that are pushed one by one, those that come in batches, and the files, of each.
+    """
+
+    def __init__(
+        self, port: int, content: Path, places: int, write_token: str, partner: str, partner_token: str
+    ) -> None:
         self.counts: Counter[str] = Counter()
         self.versions = 0
         """Versions of stories that were made."""
+        self._places = places
         self._port = port
         self._content = content
         self._staging = content.parent / "staging"
@@ -147,7 +151,7 @@ class Load:
 
     def _push(self, number: int) -> None:
         """One story after another is edited; of five visits one withdraws it, and one has it expire soon."""
-        place, visit = number % PLACES, number // PLACES
+        place, visit = number % self._places, number // self._places
         path = f"/api/articles/pushed/{place}"
         self.versions += 1
         if (place + visit) % 5 == 0:
@@ -161,7 +165,7 @@ class Load:
         self._ask("push", "PUT", f"{path}?restore=true", fields, body)
 
     def _batch(self, number: int) -> None:
-        places = [(number * STORIES_A_BATCH + n) % PLACES for n in range(STORIES_A_BATCH)]
+        places = [(number * STORIES_A_BATCH + n) % self._places for n in range(STORIES_A_BATCH)]
         self.versions += STORIES_A_BATCH
         lines = [{"id": f"batch/{place}"} | _document(place, f"batch {number}") for place in places]
         body = "\n".join(map(json.dumps, lines)).encode()
@@ -170,15 +174,15 @@ class Load:
         )
 
     def _write_file(self, number: int) -> None:
-        """A file is renamed into its place or saved there; of four visits one withdraws, one deletes it."""
-        place, visit = number % PLACES, number // PLACES
+        """A file is renamed into its place or saved there; of five visits one withdraws, one deletes it."""
+        place, visit = number % self._places, number // self._places
         file = self._content / "soak" / f"file-{place}.md"
         file.parent.mkdir(exist_ok=True)
         self.versions += 1
-        if (place + visit) % 16 == 1:
+        if (place + visit) % 5 == 1:
             file.unlink(missing_ok=True)
             return
-        status = "withdrawn" if (place + visit) % 4 == 0 else "published"
+        status = "withdrawn" if (place + visit) % 5 == 3 else "published"
         text = _file(place, f"visit {visit}", status)
         if place % 2:
             file.write_text(text, "utf-8")
@@ -209,20 +213,20 @@ class Load:
         self._ask("page", "GET", _PAGES[number % len(_PAGES)], {"Accept-Encoding": "gzip"})
 
 
-def fill(content: Path) -> None:
+def fill(content: Path, places: int) -> None:
     """Write every file that the load changes later, so that their number is what it will be."""
     (content / "soak").mkdir(parents=True)
-    for place in range(PLACES):
+    for place in range(places):
         (content / "soak" / f"file-{place}.md").write_text(_file(place, "first", "published"), "utf-8")
 
 
-def push_all(port: int, token: str) -> None:
+def push_all(port: int, token: str, places: int) -> None:
     """Push every story that the load changes later, for the same reason."""
     fields = {"Authorization": f"Bearer {token}", "Content-Type": "application/x-ndjson"}
     lines = [
         json.dumps({"id": f"{kind}/{place}"} | _document(place, "first"))
         for kind in ("pushed", "batch")
-        for place in range(PLACES)
+        for place in range(places)
     ]
     connection = http.client.HTTPConnection(HOST, port, timeout=60)
     connection.request("POST", "/api/articles", "\n".join(lines).encode(), fields)
