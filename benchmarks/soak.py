@@ -125,7 +125,6 @@ def _soaked(folder: Path, receiver: soaking.Receiver, scale: Scale) -> tuple[lis
     server = running.start(arguments, folder, port=port, ready=FEED, environment=environment, limit=120)
     try:
         cms, acme = _token(config, "cms", "--scope", "write"), _token(config, _PARTNER)
-        time.sleep(1)  # until the workers know them
         soaking.push_all(port, cms, places)
         load = soaking.Load(port, content, places, cms, _PARTNER, acme)
         service = Service(server.pid, server.log, folder / "var" / "feedsvc.db", temporary)
