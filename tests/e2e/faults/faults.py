@@ -37,6 +37,7 @@ class Faults:
         self._run = run
         self._dice = run.dice("faults")
         self._threads: list[threading.Thread] = []
+        self._paused: set[int] = set()
         self._arrived = 0
         self._exclusive = threading.Lock()
         both: dict[str, Fault] = {
@@ -103,13 +104,15 @@ class Faults:
 
     def _pause(self) -> None:
         node = self._dice.choice(self._run.nodes.all)
-        pids = node.processes()
+        pids = [pid for pid in node.processes() if pid not in self._paused]
         if not pids:
             return
         pid, seconds = self._dice.choice(pids), self._dice.uniform(1.0, self._run.size.pause_most)
         self._note(f"SIGSTOP for {seconds:.1f} s to process {pid} ({node.part_of(pid)})")
+        self._paused.add(pid)
         with self._run.nodes.paused(node, pid):
             self._run.ended.wait(seconds)
+        self._paused.discard(pid)
         self._note(f"SIGCONT to process {pid} ({node.part_of(pid)})")
 
     # -- what arrives -----------------------------------------------------------------------------------
