@@ -38,6 +38,7 @@ class Faults:
         self._dice = run.dice("faults")
         self._threads: list[threading.Thread] = []
         self._paused: set[int] = set()
+        self._ending: set[str] = set()
         self._arrived = 0
         self._exclusive = threading.Lock()
         both: dict[str, Fault] = {
@@ -98,14 +99,20 @@ class Faults:
         self._run.nodes.kill(node)
 
     def _terminate(self) -> None:
-        node = self._dice.choice(self._run.nodes.all)
+        """A node of which nothing stands still, which could not end."""
+        nodes = [one for one in self._run.nodes.all if not self._paused.intersection(one.processes())]
+        if not nodes:
+            return
+        node = self._dice.choice(nodes)
         self._note(f"SIGTERM to {node.name}")
+        self._ending.add(node.name)
         self._run.nodes.terminate(node)
+        self._ending.discard(node.name)
 
     def _pause(self) -> None:
         node = self._dice.choice(self._run.nodes.all)
         pids = [pid for pid in node.processes() if pid not in self._paused]
-        if not pids:
+        if not pids or node.name in self._ending:
             return
         pid, seconds = self._dice.choice(pids), self._dice.uniform(1.0, self._run.size.pause_most)
         self._note(f"SIGSTOP for {seconds:.1f} s to process {pid} ({node.part_of(pid)})")
