@@ -11,6 +11,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -91,11 +92,29 @@ class Cluster:
             cursor = connection.execute(statement, values)
             return cursor.fetchall() if cursor.description else []
 
+    def is_amid_transaction(self, pid: int) -> bool:
+        """Whether a process that stands still has a transaction open, and so holds all its locks."""
+        found = self.ask(
+            "SELECT 1 FROM pg_stat_activity WHERE state = 'idle in transaction' AND client_port = ANY(%s)",
+            _local_ports(pid),
+        )
+        return bool(found)
+
     def _answers(self) -> bool:
         try:
             return self.ask("SELECT 1") == [(1,)]
         except psycopg.OperationalError:
             return False
+
+
+def _local_ports(pid: int) -> list[int]:
+    """The ports that connections of a process leave by (proc_pid_net(5))."""
+    links = []
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):
+            links.append(os.readlink(entry))
+    rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
+    return [int(row[1].partition(":")[2], 16) for row in rows if f"socket:[{row[9]}]" in links]
 
 
 def _unprivileged() -> dict[str, Any]:

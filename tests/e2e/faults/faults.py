@@ -22,6 +22,7 @@ from tests.e2e.faults.timeline import DATABASE
 _BETWEEN = (0.4, 1.6)  # seconds
 _AT_ONCE = 3
 _UPLOADS = 4
+_HUNT_SECONDS = 8.0
 _STALLS = (2.0, 6.0)  # seconds
 _COMES_BACK_SECONDS = 30.0
 """So long a service whose store was deleted may take to have another."""
@@ -51,7 +52,11 @@ class Faults:
         }
         own: dict[str, Fault] = {"delete the store": self._delete_store}
         if run.cluster:
-            own = {"end sessions": self._end_sessions, "restart the database": self._restart_database}
+            own = {
+                "end sessions": self._end_sessions,
+                "restart the database": self._restart_database,
+                "pause amid a transaction": self._pause_amid_transaction,
+            }
         self.kinds = both | own
         if only:
             self.kinds = {name: fault for name, fault in self.kinds.items() if name in only}
@@ -121,6 +126,27 @@ class Faults:
             self._run.ended.wait(seconds)
         self._paused.discard(pid)
         self._note(f"SIGCONT to process {pid} ({node.part_of(pid)})")
+
+    def _pause_amid_transaction(self) -> None:
+        """A refresher is stopped and let go on until it was stopped with locks in its hands."""
+        assert self._run.cluster
+        node = self._dice.choice([one for one in self._run.nodes.all if one.refreshes])
+        pids = node.processes()[:1]
+        if not pids or pids[0] in self._paused or node.name in self._ending:
+            return
+        pid, seconds = pids[0], self._dice.uniform(1.0, self._run.size.pause_most)
+        self._paused.add(pid)
+        until = time.monotonic() + _HUNT_SECONDS
+        while time.monotonic() < until and not self._run.over.is_set():
+            with self._run.nodes.paused(node, pid), suppress(OSError, psycopg.OperationalError):
+                time.sleep(0.01)
+                if self._run.cluster.is_amid_transaction(pid):
+                    self._note(f"SIGSTOP for {seconds:.1f} s to {node.refresher}, amid a transaction")
+                    self._run.ended.wait(seconds)
+                    self._note(f"SIGCONT to {node.refresher}")
+                    break
+            time.sleep(self._dice.uniform(0.005, 0.05))
+        self._paused.discard(pid)
 
     # -- what arrives -----------------------------------------------------------------------------------
 

@@ -153,7 +153,7 @@ class Nodes:
             if born and _born(pid) == born:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGCONT)
-            down.end(1.0)
+            down.end(0.5)
 
     def terminate(self, node: Node) -> None:
         """End a node as an operator does, and hold it to its promise."""
