@@ -71,6 +71,8 @@ def drive(run: Run) -> None:
     readers = pollers.pollers(run)
     for thread in (*writers, *readers):
         thread.start()
+    for writer in writers:
+        assert writer.filled.wait(SETTLES_SECONDS), run.history.text()
     Faults(run, FAULTS).disturb(DURATION)
     run.over.set()
     run.history.note("no more faults, no more changes")

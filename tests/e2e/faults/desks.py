@@ -40,6 +40,8 @@ class Desk(threading.Thread):
         self.names = names
         self.published = {one: run.began - 60 - 7 * number for number, one in enumerate(names)}
         self.pause = pause
+        self.filled = threading.Event()
+        """Every story of it was written once."""
         for one in names:
             run.reference.add(one, is_file=self.is_file)
 
@@ -47,6 +49,7 @@ class Desk(threading.Thread):
         run = self.desk_run
         for name in self.names:
             self.change(name, Version(1))
+        self.filled.set()
         while not run.over.wait(self.dice.uniform(*self.pause)):
             (kind,) = self.dice.choices(list(self.kinds), list(self.kinds.values()))
             self.do(kind, self.dice.choice(self.names))

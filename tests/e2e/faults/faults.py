@@ -23,6 +23,7 @@ _BETWEEN = (0.4, 1.6)  # seconds
 _AT_ONCE = 3
 _UPLOADS = 4
 _HUNT_SECONDS = 8.0
+_AMID_LEAST, _AMID_MOST = 6.0, 8.0  # seconds: longer than others may be kept waiting
 _STALLS = (2.0, 6.0)  # seconds
 _COMES_BACK_SECONDS = 30.0
 """So long a service whose store was deleted may take to have another."""
@@ -134,7 +135,7 @@ class Faults:
         pids = node.processes()[:1]
         if not pids or pids[0] in self._paused or node.name in self._ending:
             return
-        pid, seconds = pids[0], self._dice.uniform(1.0, self._run.size.pause_most)
+        pid, seconds = pids[0], self._dice.uniform(_AMID_LEAST, max(_AMID_MOST, self._run.size.pause_most))
         self._paused.add(pid)
         until = time.monotonic() + _HUNT_SECONDS
         while time.monotonic() < until and not self._run.over.is_set():
