@@ -91,6 +91,7 @@ def test_time_counts_only_while_all_that_is_needed_is_up() -> None:
     timeline.note_speed(46.0, 1.0)
     assert timeline.able(groups, 40.0, 50.0) == 2.0 + 2.0 + 4.0
     assert timeline.able(groups, 44.0, 45.0) == 0.5
+    assert timeline.up(groups, 12.0, 50.0) == 50.0 - 20.0 - 5.0
 
 
 def test_what_is_lost_with_a_store_is_expected_no_more() -> None:

@@ -17,6 +17,7 @@ from tests.e2e.faults import stories
 from tests.e2e.faults.asking import HANGS_SECONDS, Answer, Connection
 from tests.e2e.faults.reference import Change, Version
 from tests.e2e.faults.run import Run
+from tests.e2e.faults.timeline import DATABASE
 
 _SOON = (2.0, 8.0)  # seconds until an embargo or an expiry that is seen to come
 _LATER = 86_400.0
@@ -277,8 +278,8 @@ class ApiDesk(Desk):
         return None
 
     def _note_hanging(self, web: str, asked: str, began: float) -> None:
-        able = self.desk_run.timeline.able([["database"], [web]], began, time.time())
-        if able > HANGS_SECONDS - 1:
+        up = self.desk_run.timeline.up([[DATABASE], [web]], began, time.time())
+        if up > HANGS_SECONDS - 1:
             told = f"no answer at {web} in {HANGS_SECONDS:.0f} s, with database and node up"
             self.desk_run.history.broken("a push is answered, with 503 at worst", asked, told)
 

@@ -129,7 +129,11 @@ class Faults:
         self._note(f"SIGCONT to process {pid} ({node.part_of(pid)})")
 
     def _pause_amid_transaction(self) -> None:
-        """A refresher is stopped and let go on until it was stopped with locks in its hands."""
+        """One refresher is stopped and let go on until it was stopped with locks in its hands."""
+        with self._exclusive:
+            self._hunt()
+
+    def _hunt(self) -> None:
         assert self._run.cluster
         node = self._dice.choice([one for one in self._run.nodes.all if one.refreshes])
         pids = node.processes()[:1]

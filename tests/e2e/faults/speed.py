@@ -18,7 +18,7 @@ while True:
     print(0.03 / (time.perf_counter() - began), flush=True)
     time.sleep(0.5)
 """
-_LEAST = 0.1  # however slow the machine seems, so long a wait is a fault
+_LEAST = 0.25  # however slow the machine seems, so long a wait is a fault
 
 
 class Speed:

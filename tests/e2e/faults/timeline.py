@@ -6,7 +6,7 @@ Pure but for the clock. Instants are seconds since 1970, as embargoes are of thi
 import threading
 import time
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import inf
@@ -59,18 +59,30 @@ class Timeline:
 
         A second in which others had half of the processors counts half.
         """
+        with self._lock:
+            speeds = self._speeds[max(0, bisect_left(self._speeds, (since, 0.0)) - 1) :]
+        return sum(
+            (end - begin) * _share(speeds, begin)
+            for begin, end in self._up(groups, since, until, [at for at, _ in speeds])
+        )
+
+    def up(self, groups: Groups, since: float, until: float) -> float:
+        """The same in plain seconds, however busy the machine was."""
+        return sum(end - begin for begin, end in self._up(groups, since, until))
+
+    def _up(
+        self, groups: Groups, since: float, until: float, instants: Iterable[float] = ()
+    ) -> Iterator[tuple[float, float]]:
+        """The pieces of a span in which every group had a part that was up; no instant lies within one."""
         parts = {part for group in groups for part in group}
         with self._lock:
             downs = [one for one in self._downs if one.part in parts]
-            speeds = self._speeds[max(0, bisect_left(self._speeds, (since, 0.0)) - 1) :]
         spans = [(one.part, one.since, one.until) for one in downs if one.since < until and one.until > since]
-        instants = [at for _, *ends in spans for at in ends] + [at for at, _ in speeds]
-        edges = sorted({since, until, *(min(max(at, since), until) for at in instants)})
-        return sum(
-            (end - begin) * _share(speeds, begin)
-            for begin, end in pairwise(edges)
-            if _all_up(groups, {part for part, since_, until_ in spans if since_ <= begin and until_ >= end})
-        )
+        ends = [*instants, *(at for _, *both in spans for at in both)]
+        edges = sorted({since, until, *(min(max(at, since), until) for at in ends)})
+        for begin, end in pairwise(edges):
+            if _all_up(groups, {part for part, first, last in spans if first <= begin and last >= end}):
+                yield begin, end
 
 
 def _share(speeds: Sequence[tuple[float, float]], at: float) -> float:
