@@ -48,15 +48,19 @@ def cluster() -> Iterator[Cluster]:
         made.remove()
 
 
-def started(folder: Path, seed: str, nodes: list[Node], cluster: Cluster | None) -> Run:
+@pytest.fixture(autouse=True)
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What services that are killed leave behind is removed with all else."""
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+
+
+def prepared(folder: Path, seed: str, nodes: list[Node], cluster: Cluster | None) -> Run:
     history = History(folder / "history.txt", seed)
     timeline = Timeline()
     kept = Nodes(nodes, timeline, history)
     content = folder / "content"
-    run = Run(seed, size_for(DURATION), folder, content, history, timeline, Reference(), kept, cluster)
-    kept.start()
-    make_token(run, 30)
-    return run
+    return Run(seed, size_for(DURATION), folder, content, history, timeline, Reference(), kept, cluster)
 
 
 def node(folder: Path, name: str, command: str, store: str, *options: str) -> Node:
@@ -156,6 +160,8 @@ def finish(run: Run, store: str) -> None:
 def conducted(run: Run, store: str) -> None:
     speed = Speed(run.timeline.note_speed)
     try:
+        run.nodes.start()
+        make_token(run, SETTLES_SECONDS)
         drive(run)
         finish(run, store)
     finally:
@@ -171,7 +177,7 @@ def conducted(run: Run, store: str) -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_faults_of_a_service_on_sqlite_do_no_harm(tmp_path: Path, seed: str) -> None:
     serve = node(tmp_path, "serve", "serve", "sqlite:///var/feedsvc.db", "--workers", "3")
-    conducted(started(tmp_path, seed, [serve], None), "sqlite:///var/feedsvc.db")
+    conducted(prepared(tmp_path, seed, [serve], None), "sqlite:///var/feedsvc.db")
 
 
 @pytest.mark.timeout(DURATION * 3 + 300)
@@ -184,4 +190,4 @@ def test_faults_of_five_machines_on_postgresql_do_no_harm(
     url = cluster.url("live")
     nodes = [node(tmp_path, f"web{n}", "web", url, "--workers", "2") for n in range(2)]
     nodes += [node(tmp_path, f"worker{n}", "worker", url) for n in range(3)]
-    conducted(started(tmp_path, seed, nodes, cluster), cluster.url("rebuilt"))
+    conducted(prepared(tmp_path, seed, nodes, cluster), cluster.url("rebuilt"))

@@ -47,6 +47,12 @@ class Desk(threading.Thread):
             run.reference.add(one, is_file=self.is_file)
 
     def run(self) -> None:
+        try:
+            self._work()
+        except Exception as error:  # a desk that ends early would hide what it has to find
+            self.desk_run.history.broken("every desk goes on", self.name, repr(error))
+
+    def _work(self) -> None:
         run = self.desk_run
         for name in self.names:
             self.change(name, Version(1))

@@ -92,6 +92,12 @@ class Poller(threading.Thread):
         self._etags: dict[str, str] = {}
 
     def run(self) -> None:
+        try:
+            self._read()
+        except Exception as error:  # one that ends early would hide what it has to find
+            self._run.history.broken("every poller goes on", self.name, repr(error))
+
+    def _read(self) -> None:
         port = self._run.node(self._web).service.port
         while not self._run.ended.wait(self._dice.uniform(*_PAUSE)):
             connection = Connection(port)
