@@ -82,7 +82,12 @@ class Cluster:
 
     def remove(self) -> None:
         """End it and take its files away."""
-        self.stop(at_once=True)
+        try:
+            self.stop(at_once=True)
+        except subprocess.TimeoutExpired:
+            assert self._process
+            self._process.kill()  # its other processes end with it
+            self._process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def ask(self, statement: str, *values: object) -> list[tuple[Any, ...]]:

@@ -113,7 +113,7 @@ class Nodes:
         for node in self.all:
             self._start(node)
         for node in self.answering:
-            node.service.wait_until(lambda at=node: _is_ready(at), STARTS_SECONDS + 10)  # type: ignore[misc]
+            node.service.wait_until(lambda at=node: _is_ready(at), 3 * STARTS_SECONDS)  # type: ignore[misc]
         self._keeper.start()
 
     def end(self) -> None:
