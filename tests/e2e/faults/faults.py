@@ -9,8 +9,8 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 import psycopg
 
@@ -130,8 +130,9 @@ class Faults:
 
     def _pause_amid_transaction(self) -> None:
         """One refresher is stopped and let go on until it was stopped with locks in its hands."""
-        with self._exclusive:
-            self._hunt()
+        with self._alone() as is_alone:
+            if is_alone:
+                self._hunt()
 
     def _hunt(self) -> None:
         assert self._run.cluster
@@ -199,37 +200,53 @@ class Faults:
             self._note(f"{len(ended)} database sessions are ended")
 
     def _restart_database(self) -> None:
+        with self._alone() as is_alone:
+            if is_alone:
+                self._have_database_down(self._dice.random() < 0.5, self._dice.uniform(0.2, 2.0))
+
+    def _have_database_down(self, at_once: bool, seconds: float) -> None:
         assert self._run.cluster
-        at_once, seconds = self._dice.random() < 0.5, self._dice.uniform(0.2, 2.0)
-        with self._exclusive:
-            self._note(f"the database is down for {seconds:.1f} s, {'at once' if at_once else 'in order'}")
-            down = self._run.timeline.down(DATABASE)
-            self._run.cluster.stop(at_once=at_once)
-            time.sleep(seconds)
-            self._run.cluster.start()
-            down.end(_GRACE_SECONDS)
-            self._note("the database is up")
+        self._note(f"the database is down for {seconds:.1f} s, {'at once' if at_once else 'in order'}")
+        down = self._run.timeline.down(DATABASE)
+        self._run.cluster.stop(at_once=at_once)
+        time.sleep(seconds)
+        self._run.cluster.start()
+        down.end(_GRACE_SECONDS)
+        self._note("the database is up")
 
     def _delete_store(self) -> None:
+        with self._alone() as is_alone:
+            if is_alone:
+                self._have_store_made_anew()
+
+    def _have_store_made_anew(self) -> None:
         """var/ is deleted; the service has to make it anew, an operator to make another token."""
         run, var = self._run, self._run.folder / "var"
-        with self._exclusive:
-            self._note("var/ is deleted")
-            down = run.timeline.down(DATABASE)
-            run.epoch += 1
-            shutil.rmtree(var, ignore_errors=True)
-            run.reference.lose_pushed()
-            began = time.monotonic()
-            while not (var / "feedsvc.db").exists() and not run.ended.wait(0.1):
-                if time.monotonic() > began + _COMES_BACK_SECONDS:
-                    run.history.broken(
-                        "a deleted store is made anew", "var", f"not in {_COMES_BACK_SECONDS} s"
-                    )
-                    break
-            make_token(run, _COMES_BACK_SECONDS)
-            run.epoch += 1  # what was asked for meanwhile may have been of either
-            down.end(_GRACE_SECONDS)
-            self._note(f"pushes are taken again, after {time.monotonic() - began:.1f} s")
+        self._note("var/ is deleted")
+        down = run.timeline.down(DATABASE)
+        run.epoch += 1
+        shutil.rmtree(var, ignore_errors=True)
+        run.reference.lose_pushed()
+        began = time.monotonic()
+        while not (var / "feedsvc.db").exists() and not run.ended.wait(0.1):
+            if time.monotonic() > began + _COMES_BACK_SECONDS:
+                run.history.broken("a deleted store is made anew", "var", f"not in {_COMES_BACK_SECONDS} s")
+                break
+        self._note(f"there is a store again, after {time.monotonic() - began:.1f} s")
+        make_token(run, _COMES_BACK_SECONDS)
+        run.epoch += 1  # what was asked for meanwhile may have been of either
+        down.end(_GRACE_SECONDS)
+        self._note(f"pushes are taken again, after {time.monotonic() - began:.1f} s")
+
+    @contextmanager
+    def _alone(self) -> Iterator[bool]:
+        """Of faults that the store itself has, one at a time; gives whether this may be the one."""
+        is_alone = self._exclusive.acquire(blocking=False)
+        try:
+            yield is_alone
+        finally:
+            if is_alone:
+                self._exclusive.release()
 
     def _note(self, told: str) -> None:
         self._run.history.note(f"FAULT {told}")

@@ -64,18 +64,27 @@ def _push(run: Run, live: Service, again: Service) -> None:
 
 
 def _compare(run: Run, live: Service, again: Service) -> list[str]:
-    were, are = live.feeds(), again.feeds()
+    were, are = _feeds(live), _feeds(again)
     marked = {name for name, story in run.reference.stories.items() if _leaves_mark(run, story)}
     found = [f"{path}: only in the rebuilt store" for path in sorted(are.keys() - were.keys())]
-    for path, (body, *_) in sorted(were.items()):
+    for path, body in sorted(were.items()):
         fmt = path.rpartition(".")[2]
         if path not in are:
             # A feed that lost its last story stays, in the store alone.
             if _ITEMS[fmt] in body:
                 found.append(f"{path}: only in the live store, with stories")
-        elif (seen := _comparable(fmt, body, marked)) != (made := _comparable(fmt, are[path][0], marked)):
+        elif (seen := _comparable(fmt, body, marked)) != (made := _comparable(fmt, are[path], marked)):
             found.append(f"{path}: {_first_difference(seen, made)}")
     return found
+
+
+def _feeds(service: Service) -> dict[str, bytes]:
+    """The bytes of every published feed, by key and format."""
+    outlines = etree.fromstring(service.get("/feeds.opml").content)
+    urls = [one.get("xmlUrl", "") for one in outlines.iter("outline")]
+    keys = {one.partition("/feeds/")[2].rpartition(".")[0] for one in urls}
+    paths = [f"{key}.{fmt}" for key in keys if key for fmt in _ITEMS]
+    return {path: service.get(f"/feeds/{path}").content for path in paths}
 
 
 def _leaves_mark(run: Run, story: Story) -> bool:
