@@ -20,6 +20,7 @@ from tests.e2e.faults.timeline import DATABASE
 _ATOM = "{http://www.w3.org/2005/Atom}"
 _DELETED = "{http://purl.org/atompub/tombstones/1.0}deleted-entry"
 _PATIENCE = 20.0  # seconds
+_LOADS = 180.0  # of all the files that arrived
 _ITEMS = {"rss": b"<item>", "atom": b"<entry", "json": b'"id":'}
 
 
@@ -29,8 +30,9 @@ def differences(run: Run, store: str, config: str) -> list[str]:
     folder.mkdir()
     (folder / "content").symlink_to(run.content, target_is_directory=True)
     live = run.nodes.answering[0].service
-    again = Service(folder, store, config).start()
+    again = Service(folder, store, config).start(ready=False)
     try:
+        again.wait_until(lambda: again.get("/readyz").status_code == 200, _LOADS)
         _push(run, live, again)
         until = time.monotonic() + _PATIENCE
         while (found := _compare(run, live, again)) and time.monotonic() < until:
