@@ -19,7 +19,8 @@ from benchmarks.scale import SCALES, Scale
 
 _FOLDER = Path(__file__).parent
 # The loads first, whose sites the others then find loaded.
-_ORDER = ("load", "serve", "refresh", "memory", "render", "encoding", "ingest")
+_ORDER = ("load", "serve", "refresh", "memory", "render", "encoding", "ingest", "soak")
+_BY_NAME_ALONE = frozenset({"soak"})  # it takes twenty minutes
 
 
 def main() -> None:
@@ -28,7 +29,8 @@ def main() -> None:
     # So that every server is stopped and every folder removed then, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     scale = SCALES[arguments.size]
-    names = [name for name in _ORDER if not arguments.names or name in arguments.names]
+    wanted = set(arguments.names) or set(_ORDER) - _BY_NAME_ALONE
+    names = [name for name in _ORDER if name in wanted]
     with _folder(arguments.keep) as folder:
         archives = Archives(Path(folder))
         for name in names:
@@ -66,7 +68,7 @@ def _arguments() -> argparse.Namespace:
         prog="python -m benchmarks", description="Measure feedsvc beside its peers."
     )
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"of {', '.join(results.ORDER)}; default: all"
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join(results.ORDER)}; default: all but soak"
     )
     parser.add_argument("--size", choices=SCALES, default="default", help="how much is measured")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the stories there for the next run")

@@ -22,13 +22,15 @@ class Scale:
     served: int
     """Stories of the archive whose feed is polled: enough that it is full."""
     polled_feeds: int
+    soaked: float
+    """Seconds under a steady load."""
 
 
 _HUNDRED_THOUSAND = (10_000, 100_000)
 SCALES = {
     scale.name: scale
     for scale in (
-        Scale("small", (1_000,), (1_000,), (1_000,), (1_000,), 20, 2, 1.0, 300, 1_000),
+        Scale("small", (1_000,), (1_000,), (1_000,), (1_000,), 20, 2, 1.0, 300, 1_000, 120.0),
         Scale(
             "default",
             (1_000, *_HUNDRED_THOUSAND),
@@ -40,6 +42,7 @@ SCALES = {
             3.0,
             300,
             10_000,
+            1_200.0,
         ),
         Scale(
             "full",
@@ -52,6 +55,7 @@ SCALES = {
             5.0,
             300,
             10_000,
+            1_200.0,
         ),
     )
 }
