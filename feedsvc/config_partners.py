@@ -125,10 +125,3 @@ class PartnerTable(Table):
         if self.content == "none":
             raise ValueError('content: write "full", "summary" or "headline"; no table is no partner')
         return self
-
-
-class TlsTable(Table):
-    """The certificate the server shows, where no proxy does."""
-
-    certificate: str = Field(description="PEM file of the certificate and its chain, relative to this file.")
-    key: str = Field(description="PEM file of its private key, likewise.")

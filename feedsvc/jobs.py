@@ -50,6 +50,10 @@ class Jobs:
         """End, once what is under way is finished."""
         self.refuse_more()
         if self._scheduler.running:
+            # Shut down amid a look at what is due, it would not find again what it has just begun: no look
+            # begins while it is paused, and the list of jobs is to be had when none is under way.
+            self._scheduler.pause()
+            self._scheduler.get_jobs()
             self._scheduler.shutdown(wait=True)
 
     def every(self, seconds: int, name: str, job: Job, executor: str, first: datetime | None = None) -> None:

@@ -39,8 +39,9 @@ ALLOWED = {
     "profiles": {"model"},
     "config_types": {"domain", "removals", "urls"},
     "config_partners": {"config_types", "model", "rights"},
+    "config_http": {"config_partners", "config_types"},
     "config_retention": {"config_partners", "config_types"},
-    "config": LEAVES | {"profiles", "config_types", "config_partners", "config_retention"},
+    "config": LEAVES | {"profiles", "config_http", "config_partners", "config_retention", "config_types"},
     "config_file": {"config", "domain", "errors"},
     "config_names": LEAVES | {"config", "config_file", "config_partners", "config_values"},
     "config_values": LEAVES | {"config", "profiles", "loading", "selection"},
@@ -81,7 +82,17 @@ ALLOWED = {
     "linting": LEAVES | {"markup", "render"},
     "checking": LEAVES | {"documents", "linting", "loading", "run_folder", "store", "selection", "refresh"},
     "web": LEAVES
-    | {"config", "config_file", "config_values", "lanes", "listening", "logs", "markup", "supervising"}
+    | {
+        "config",
+        "config_file",
+        "config_http",
+        "config_values",
+        "lanes",
+        "listening",
+        "logs",
+        "markup",
+        "supervising",
+    }
     | {"gate", "ingest", "opening", "pushing", "repeated", "run_folder", "store", "selection"},
 }
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from feedsvc.config import HttpTable
+from feedsvc.config_http import HttpTable
 from feedsvc.web.addresses import Network, is_among
 from feedsvc.web.feeds.conditional import http_date
 

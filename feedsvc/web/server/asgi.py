@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from feedsvc.config import Config
-from feedsvc.lanes import BusyError, Lane
+from feedsvc.lanes import BusyError
 from feedsvc.web.feeds.conditional import http_date
 from feedsvc.web.feeds.error_responses import API, error_response
 from feedsvc.web.feeds.response import Response
 from feedsvc.web.feeds.routes import feed_request
 from feedsvc.web.http1.body import Body, BodyTooLargeError
 from feedsvc.web.http1.wsgi import PIECE, Made, environ_of, made_by, with_body
+from feedsvc.web.request_lanes import Lanes
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -31,12 +32,6 @@ log = structlog.get_logger(__name__)
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-_FEED_THREADS: Final = 4
-_FEED_PATIENCE: Final = 2.0  # seconds; then the store is taken not to answer
-_PATIENCE: Final = 10.0  # seconds that a page, or a story that is pushed, waits for a thread
-_FEED_DEADLINE: Final = 4.0  # seconds that a feed may take in its thread; then as if there were none
-_DEADLINE: Final = 15.0  # the same for a page or a story: the store doesn't answer. A batch has none
-_OPS_SECONDS: Final = 5.0  # to wait for a thread, and then in it: whoever asks has little patience
 _SLOWEST: Final = 1_000  # bytes of a body a second
 _BATCHES: Final = "/api/articles"
 
@@ -53,14 +48,7 @@ class Application:
         self._served = served
         self._http = config.http
         self._limits = config.limits
-        self._feeds = Lane("feeds", _FEED_THREADS, _FEED_PATIENCE, deadline=_FEED_DEADLINE)
-        self._pages = Lane("pages", config.http.threads, _PATIENCE, deadline=_DEADLINE)
-        self._api = Lane("api", config.http.threads, _PATIENCE, deadline=_DEADLINE)
-        # Whether the service is well is to be told even while the store keeps everybody waiting.
-        self._ops = {
-            path: Lane(path[1:], 1, _OPS_SECONDS, deadline=_OPS_SECONDS)
-            for path in ("/healthz", "/readyz", "/metrics")
-        }
+        self._lanes = Lanes(config.http.threads)
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         environ = environ_of(scope)
@@ -74,7 +62,7 @@ class Application:
         try:
             is_read = await self._read_body(environ, path, receive, body)
             work = partial(made_by, self._app, environ)
-            made = await self._lane(path, is_feed).run(work, without_end=path.rstrip("/") == _BATCHES)
+            made = await self._lanes.of(path, is_feed).run(work, without_end=path.rstrip("/") == _BATCHES)
             await _send_made(send, made, closes=not is_read)
         except BodyTooLargeError:
             await _send_whole(send, error_response(413, path), closes=True)
@@ -91,11 +79,6 @@ class Application:
             await _send_whole(send, error_response(503, path), closes=True)
         finally:
             body.close()
-
-    def _lane(self, path: str, is_feed: bool) -> Lane:
-        if is_feed:
-            return self._feeds
-        return self._api if path.startswith(API) else self._ops.get(path, self._pages)
 
     def _longest_body(self, path: str) -> int:
         return self._limits.ingest if path.rstrip("/") == _BATCHES else self._limits.story + 1
