@@ -65,7 +65,7 @@ def _remove_left(may_go: Callable[[Path, str], bool]) -> None:
         with suppress(OSError), _taken(path) as owner:
             if may_go(path, owner):
                 shutil.rmtree(path)
-                log.info("left_folder_removed", path=str(path))
+                log.debug("left_folder_removed", path=str(path))
 
 
 @contextmanager

@@ -110,6 +110,7 @@ def test_store_that_is_lost_while_the_service_runs_keeps_its_dates(
     lose()
     write_story(tmp_path / "content", "world/a.md", "Another version")
     clock.forward(seconds=-30)
+    assert refresher.remake_store()
     refresher.refresh()
     after = published(store)
     assert after.keys() == before.keys()
@@ -118,6 +119,7 @@ def test_store_that_is_lost_while_the_service_runs_keeps_its_dates(
         assert made.changed_at > before[path].changed_at
     lose()
     clock.forward(days=1)
+    assert refresher.remake_store()
     refresher.refresh()
     again = published(store)
     assert [made.changed_at for made in again.values()] == [made.changed_at for made in after.values()]

@@ -129,7 +129,9 @@ class Newsroom(RuleBasedStateMachine):
         clockwork = SimpleNamespace(monotonic=self.watch.monotonic, time=self.watch.time)
         for module in (holding, intake, whole):
             self.patched.setattr(module, "time", clockwork)
-        self.patched.setattr(refresh, "threading", SimpleNamespace(Event=self.watch.event))
+        self.patched.setattr(
+            refresh, "threading", SimpleNamespace(Event=self.watch.event, Lock=threading.Lock)
+        )
         self.now = START
         self.rights = Rights()
         self.pieces: dict[str, Piece] = {}

@@ -55,7 +55,7 @@ def no_lease(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def far(monkeypatch: pytest.MonkeyPatch) -> None:
     """A file system of another machine."""
-    monkeypatch.setattr(whole, "_file_system", lambda _: "nfs4")
+    monkeypatch.setattr(whole, "file_system", lambda _: "nfs4")
 
 
 @pytest.fixture
@@ -169,6 +169,6 @@ def leased(file: Path) -> Iterator[None]:
 
 def test_kernel_is_asked_on_file_systems_of_this_machine_alone(story: Path) -> None:
     with story.open("rb") as file:
-        assert whole._file_system(file.fileno()) in whole._LOCAL
+        assert whole.file_system(file.fileno()) in whole._LOCAL
     with Path("/proc/self/status").open("rb") as file:
-        assert whole._file_system(file.fileno()) == "proc"
+        assert whole.file_system(file.fileno()) == "proc"

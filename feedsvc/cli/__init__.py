@@ -6,6 +6,7 @@ Knows how to wire the stages from a Config, and nothing of what they do. Exit co
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -32,6 +33,7 @@ from feedsvc.store import removals as removed_files
 from feedsvc.store.schema import read_meta
 
 _USAGE = 2
+_CLAIMED_SECONDS = 5.0  # for feeds that a service is publishing at this moment
 
 
 class _Commands(click.Group):
@@ -123,6 +125,10 @@ def refresh(config: Config, as_json: bool, force: bool, allow_removals: bool, pa
         with _progress("publishing feeds", lambda: refresher.left_over()[1]) as on_published:
             published = refresher.refresh(on_published)
             if refresher.tell_lost_rights():
+                published += refresher.refresh()
+            until = time.monotonic() + _CLAIMED_SECONDS
+            while refresher.is_any_claimed and time.monotonic() < until:
+                time.sleep(0.1)
                 published += refresher.refresh()
         refresher.prune()
         quarantined, dirty_feeds = refresher.left_over()

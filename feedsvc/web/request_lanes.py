@@ -17,7 +17,7 @@ _OPS_SECONDS: Final = 5.0  # to wait for a thread, and then in it: whoever asks 
 
 
 class Lanes:
-    """Threads for each kind of request, so that none waits for another; `threads` for pages and pushes each."""
+    """Threads for each kind of request; `threads` for pages, and as many for stories that are pushed."""
 
     def __init__(self, threads: int) -> None:
         self._feeds = Lane("feeds", _FEED_THREADS, _FEED_PATIENCE, deadline=_FEED_DEADLINE)

@@ -134,6 +134,17 @@ class Service:
             path, headers={name.replace("_", "-"): value for name, value in headers.items()}
         )
 
+    def _dated(self, path: str) -> httpx.Response:
+        """A feed's response, once its date has come: while it lies ahead there is no Last-Modified."""
+        answers: list[httpx.Response] = []
+
+        def is_dated() -> bool:
+            answers.append(self.get(path))
+            return "last-modified" in answers[-1].headers
+
+        self.wait_until(is_dated, 6)
+        return answers[-1]
+
     def feeds(self) -> dict[str, tuple[bytes, str, str]]:
         """Every published feed: path → bytes, ETag, Last-Modified."""
         outlines = self.get("/feeds.opml").text
@@ -141,7 +152,7 @@ class Service:
         made = {}
         for key in keys:
             for fmt in ("rss", "atom", "json"):
-                answer = self.get(f"/feeds/{key}.{fmt}")
+                answer = self._dated(f"/feeds/{key}.{fmt}")
                 assert answer.status_code == 200
                 fields = answer.headers
                 made[f"{key}.{fmt}"] = (answer.content, fields["etag"], fields["last-modified"])
