@@ -195,6 +195,32 @@ def test_any_single_slip_in_a_restricting_key_is_noticed(key: str, data: st.Data
     )
 
 
+@pytest.mark.parametrize(
+    ("merge", "out"),
+    [
+        ("defaults: &d {draft: true}\n<<: *d", False),
+        ("defaults: &d\n  draft: true\n  tags: [a]\ndraft: false\n<<: *d", True),
+        ("a: &a {draft: false}\nb: &b {draft: true}\n<<: [*a, *b]", True),
+        ("a: &a {embargo: 2999-01-01}\nb: &b {<<: *a}\n<<: *b", False),
+        ("a: &a {embagro: 2999-01-01}\n<<: *a", False),
+        ("<<: {draft: true}", False),
+        ("<<: draft", False),
+        ('"<<": {draft: true}', True),
+        ("a: &a {draft: true}", True),
+    ],
+)
+def test_keys_that_a_yaml_merge_brings_hold_back(merge: str, out: bool) -> None:
+    made = parse("a.md", f"---\ntitle: A\ndate: 2026-02-11\n{merge}\n---\nText.\n".encode(), RULES)
+    assert is_out(made) is out
+
+
+def test_merges_have_a_bound() -> None:
+    merges = "\n".join(f"k{number}: {{<<: *a}}" for number in range(101))
+    made = parse("a.md", f"---\ntitle: A\ndate: 2026-02-11\na: &a {{b: c}}\n{merges}\n---\nx".encode(), RULES)
+    assert isinstance(made, Rejected)
+    assert made.rule == "too-many"
+
+
 def test_withdrawal_goes_through_whatever_else_is_mistyped() -> None:
     made = read("status: withdrawn", "reason: Libel", "embagro: 2027-01-01")
     assert isinstance(made, Loaded)

@@ -101,6 +101,11 @@ _PLAIN_LINE: Final = re.compile(r"^([A-Za-z][A-Za-z0-9_-]{0,60}): +([\[\w].*)$",
 _PLAIN_LIST: Final = re.compile(r"\[ *\w[^\[\]{},:#]*(?:,\ *\w[^\[\]{},:#]*)*\]")
 
 
+_MERGE: Final = "<<"
+"""The key that takes in what another mapping has: https://yaml.org/type/merge.html"""
+_MOST_MERGED: Final = 100
+
+
 class _YamlTree:
     """Builds values from YAML's events; holds the anchors seen so far."""
 
@@ -108,6 +113,7 @@ class _YamlTree:
         self._events = events
         self._start = start
         self._anchors: dict[str, object] = {}
+        self._merged = 0
 
     def document(self) -> object:
         tree: object = None
@@ -154,8 +160,12 @@ class _YamlTree:
 
     def _mapping(self, depth: int) -> dict[str, object]:
         made: dict[str, object] = {}
+        merged: dict[str, object] = {}
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             key = self._node(event, depth)
+            if key == _MERGE and isinstance(event, yaml.ScalarEvent) and event.implicit[0]:
+                self._merge(merged, self._node(next(self._events), depth), self._line(event))
+                continue
             if not isinstance(key, str):
                 told = f"{shown(key)} is not a key; write 'title: …'"
                 raise FrontMatterError(self._line(event), told, "key-invalid")
@@ -164,7 +174,19 @@ class _YamlTree:
                 told = f"{key[:_LONGEST_NAME]}: is written twice; keep one"
                 raise FrontMatterError(self._line(event), told, "duplicate-key")
             made[key] = value
-        return made
+        return merged | made
+
+    def _merge(self, into: dict[str, object], value: object, line: int) -> None:
+        """Take in what a mapping has from another, or several, of which the first that has a key counts."""
+        self._merged += 1
+        if self._merged > _MOST_MERGED:
+            raise FrontMatterError(line, f"more than {_MOST_MERGED} merges; write the keys", "too-many")
+        for one in value if isinstance(value, list) else [value]:
+            if not isinstance(one, dict):
+                told = f"{_MERGE}: {shown(value)} is no mapping; write '{_MERGE}: *name', or the keys"
+                raise FrontMatterError(line, told, "yaml-alias")
+            for key, inherited in one.items():
+                into.setdefault(key, inherited)
 
     def _line(self, event: yaml.Event) -> int:
         return self._start + (event.start_mark.line if event.start_mark else 0)
