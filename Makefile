@@ -4,7 +4,7 @@ PORT ?= 8000
 CONFIG ?= config.toml
 SIZE ?= default
 # Most tests wait for servers: more of them at once than there are cores.
-PROCESSES ?= 4
+PROCESSES ?= 3
 BIN := .venv/bin
 INSTALL := PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
