@@ -1,8 +1,8 @@
 """Whatever dies, stands still or goes away: no change is lost, and nothing that is held back is seen.
 
 `SEEDS=1,2,3 DURATION=120` has longer runs than those of every day, one for each seed: processes stand still
-for up to 30 s then, 20,000 files arrive, and SQLite's store is deleted. A run that fails prints its seed and
-its history; `FAULTS=pause,kill a node` has those kinds alone, `FAULTS=none` no faults.
+for up to 30 s then, and 20,000 files arrive. A run that fails prints its seed and its history; `FAULTS=pause,
+kill a node` has those kinds alone, `FAULTS=none` no faults.
 """
 
 import os
@@ -27,11 +27,6 @@ from tests.e2e.faults.timeline import Timeline
 
 SEEDS = os.environ.get("SEEDS", "1").split(",")
 FAULTS = [one.strip() for one in os.environ.get("FAULTS", "").split(",") if one.strip()]
-if not FAULTS and "SEEDS" not in os.environ:
-    # Not "delete the store": in one run of three, with kills and pauses beside it, a push was lost that was
-    # acknowledged once the store was made anew. Until that is mended, test_store_faults alone has it.
-    FAULTS = ["kill a process", "kill a node", "pause", "terminate", "files arrive", "uploads stall"]
-    FAULTS += ["end sessions", "restart the database", "pause amid a transaction"]
 DURATION = float(os.environ.get("DURATION", SHORT.seconds))
 CONFIG = "\n[feeds]\nitems = 120\n"
 SETTLES_SECONDS = 30.0

@@ -213,7 +213,8 @@ class ApiDesk(Desk):
             self._tags.pop(name, None)
             if not is_lost:
                 run.history.broken("what was acknowledged is kept", name, f"it is 404; {told.body[:200]!r}")
-            if by_delete:
+            if by_delete:  # it went with its store: there is nothing to withdraw, and no tombstone of it
+                change.is_lost = True
                 self._taken(name, change, "", attempts)
             return by_delete
         self._tags[name] = found.etag
@@ -232,7 +233,8 @@ class ApiDesk(Desk):
 
     def _taken(self, name: str, change: Change, etag: str, attempts: int) -> None:
         run = self.desk_run
-        self._tags[name] = etag
+        if etag:
+            self._tags[name] = etag
         run.reference.acknowledge(change)
         run.history.counts["pushes taken"] += 1
         took = time.time() - change.sent
