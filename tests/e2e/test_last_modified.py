@@ -33,6 +33,8 @@ class Poller(threading.Thread):
                     answer = (client.get if self.keeps else httpx.get)(
                         path if self.keeps else self._base + path, headers=self._fields
                     )
+                    if answer.status_code == 404 and not self.seen[path]:
+                        continue  # the first story is not published yet
                     assert answer.status_code == 200
                     shown = answer.headers.get("Last-Modified")
                     self.seen[path].append(
