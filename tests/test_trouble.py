@@ -16,7 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from feedsvc.errors import StoreError
 from feedsvc.store import connections, dirty, trouble
-from feedsvc.store.connections import Patience
+from feedsvc.store.connections import Log, Patience
 from feedsvc.store.schema import Store, read_meta, write_meta
 from tests.stories import NOON
 
@@ -136,6 +136,21 @@ def test_log_is_not_brought_into_a_copy_that_takes_the_file_s_place(tmp_path: Pa
     with store.read() as connection:
         assert read_meta(connection, "a") == "copied"
     store.close()
+
+
+def test_log_is_told_from_every_later_one_in_its_place(tmp_path: Path) -> None:
+    """File systems give the inode of a file that is gone to the next one."""
+    file = tmp_path / "feedsvc.db"
+    place = tmp_path / "feedsvc.db-wal"
+    place.touch()
+    log = Log(file)
+    assert log.is_there()
+    for _ in range(50):
+        place.unlink()
+        place.touch()
+        assert not log.is_there()
+    log.close()
+    assert not log.is_there()
 
 
 def test_store_that_waits_says_why_it_is_not_open(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import fcntl
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from os.path import samestat
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -49,9 +50,33 @@ def identity_of(path: Path) -> FileIdentity | None:
     return stat.st_dev, stat.st_ino
 
 
-def log_of(file: Path) -> Path:
-    """Where SQLite keeps what was committed and isn't in the file yet."""
-    return file.with_name(f"{file.name}{_BESIDE[0]}")
+class Log:
+    """SQLite's log beside a file: what was committed and isn't in the file yet.
+
+    It is held open until `close`: as long as it is, no other file is given its inode, so that it can be told
+    from the log of another file in the same place.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._path = file.with_name(f"{file.name}{_BESIDE[0]}")
+        self._descriptor: int | None
+        try:
+            self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            self._descriptor = None
+
+    def is_there(self) -> bool:
+        """Whether it is still what lies in its place."""
+        try:
+            return self._descriptor is not None and samestat(self._path.stat(), os.fstat(self._descriptor))
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        """Let go of it."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def postgresql(url: str, patience: Patience) -> Engine:
@@ -183,7 +208,7 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def make_way(file: Path, *, create: bool, stale_log: FileIdentity | None) -> None:
+def make_way(file: Path, *, create: bool, stale_log: Log | None) -> None:
     """Take away what an earlier file of the same name left beside it, before SQLite opens the present one.
 
     SQLite would bring the log of the earlier file into the present one. It is the earlier one's if there is
@@ -196,7 +221,7 @@ def make_way(file: Path, *, create: bool, stale_log: FileIdentity | None) -> Non
         is_there = file.exists()
         if not is_there and not create:
             return
-        if not is_there or (stale_log is not None and identity_of(log_of(file)) == stale_log):
+        if not is_there or (stale_log is not None and stale_log.is_there()):
             for ending in _BESIDE:
                 file.with_name(f"{file.name}{ending}").unlink(missing_ok=True)
         if not is_there:

@@ -35,7 +35,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from feedsvc.errors import StoreError
 from feedsvc.store import connections, trouble
-from feedsvc.store.connections import FileIdentity, Patience
+from feedsvc.store.connections import FileIdentity, Log, Patience
 from feedsvc.store.tables import MIGRATIONS, meta
 
 PLACES_BY_KEY = {
@@ -76,7 +76,13 @@ class _Opened(NamedTuple):
 
     engine: Engine
     file: FileIdentity | None = None
-    log: FileIdentity | None = None
+    log: Log | None = None
+
+    def close(self) -> None:
+        """Let go of it."""
+        self.engine.dispose()
+        if self.log is not None:
+            self.log.close()
 
 
 class Store:
@@ -124,7 +130,7 @@ class Store:
             raise StoreError(f"the store ({self._shown}): {found.words}", found.condition) from error
         before, self._opened = self._opened, opened
         if before is not None:
-            before.engine.dispose()
+            before.close()
 
     def _open(self, is_ready: Callable[[Connection], bool] | None) -> _Opened:
         if self._file is None:
@@ -137,7 +143,7 @@ class Store:
         engine = connections.sqlite(self._file, create=self._create, check=lambda: self._require(identity))
         self._migrated(engine, is_ready)
         # While a connection is open, the log beside the file is this file's.
-        return _Opened(engine, identity, connections.identity_of(connections.log_of(self._file)))
+        return _Opened(engine, identity, Log(self._file))
 
     def _migrated(self, engine: Engine, is_ready: Callable[[Connection], bool] | None) -> Engine:
         try:
@@ -276,7 +282,7 @@ class Store:
         if pulsed is not None:
             pulsed[1].close()
         if self._opened is not None:
-            self._opened.engine.dispose()
+            self._opened.close()
 
     def _schema(self, engine: Engine) -> int:
         """How many migrations have run: asked without the right to write, which a long load may hold."""
