@@ -19,8 +19,8 @@ from benchmarks.scale import SCALES, Scale
 
 _FOLDER = Path(__file__).parent
 # The loads first, whose sites the others then find loaded.
-_ORDER = ("load", "serve", "refresh", "memory", "render", "encoding", "ingest", "soak")
-_BY_NAME_ALONE = frozenset({"soak"})  # it takes twenty minutes
+_ORDER = ("load", "serve", "refresh", "memory", "render", "encoding", "ingest", "bulk", "soak")
+_BY_NAME_ALONE = frozenset({"bulk", "soak"})  # they take ten and twenty minutes
 
 
 def main() -> None:
@@ -68,7 +68,10 @@ def _arguments() -> argparse.Namespace:
         prog="python -m benchmarks", description="Measure feedsvc beside its peers."
     )
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"of {', '.join(results.ORDER)}; default: all but soak"
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"of {', '.join(results.ORDER)}; default: all but bulk and soak",
     )
     parser.add_argument("--size", choices=SCALES, default="default", help="how much is measured")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the stories there for the next run")

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-ORDER = ("serve", "refresh", "load", "render", "memory", "encoding", "ingest", "soak")
+ORDER = ("serve", "refresh", "load", "render", "memory", "encoding", "ingest", "bulk", "soak")
 _BOM = "This file is written by `make bench`; CONTRIBUTING.md says how to run it."
 
 

@@ -24,13 +24,15 @@ class Scale:
     polled_feeds: int
     soaked: float
     """Seconds under a steady load."""
+    bulk: int
+    """Files that come or go at once."""
 
 
 _HUNDRED_THOUSAND = (10_000, 100_000)
 SCALES = {
     scale.name: scale
     for scale in (
-        Scale("small", (1_000,), (1_000,), (1_000,), (1_000,), 20, 2, 1.0, 300, 1_000, 120.0),
+        Scale("small", (1_000,), (1_000,), (1_000,), (1_000,), 20, 2, 1.0, 300, 1_000, 120.0, 3_000),
         Scale(
             "default",
             (1_000, *_HUNDRED_THOUSAND),
@@ -43,6 +45,7 @@ SCALES = {
             300,
             10_000,
             1_200.0,
+            50_000,
         ),
         Scale(
             "full",
@@ -56,6 +59,7 @@ SCALES = {
             300,
             10_000,
             1_200.0,
+            50_000,
         ),
     )
 }

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 
@@ -43,6 +43,16 @@ class _Loaded(Protocol):
     def is_empty(self) -> bool: ...
 
 
+class _Waiting(Protocol):
+    """When the feed that was made dirty last was, of all and of those that are urgent."""
+
+    @property
+    def any(self) -> datetime | None: ...
+
+    @property
+    def urgent(self) -> datetime | None: ...
+
+
 class _Refresher(Protocol):
     """What a schedule calls. In `settling` it notes what happens to files."""
 
@@ -58,7 +68,7 @@ class _Refresher(Protocol):
 
     def read_before(self, paths: list[str]) -> set[str]: ...
 
-    def publish_first(self, loaded: Any) -> object: ...
+    def publish_urgent(self) -> object: ...
 
     def tell_open(self) -> None: ...
 
@@ -76,7 +86,7 @@ class _Refresher(Protocol):
 
     def prune(self) -> object: ...
 
-    def waiting(self) -> datetime | None: ...
+    def waiting(self) -> _Waiting: ...
 
     def pulse(self) -> int | None: ...
 
@@ -244,6 +254,9 @@ class Schedule:
         self._refresher.tidy()
         self._look_for_claimed()
 
+    def _publish_urgent(self) -> None:
+        self._refresher.publish_urgent()
+
     def _look_for_claimed(self) -> None:
         """Look again soon for feeds that another refresher had claimed: it may die, or be suspended."""
         if self._refresher.is_any_claimed:
@@ -260,6 +273,7 @@ class Schedule:
         """Publish what others made dirty: a worker that was pushed a story, or another process."""
         pulse: int | None = None
         marked: datetime | None = None
+        hurried: datetime | None = None
         due = sure = 0.0
         while not self._stopping.wait(_PULSE if pulse is not None else _LOOK):
             if self._refresher.is_store_lost():
@@ -274,18 +288,23 @@ class Schedule:
                     sure = time.monotonic() + _SURE
                     self._refresher.end_silent()
                 with self._changing:  # few files that this process brings in, it publishes itself at once
-                    newest = self._refresher.waiting()
+                    waiting = self._refresher.waiting()
             except Exception as error:  # the store is gone: the regular refresh says so
                 log.debug("store_not_heard", error=repr(error))
                 pulse = None
                 self._stopping.wait(_AGAIN)
                 continue
             # A feed that can't be built stays dirty: it is for the regular refresh to try it again.
-            is_new = newest is not None and newest != marked  # not later: others' clocks may be behind
+            # Not later: others' clocks may be behind.
+            is_new = waiting.any is not None and waiting.any != marked
+            is_urgent = waiting.urgent is not None and waiting.urgent != hurried
             # A long look marks feeds all the time, and publishes them at its end itself.
             if is_new and (not self._scanning.is_set() or time.monotonic() > due):
-                marked, due = newest, time.monotonic() + _AMID_A_LOOK
+                marked, due = waiting.any, time.monotonic() + _AMID_A_LOOK
                 self._jobs.run("pushed", self._publish, "publish")
+            elif is_urgent:
+                self._jobs.run("pushed_urgent", self._publish_urgent, "publish")
+            hurried = waiting.urgent
 
     # -- the watcher -------------------------------------------------------------------------------------
 
@@ -398,7 +417,7 @@ class Schedule:
             with self._changing, self._refresher.urgently():
                 loaded = self._refresher.scan_changed([*map(Path, paths)])
                 if not loaded.is_empty:
-                    self._refresher.publish_first(loaded)
+                    self._refresher.publish_urgent()
         # Amid a long load whoever listens publishes what that made dirty, now and then; else each file that
         # overtakes it would have all that done again.
         if not (loaded.is_empty or self._scanning.is_set()):

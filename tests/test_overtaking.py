@@ -50,8 +50,8 @@ def overtake(newsroom: Newsroom, urgent: Callable[[], None], at: int = 1) -> lis
 
 def load_first(newsroom: Newsroom, *paths: str) -> None:
     newsroom.clock.forward(seconds=1)
-    loaded = newsroom.refresher.scan_changed([newsroom.root / path for path in paths])
-    newsroom.refresher.publish_first(loaded)
+    newsroom.refresher.scan_changed([newsroom.root / path for path in paths])
+    newsroom.refresher.publish_urgent()
 
 
 def shown(newsroom: Newsroom, title: str) -> set[str]:

@@ -14,6 +14,7 @@ import pytest
 from feedsvc.refresh.load_report import LoadReport
 from feedsvc.schedule import Schedule
 from feedsvc.settling import Settling, State, Unsettled
+from feedsvc.store.dirty import Newest
 
 
 class Recorder:
@@ -27,6 +28,9 @@ class Recorder:
         self.happened = threading.Condition()
         self.settling = Settling(0.1)
         self.unwatched: dict[str, str] | None = None
+        self.newest = Newest(None, None)
+        self.scanned = threading.Event()
+        self.scanned.set()
 
     def _note(self, call: str) -> None:
         with self.happened:
@@ -35,6 +39,7 @@ class Recorder:
 
     def scan(self) -> None:
         self._note("scan")
+        self.scanned.wait(60)
 
     def tell_open(self) -> None:
         pass
@@ -45,7 +50,7 @@ class Recorder:
             raise OSError("the store is busy")
         self.paths |= set(paths)
         self._note("scan_changed")
-        return LoadReport(datetime.now(UTC), read=len(paths))
+        return LoadReport(read=len(paths))
 
     def overtake_with(self, urgent: Callable[[], None]) -> None:
         self.urgent = urgent
@@ -57,8 +62,8 @@ class Recorder:
     def urgently(self) -> Iterator[None]:
         yield
 
-    def publish_first(self, _loaded: LoadReport) -> None:
-        self._note("publish_first")
+    def publish_urgent(self) -> None:
+        self._note("publish_urgent")
 
     def tell_unwatched(self, unwatched: Mapping[str, str]) -> None:
         if unwatched != self.unwatched:
@@ -89,8 +94,8 @@ class Recorder:
     def tell_lost_rights(self) -> None:
         pass
 
-    def waiting(self) -> datetime | None:
-        return None
+    def waiting(self) -> Newest:
+        return self.newest
 
     def pulse(self) -> int | None:
         return None
@@ -330,6 +335,25 @@ def test_feeds_that_another_refresher_has_claimed_are_looked_for_again(
     recorder.wait_for("refresh", times=4, seconds=4)
     recorder.is_any_claimed = False
     recorder.wait_for("end_silent", times=2, seconds=4)
+
+
+def test_what_few_changes_made_dirty_is_published_amid_a_long_look(
+    schedules: list[Schedule], recorder: Recorder
+) -> None:
+    """What the look itself makes dirty waits for its end, but for every few seconds."""
+    recorder.scanned.clear()
+    start(schedules, recorder)
+    recorder.wait_for("scan")
+    now = datetime.now(UTC)
+    recorder.newest = Newest(now, None)
+    recorder.wait_for("refresh")
+    recorder.newest = Newest(now + timedelta(seconds=1), None)
+    for second in range(2, 5):
+        at = now + timedelta(seconds=second)
+        recorder.newest = Newest(at, at)
+        recorder.wait_for("publish_urgent", times=second - 1)
+    recorder.scanned.set()
+    recorder.wait_for("refresh", times=2)
 
 
 def test_store_that_is_lost_is_made_anew_and_published(schedules: list[Schedule], recorder: Recorder) -> None:

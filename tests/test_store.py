@@ -140,6 +140,28 @@ def test_claims_are_released_with_the_transaction_only(store: Store) -> None:
         assert dirty.backlog(connection) == (2, NOON)
 
 
+def test_urgent_feeds_are_claimed_first_and_stay_urgent_whoever_marks_them(store: Store) -> None:
+    with store.write() as tx:
+        dirty.mark(tx, ["a", "b", "c"], NOON)
+        dirty.mark(tx, ["c", "d"], NOON + timedelta(seconds=1), urgent=True)
+        dirty.mark(tx, ["b", "c"], NOON + timedelta(seconds=2))
+        assert dirty.claim(tx, 9) == ["d", "c", "a", "b"]
+        assert dirty.claim(tx, 9, urgent=True) == ["d", "c"]
+        assert dirty.newest(tx) == (NOON + timedelta(seconds=2), NOON + timedelta(seconds=2))
+        dirty.release(tx, ["c", "d"])
+        dirty.mark(tx, ["c"], NOON)
+        assert dirty.claim(tx, 9, urgent=True) == []
+        assert dirty.newest(tx) == (NOON + timedelta(seconds=2), None)
+
+
+def test_few_changes_are_urgent_and_many_are_not(store: Store) -> None:
+    with store.write() as tx:
+        put(tx, *(Change(None, article(f"bulk/{n}", section="Bulk")) for n in range(60)))
+        assert dirty.claim(tx, 9, urgent=True) == []
+        put(tx, Change(None, article("a", section="World")))
+        assert set(dirty.claim(tx, 9, urgent=True)) == {"all", "sections/world"}
+
+
 def test_two_refreshers_share_the_dirty_feeds(postgres_url: str) -> None:
     store, other = Store(postgres_url), Store(postgres_url)
     with store.write() as tx:
@@ -261,6 +283,7 @@ def test_places_of_an_older_store_are_those_of_a_new_one(
 ) -> None:
     monkeypatch.setattr(schema, "MIGRATIONS", MIGRATIONS[:3])
     monkeypatch.setattr(names, "note", lambda _tx, _stories: None)  # there was no table for them
+    monkeypatch.setattr(articles, "mark", lambda *_, **_by_name: None)  # nor was any feed urgent
     older = Store(store_url)
     story, draft = article("a", section="World/Middle East"), article("draft", status="draft")
     story = versioned(replace(story, source=Term("Reuters", "reuters")))

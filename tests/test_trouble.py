@@ -1,8 +1,10 @@
 """What ails the store is said in words that tell what to do, without a library's."""
 
 import errno
+import fcntl
 import shutil
 import sqlite3
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import closing
@@ -151,6 +153,41 @@ def test_log_is_told_from_every_later_one_in_its_place(tmp_path: Path) -> None:
         assert not log.is_there()
     log.close()
     assert not log.is_there()
+
+
+def test_who_writes_again_and_again_lets_others_write_between(tmp_path: Path) -> None:
+    """SQLite has who waits ask again after longer and longer pauses, which would miss every gap."""
+    store, other = store_at(tmp_path / "feedsvc.db"), store_at(tmp_path / "feedsvc.db")
+    ended, done = threading.Event(), [0]
+
+    def write_on() -> None:
+        while not ended.is_set():
+            with store.write():
+                time.sleep(0.03)
+            done[0] += 1
+
+    writer = threading.Thread(target=write_on)
+    writer.start()
+    waited: list[int] = []
+    for _ in range(10):
+        before = done[0]
+        with other.write():
+            waited.append(done[0] - before)
+    ended.set()
+    writer.join()
+    store.close()
+    other.close()
+    assert max(waited) < 8, waited
+
+
+def test_turn_that_nobody_takes_is_not_waited_for_for_long(tmp_path: Path) -> None:
+    """As by a process that was suspended while it waited."""
+    store = store_at(tmp_path / "feedsvc.db")
+    with (tmp_path / "feedsvc.db-turn").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with store.write() as tx:
+            write_meta(tx, "a", "1")
+    store.close()
 
 
 def test_store_that_waits_says_why_it_is_not_open(tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ from feedsvc.retention import Retention
 from feedsvc.selection import Rules
 from feedsvc.settling import Settling
 from feedsvc.store import articles, conditions, dirty, removals, representations, sources, trouble
+from feedsvc.store.dirty import Newest
 from feedsvc.store.representations import Dated
 from feedsvc.store.schema import Store, read_meta, write_meta
 
@@ -220,14 +221,17 @@ class Refresher:
         log.error("store_opened_anew", store=self._store.shown)
         return True
 
-    def waiting(self) -> datetime | None:
+    def waiting(self) -> Newest:
         """When the feed that was made dirty last was: who pushes stories writes to the store itself.
 
-        None if none was, or while a batch of many is under way: each of its feeds would be made many times.
+        While a batch of many is under way, only those that are urgent count: each of its feeds would be made
+        many times.
         """
         with self._store.read() as connection:
             until = dirty.gathering_until(connection)
-            return None if until and self._clock() < until else dirty.newest(connection)
+            is_gathering = until is not None and self._clock() < until
+            newest = dirty.newest(connection)
+            return newest._replace(any=None) if is_gathering else newest
 
     def pulse(self) -> int | None:
         """A number that is another once the store was written to; see `Store.pulse`. For one thread."""
@@ -280,7 +284,7 @@ class Refresher:
             if self._is_held():
                 return changed
             write_meta(tx, "refreshed_at", self._clock().isoformat())
-            if dirty.newest(tx) is None:
+            if not dirty.is_any(tx):
                 write_meta(tx, "rights_by", _digest(self._rules.audiences))
         if self._has_looked:  # before that, a name may be of stories that have come since the last run
             self._names.look(self._store, self._clock())
@@ -305,12 +309,12 @@ class Refresher:
         with self._store.read() as connection:
             return {own[path] for path in sources.seen_at(connection, list(own))}
 
-    def publish_first(self, loaded: LoadReport) -> int:
-        """Publish the feeds that a load made dirty, before all others; the rest is left to `refresh`.
+    def publish_urgent(self) -> int:
+        """Publish the feeds that few changes made dirty; those that many did are left to `refresh`.
 
         Returns how many representations changed.
         """
-        return 0 if self._is_held() else self._publisher.publish_first(loaded.began)
+        return 0 if self._is_held() else self._publisher.publish_urgent()
 
     def tell_lost_rights(self) -> int:
         """Note what the configuration takes from partners that hold it; returns of how many stories.

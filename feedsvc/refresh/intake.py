@@ -114,7 +114,7 @@ class Intake:
         With `force`, files take over the ids of stories that were pushed, those that waited for them, too.
         Below the `allowed` paths (`""` is the folder itself) files may be gone however many they are.
         """
-        report = LoadReport(self._clock())
+        report = LoadReport()
         if not self._remover.is_folder_there(surely=True):
             return report
         with self._store.read() as connection:
@@ -139,7 +139,7 @@ class Intake:
 
         A file that is named is read whatever its time says.
         """
-        report = LoadReport(self._clock())
+        report = LoadReport()
         if not self._remover.is_folder_there():
             return report
         with self._overtaking.long_work():

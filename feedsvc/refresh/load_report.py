@@ -5,7 +5,6 @@ Knows nothing of how files are loaded.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 
 import structlog
 
@@ -20,11 +19,9 @@ class LoadReport:
     """What a look at story files found. Files that had not changed were not read.
 
     `held` are the stories whose files are gone and that stay until somebody confirms their removal;
-    `unsettled` has the paths of those that changed and were not read, for they may be half written. Before
-    `began` (aware UTC) it marked no feed dirty.
+    `unsettled` has the paths of those that changed and were not read, for they may be half written.
     """
 
-    began: datetime
     read: int = 0
     changed: int = 0
     removed: int = 0

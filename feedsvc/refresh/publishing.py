@@ -66,14 +66,14 @@ class Replayed(Generic[T]):
 
 @dataclass(slots=True)
 class _Run:
-    """One run through the dirty feeds, of those marked `since` an instant, if there is one.
+    """One run through the dirty feeds, or through those that are `urgent`.
 
     How many feeds were `made`, and how many of their representations `changed`. `at_most` so many are made in
     the next transaction, but none that `failed`.
     """
 
     ahead: Ahead
-    since: datetime | None = None
+    urgent: bool = False
     made: int = 0
     changed: int = 0
     at_most: int = _FEEDS_FIRST
@@ -135,11 +135,8 @@ class Publisher:
             )
             return min((flip for flip in flips if flip), default=None)
 
-    def mark_flips(self) -> datetime | None:
-        """Turn every flip since the last run into dirty feeds; if the clock was set back, those, too.
-
-        Returns when they were marked (aware UTC); None if there was none.
-        """
+    def mark_flips(self) -> None:
+        """Turn every flip since the last run into dirty feeds; if the clock was set back, those, too."""
         with self._store.write() as tx:
             now = self._clock()
             until = dirty.flips_until(tx) or now
@@ -147,9 +144,8 @@ class Publisher:
             flipped = articles.flipped(tx, *span, self._rules.delays)
             turned = revocations.turning(tx, *span, selection.TOMBSTONE_STANDS)
             keys = flipped | turned | tombstones.falling(tx, *span)
-            dirty.mark(tx, keys, now)
+            dirty.mark(tx, keys, now, urgent=True)
             dirty.set_flips_until(tx, now)
-        return now if keys else None
 
     def publish_dirty(self, on_published: Callable[[int], None] | None = None) -> int:
         """Publish every dirty feed; returns how many representations changed.
@@ -172,21 +168,17 @@ class Publisher:
                 self._overtaking.give_way()
                 if time.monotonic() > flipped + _FLIPS:
                     flipped = time.monotonic()
-                    if marked := self.mark_flips():
-                        run.changed += self.publish_first(marked)
+                    self.mark_flips()
                 if not self._publish_batch(run):
                     break
                 if on_published:
                     on_published(run.made)
         return run.changed
 
-    def publish_first(self, since: datetime) -> int:
-        """Publish the feeds that were made dirty since an instant (aware UTC), before all others.
-
-        Returns how many representations changed.
-        """
+    def publish_urgent(self) -> int:
+        """Publish the dirty feeds that are urgent; returns how many representations changed."""
         with Ahead(0, self._fragments, self._cache_bytes) as ahead:
-            run = _Run(ahead, since)
+            run = _Run(ahead, urgent=True)
             while not self._stopped.is_set() and self._publish_batch(run):
                 pass
         return run.changed
@@ -200,9 +192,9 @@ class Publisher:
                 take_time(tx)
                 articles.place_all(tx)
             began = time.monotonic()
-            keys = dirty.claim(tx, run.at_most, run.failed, run.since)
+            keys = dirty.claim(tx, run.at_most, run.failed, urgent=run.urgent)
             if not keys:
-                if run.since is None:
+                if not run.urgent:
                     self.is_any_claimed = dirty.is_any(tx, run.failed)
                 return False
             now = self._clock()

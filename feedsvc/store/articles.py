@@ -42,6 +42,7 @@ from feedsvc.store.tables import (
 )
 
 _UNPLACED = "unplaced"
+_FEW = 50  # changes in one transaction: what they make dirty is published before what very many did
 _LOCKS = 256
 _LOCK_CLASS = 0x66656564  # any number of our own: PostgreSQL's advisory locks are named by numbers
 
@@ -71,7 +72,8 @@ def apply(tx: Connection, changes: Sequence[Application], now: datetime, *, fill
     names.note(tx, new)
     if removed := [change.article_id for change in changes if change.new is None]:
         tx.execute(delete(articles).where(among(tx, articles.c.id, removed)))
-    mark(tx, {key for change in changes for key in change.dirty}, now)
+    keys = {key for change in changes for key in change.dirty}
+    mark(tx, keys, now, urgent=len(changes) <= _FEW and not filling)
 
 
 def _may_owe(tx: Connection) -> bool:

@@ -5,6 +5,7 @@ Knows no table.
 
 import fcntl
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from os.path import samestat
@@ -16,6 +17,10 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 _SECONDS_TO_CONNECT: Final = 3
 _BESIDE: Final = ("-wal", "-shm")
 """What SQLite keeps beside a file while it is open."""
+_TURN: Final = "-turn"
+"""Beside it as well: an empty file that is locked by who is the next to write."""
+_SECONDS_FOR_A_TURN: Final = 1.0
+_BETWEEN: Final = 0.005  # seconds between two questions whether it is one's turn
 
 
 class Patience(NamedTuple):
@@ -191,12 +196,15 @@ def sqlite(file: Path, *, create: bool, check: Callable[[], None]) -> Engine:
             # Half a megabyte: each connection has its own cache, and a feed is read once until it changes.
             connection.execute("PRAGMA cache_size = -500")
 
+    def begin(connection: Connection) -> None:
+        _begin(connection, file)
+
     event.listen(engine, "connect", prepare)
-    event.listen(engine, "begin", _begin)
+    event.listen(engine, "begin", begin)
     return engine
 
 
-def _begin(connection: Connection) -> None:
+def _begin(connection: Connection, file: Path) -> None:
     # A writer that began as a reader fails at once when another has written since; IMMEDIATE waits instead.
     options = connection.get_execution_options()
     if not options.get("feedsvc_write"):
@@ -205,7 +213,41 @@ def _begin(connection: Connection) -> None:
     # FULL: a change that was accepted is on the disk, as docs promise. One sync a batch is cheap.
     durability = "NORMAL" if options.get("feedsvc_repeatable") else "FULL"
     connection.exec_driver_sql(f"PRAGMA synchronous = {durability}")
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    with _turn(file):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+@contextmanager
+def _turn(file: Path) -> Iterator[None]:
+    """Be the next to write: whoever holds the turn waits for the present writer, the others for the turn.
+
+    SQLite asks for its lock again and again, with longer and longer pauses: who writes one transaction after
+    another would leave it to the others for seconds. A process that is suspended must not keep the turn:
+    after a second it is done without.
+    """
+    try:
+        descriptor = os.open(f"{file}{_TURN}", os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError:
+        yield
+        return
+    try:
+        until = time.monotonic() + _SECONDS_FOR_A_TURN
+        while not _is_locked(descriptor) and time.monotonic() < until:
+            time.sleep(_BETWEEN)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _is_locked(descriptor: int) -> bool:
+    """Lock a file if nobody else has; True as well where the file system has no locks."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def make_way(file: Path, *, create: bool, stale_log: Log | None) -> None:

@@ -5,41 +5,46 @@ Marks are claimed and released in one transaction with the work they ask for: a 
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, case, delete, func, select, text
 
 from feedsvc.model import from_micros, to_micros
-from feedsvc.store.schema import (
-    read_meta,
-    upsert,
-    write_meta,
-)
-from feedsvc.store.tables import (
-    dirty,
-)
+from feedsvc.store.schema import read_meta, write_meta
+from feedsvc.store.tables import dirty
 
 _FLIPS_UNTIL = "flips_until"
 _GATHERING_UNTIL = "gathering_until"
+_MARK = text(
+    "INSERT INTO dirty (feed_key, marked_at, urgent) VALUES (:key, :at, :urgent) ON CONFLICT (feed_key)"
+    " DO UPDATE SET marked_at = excluded.marked_at, urgent = dirty.urgent | excluded.urgent"
+)
 
 
-def mark(tx: Connection, keys: Iterable[str], now: datetime) -> None:
-    """Mark feeds dirty, in order of their keys, so that two writers can't block each other for good."""
-    upsert(tx, dirty, [{"feed_key": key, "marked_at": to_micros(now)} for key in sorted(keys)])
+def mark(tx: Connection, keys: Iterable[str], now: datetime, *, urgent: bool = False) -> None:
+    """Mark feeds dirty, in order of their keys, so that two writers can't block each other for good.
+
+    Those that are `urgent` are published before the others, and stay so whoever marks them once more.
+    """
+    micros = to_micros(now)
+    if rows := [{"key": key, "at": micros, "urgent": int(urgent)} for key in sorted(keys)]:
+        tx.execute(_MARK, rows)
 
 
 def claim(
-    tx: Connection, limit: int, passing_over: Collection[str] = (), since: datetime | None = None
+    tx: Connection, limit: int, passing_over: Collection[str] = (), *, urgent: bool = False
 ) -> list[str]:
-    """Up to `limit` dirty feeds, the longest dirty first, which no other refresher has claimed.
+    """Up to `limit` dirty feeds, urgent ones and then the longest dirty first, that nobody else has claimed.
 
-    With `since`, only those that were marked then or later. They stay claimed until the transaction ends, and
-    dirty unless it releases them.
+    With `urgent`, only those that are. They stay claimed until the transaction ends, and dirty unless it
+    releases them.
     """
-    query = select(dirty.c.feed_key).order_by(dirty.c.marked_at, dirty.c.feed_key).limit(limit)
+    order = dirty.c.urgent.desc(), dirty.c.marked_at, dirty.c.feed_key
+    query = select(dirty.c.feed_key).order_by(*order).limit(limit)
     if passing_over:
         query = query.where(dirty.c.feed_key.not_in(sorted(passing_over)))
-    if since:
-        query = query.where(dirty.c.marked_at >= to_micros(since))
+    if urgent:
+        query = query.where(dirty.c.urgent == 1)
     return list(tx.execute(query.with_for_update(skip_locked=True)).scalars())
 
 
@@ -65,10 +70,18 @@ def is_any(connection: Connection, passing_over: Collection[str] = ()) -> bool:
     return bool(set(connection.execute(query).scalars()) - set(passing_over))
 
 
-def newest(connection: Connection) -> datetime | None:
-    """When the feed that was marked last was; None if none is dirty."""
-    marked_at = connection.execute(select(func.max(dirty.c.marked_at))).scalar()
-    return from_micros(marked_at) if marked_at is not None else None
+class Newest(NamedTuple):
+    """When the feed that was marked last was (aware UTC), of all and of those that are urgent; or None."""
+
+    any: datetime | None
+    urgent: datetime | None
+
+
+def newest(connection: Connection) -> Newest:
+    """When the feeds that were marked last were."""
+    of_urgent = case((dirty.c.urgent == 1, dirty.c.marked_at))
+    row = connection.execute(select(func.max(dirty.c.marked_at), func.max(of_urgent))).one()
+    return Newest(*(from_micros(at) if at is not None else None for at in row))
 
 
 def gather(tx: Connection, until: datetime) -> None:

@@ -5,7 +5,7 @@ Knows no engine: what engines differ in stands in braces, and is said where a mi
 
 from collections.abc import Sequence
 
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, SmallInteger, Table, Text
 
 TABLES = MetaData()
 
@@ -36,6 +36,7 @@ dirty = Table(
     TABLES,
     Column("feed_key", Text, primary_key=True),
     Column("marked_at", BigInteger, nullable=False),
+    Column("urgent", SmallInteger, nullable=False, default=0),  # 1: to be published before the others
 )
 
 representations = Table(
@@ -333,4 +334,6 @@ MIGRATIONS: Sequence[Sequence[str]] = (
         "CREATE INDEX outbox_created_at ON outbox (created_at)",
         "ALTER TABLE names ADD COLUMN unused_since BIGINT",
     ),
+    # What few changes made dirty is published before what very many did.
+    ("ALTER TABLE dirty ADD COLUMN urgent SMALLINT NOT NULL DEFAULT 0",),
 )
