@@ -22,16 +22,9 @@ from benchmarks.measuring import median, percentile
 from benchmarks.results import Section, Table, Target
 from benchmarks.running import HOST, Server
 from benchmarks.scale import Scale
-from benchmarks.service import FEED, command
+from benchmarks.service import FEED, SITE, command
 
 _CONFIG = """\
-[site]
-name = "The Daily Example"
-url = "https://news.example.org"
-authority = "news.example.org,2026"
-
-[store]
-url = "sqlite:///var/feedsvc.db"
 content = "content"
 
 [content]
@@ -124,7 +117,7 @@ class _Newsroom:
         for number in range(_STORIES):
             self._write(number)
         config = self._folder / "config.toml"
-        config.write_text(_CONFIG, "utf-8")
+        config.write_text(SITE + _CONFIG, "utf-8")
         port = running.free_port()
         arguments = [*command(), "serve", "--config", str(config), "--port", str(port)]
         server = running.start(arguments, self._folder, port=port, ready=FEED, limit=_LOADS)
