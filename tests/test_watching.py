@@ -230,7 +230,7 @@ def test_lost_events_are_told_and_what_came_meanwhile_is_watched(
 ) -> None:
     heard = hearing()
     with monkeypatch.context() as patched:
-        patched.setattr(watching_inotify, "_MOST_PIECES", -1)  # nobody takes any out
+        patched.setattr(watching_inotify, "_MOST", -1)  # nobody takes any out
         (heard.root / "unseen").mkdir()
         overflow(heard.root)
         (heard.root / "late").mkdir()
