@@ -14,7 +14,7 @@ from benchmarks.measuring import Cost, cost
 from benchmarks.running import HOST, Server
 
 FEED = "/feeds/all.rss"
-_CONFIG = """\
+SITE = """\
 [site]
 name = "The Daily Example"
 url = "https://news.example.org"
@@ -22,6 +22,9 @@ authority = "news.example.org,2026"
 
 [store]
 url = "sqlite:///var/feedsvc.db"
+"""
+"""How every configuration begins; what is in it says where the stories are."""
+_CONFIG = """\
 content = "{content}"
 
 [feeds]
@@ -44,7 +47,7 @@ class Site:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.config = folder / "config.toml"
         listed = ", ".join(f'"{fmt}"' for fmt in formats)
-        self.config.write_text(_CONFIG.format(content=content.absolute(), formats=listed), "utf-8")
+        self.config.write_text(SITE + _CONFIG.format(content=content.absolute(), formats=listed), "utf-8")
 
     def refresh(self, *, limit: float = 3600, with_memory: bool = False) -> Cost:
         """Load what changed and publish every dirty feed, once."""

@@ -16,16 +16,9 @@ from benchmarks.gauges import Sample, Service, slope
 from benchmarks.results import Section, Table, Target
 from benchmarks.running import HOST
 from benchmarks.scale import Scale
-from benchmarks.service import FEED, command
+from benchmarks.service import FEED, SITE, command
 
 _CONFIG = """\
-[site]
-name = "The Daily Example"
-url = "https://news.example.org"
-authority = "news.example.org,2026"
-
-[store]
-url = "sqlite:///var/feedsvc.db"
 content = "content"
 
 [feeds]
@@ -118,7 +111,7 @@ def _soaked(folder: Path, receiver: soaking.Receiver, scale: Scale) -> tuple[lis
     places = int(scale.soaked / _SECONDS_A_PLACE)
     soaking.fill(content, places)
     config = folder / "config.toml"
-    config.write_text(_CONFIG.format(webhook=receiver.url), "utf-8")
+    config.write_text(SITE + _CONFIG.format(webhook=receiver.url), "utf-8")
     port = running.free_port()
     arguments = [*command(), "serve", "--config", str(config), "--port", str(port)]
     environment = {"TMPDIR": str(temporary)}

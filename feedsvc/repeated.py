@@ -97,7 +97,3 @@ class Faults:
         if was_told and fault.times > 1:
             seconds = round(now - fault.began, 1)
             self._log.info("fault_over", fault=fault.event, what=what, times=fault.times, seconds=seconds)
-
-    def is_any(self) -> bool:
-        """Whether anything fails just now."""
-        return any(fault.over_at is None for fault in list(self._standing.values()))

@@ -15,8 +15,9 @@ _LEAST_PAUSE = 0.05  # seconds between two attempts to read a file, however shor
 _MOST_PAUSE = 5.0  # seconds: a file that is open is tried again so often, in case nobody tells of its closing
 _FIRST_RETRY = 1.0  # seconds until a file that could not be read is tried again; twice as long each time
 _MOST_RETRY = 300.0
-_MOST_LOOKED_AT = 10_000  # of what changed last, when something urgent is looked for
-_MOST_ASKED = 1_000  # of these, whether they were read before
+_MOST_LOOKED_AT = 1_000  # of what changed last, when something urgent is looked for
+_MOST_ASKED = 5_000  # paths that are asked for at once, whether they were read before
+_BETWEEN_OF_MANY = 1.0  # seconds between two times that some of many are urgent
 _FEW_GONE = 20  # files, which may go whatever the limit on removals: as many as go by its default
 _MOVE_GRACE = 0.5  # seconds, beside the quiet ones, that a deletion waits for what may take its place
 
@@ -147,12 +148,19 @@ class Settling:
         self.settle = settle
         self._entries: dict[str, _Entry] = {}
         self._failures: dict[str, _Failure] = {}
+        self._unasked: dict[str, None] = {}
+        self._read_before: set[str] = set()
+        """Of the entries' paths, those that were read before, as far as that was asked."""
+        self._next_of_many = 0.0
         self._lock = threading.Lock()
 
     def note(self, path: str, kind: Kind, now: float) -> None:
         """Something happened to a path."""
         with self._lock:
-            entry = self._entries.pop(path, None) or _Entry(now, now, kind)
+            entry = self._entries.pop(path, None)
+            if entry is None:
+                entry = _Entry(now, now, kind)
+                self._unasked[path] = None
             entry.note(kind, now)
             self._entries[path] = entry  # what changed last stands last
 
@@ -168,6 +176,7 @@ class Settling:
             entry = self._entries.get(path)
             if entry is None:
                 entry = self._entries[path] = _Entry(now, now, Kind.TOUCHED)
+                self._unasked[path] = None
             elif entry.kind in URGENT:
                 entry.kind = Kind.TOUCHED
             entry.changed = now
@@ -200,36 +209,63 @@ class Settling:
         """As `take`, but few paths, of files: for who takes them between two pieces of long work.
 
         `is_file` says, by its name, whether a path is one: a folder may hold very many. `known` are those of
-        some paths that were read before, which may hold back what is published: of more than `most`, they go
-        before new ones, what changed last first. Files that are gone are among them if they are few: many are
-        to be decided about together. One that may have been copied or moved to a place that is not due yet,
-        or that long work is about to read, is not.
+        some paths that were read before, which may hold back what is published: they go before new ones, what
+        changed last first. Of more than `most`, some are taken once a second. Files that are gone are among
+        them if they are few: many are to be decided about together. One that may have been copied or moved to
+        a place that is not due yet, or that long work is about to read, is not.
         """
+        self._ask(is_file, known)
         with self._lock:
-            recent = islice(reversed(self._entries.items()), _MOST_LOOKED_AT)
-            due = {
-                path: entry for path, entry in recent if not entry.taken and self._due_beside(entry) <= now
-            }
-        gone = {path: entry for path, entry in due.items() if entry.kind in _GONE and is_file(path)}
-        there = [path for path, entry in due.items() if entry.kind not in _GONE]
-        there = [path for path in there[:_MOST_ASKED] if is_file(path)]
-        if len(there) > most:
-            before = known(there)
-            there = [path for path in there if path in before][:most] or there[:1]
-        with self._lock:
+            due = {path: self._entries[path] for path in self._read_before if self._is_due_beside(path, now)}
+            gone = {path: entry for path, entry in due.items() if entry.kind in _GONE}
+            there = sorted(due.keys() - gone.keys(), key=lambda path: due[path].changed, reverse=True)
+            found = self._some(there, now, most, most) or self._some(self._new(now, is_file), now, most, 1)
             if gone and len(gone) <= _FEW_GONE:
-                there += self._moved_with(gone, set(there), due)
-            found = [path for path in there if self._entries.get(path) is due.get(path)]
+                found += self._moved_with(gone, set(found), now)
             for path in found:
                 self._entries[path].taken = True
         return found
 
+    def _ask(self, is_file: Callable[[str], bool], known: Callable[[list[str]], set[str]]) -> None:
+        """Learn which paths were read before: each is asked for once, what came last first."""
+        with self._lock:
+            asked = list(islice(reversed(self._unasked), _MOST_ASKED))
+        found = known([path for path in asked if is_file(path)]) if asked else set()
+        with self._lock:
+            for path in asked:
+                self._unasked.pop(path, None)
+            self._read_before |= found & self._entries.keys()
+
+    def _new(self, now: float, is_file: Callable[[str], bool]) -> list[str]:
+        """Of the files that changed last, those that were not read before, are there, and may be read."""
+        recent = islice(reversed(self._entries.items()), _MOST_LOOKED_AT)
+        return [
+            path
+            for path, entry in recent
+            if entry.kind not in _GONE
+            and path not in self._read_before
+            and self._is_due_beside(path, now)
+            and is_file(path)
+        ]
+
+    def _some(self, paths: list[str], now: float, most: int, of_many: int) -> list[str]:
+        """All of them, or of more than `most` some, once a second: each has its feeds published at once."""
+        if len(paths) <= most:
+            return paths
+        if now < self._next_of_many:
+            return []
+        self._next_of_many = now + _BETWEEN_OF_MANY
+        return paths[:of_many]
+
+    def _is_due_beside(self, path: str, now: float) -> bool:
+        """Whether a path may be taken beside long work."""
+        entry = self._entries.get(path)
+        return entry is not None and not entry.taken and self._due_beside(entry) <= now
+
     def _due_beside(self, entry: _Entry) -> float:
         return entry.due(self.settle) + (self.settle + _MOVE_GRACE if entry.kind is Kind.DELETED else 0)
 
-    def _moved_with(
-        self, gone: Mapping[str, _Entry], found: set[str], due: Mapping[str, _Entry]
-    ) -> list[str]:
+    def _moved_with(self, gone: Mapping[str, _Entry], found: set[str], now: float) -> list[str]:
         """Those of the files gone that may be acted on, after the files that may have taken their places."""
         names = {path: path.rpartition("/")[2] for path in gone}
         wanted = set(names.values())
@@ -246,7 +282,7 @@ class Settling:
         taken: list[str] = []
         for path, entry in gone.items():
             places = {*alike.get(names[path], ()), *together.get(entry.changed, ())}
-            if all(place in found or (place in due and not due[place].taken) for place in places):
+            if all(place in found or self._is_due_beside(place, now) for place in places):
                 taken += [*sorted(places - found), path]
                 found |= {*places, path}
         return taken
@@ -264,14 +300,19 @@ class Settling:
             for path in paths:
                 entry = self._entries.get(path)
                 if entry and entry.taken:
-                    del self._entries[path]
+                    self._forget(path)
 
     def was_read(self, path: str, before: float) -> None:
         """A file was read, and what is known of it was asked for after the instant `before`."""
         with self._lock:
             entry = self._entries.get(path)
             if entry and entry.changed <= before:
-                del self._entries[path]
+                self._forget(path)
+
+    def _forget(self, path: str) -> None:
+        del self._entries[path]
+        self._read_before.discard(path)
+        self._unasked.pop(path, None)
 
     def failed(self, path: str, now: float) -> None:
         """A file could not be read: it is due again after a pause, longer each time, until it is `mended`."""

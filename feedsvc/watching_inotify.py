@@ -6,15 +6,16 @@ Knows which names stories and their folders have, and nothing of what is done ab
 import errno
 import os
 import select
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 import structlog
-from inotify_simple import INotify, flags
+from inotify_simple import INotify, flags, parse_events
 
 from feedsvc.loading import walk, whole
 from feedsvc.settling import URGENT, Kind
@@ -42,7 +43,9 @@ _IS_FOLDER, _IGNORED, _OVERFLOW = int(flags.ISDIR), int(flags.IGNORED), int(flag
 _RETRY = 10.0  # seconds until folders that couldn't be watched are tried again
 
 
-_READ_AT_ONCE = 1_000  # events that are made of bytes before the queue is emptied again
+_PIECE: Final = 262_144  # bytes of events, some thousands, that are read at once
+_MOST: Final = 64_000_000  # bytes of events that wait, a million or more
+_BREATH: Final = 0.002  # seconds in which some come together, and far fewer than the kernel's queue holds
 _QUIET_SECONDS = 600.0  # in which it is said once that events were lost
 _SILENT: Final = {
     *("9p", "afs", "beegfs", "ceph", "cifs", "gfs2", "lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "orangefs"),
@@ -58,30 +61,28 @@ class InotifyWatch:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._woken, self._wake = os.pipe()
-        self._stopping = False
+        self._stopped = threading.Event()
+        self._queue: _Queue | None = None
         self.unwatched: dict[str, str] = {}
-
-    def __del__(self) -> None:
-        for end in (self._woken, self._wake):
-            os.close(end)
 
     def stop(self) -> None:
         """See `watching.Watch`."""
-        self._stopping = True
-        os.write(self._wake, b"!")
+        self._stopped.set()
+        if queue := self._queue:
+            queue.arrived.set()
 
     def batches(self) -> Iterator[list[Event]]:
         """See `watching.Watch`. Besides, raises OSError if there may be no more instances of inotify."""
         root = os.path.realpath(self._folder)
         identity = identity_of(self._folder)
-        with _instance() as inotify:
-            tree = _Tree(inotify, root, self.unwatched)
+        with _instance() as inotify, _emptied(inotify) as queue:
+            self._queue = queue
+            tree = _Tree(inotify, queue, root, self.unwatched)
             tree.watch_all()
             yield []
             checked = tried = time.monotonic()
-            while not self._stopping:
-                events = self._gathered(tree)
+            while not self._stopped.is_set():
+                events = self._gathered(tree, queue)
                 now = time.monotonic()
                 if self.unwatched and now > tried + _RETRY:
                     tried = now
@@ -92,30 +93,21 @@ class InotifyWatch:
                         return
                 yield events
 
-    def _gathered(self, tree: "_Tree") -> list[Event]:
+    def _gathered(self, tree: "_Tree", queue: "_Queue") -> list[Event]:
         """The events of one burst; none if nothing happens for some time."""
-        if not self._wait(tree.file, IDLE):
+        if not queue.arrived.wait(IDLE):
             return []
         until = time.monotonic() + DEBOUNCE
         gathered = tree.read()
         if not _any_urgent(gathered):
-            self._wait(None, STEP)  # so that a stream of writes wakes nobody for each of them
+            self._stopped.wait(STEP)  # so that a stream of writes wakes nobody for each of them
             gathered += tree.read()
         found = gathered
         # Whoever writes on and on delays no other: only what can be acted on at once is gathered for longer.
-        while _any_urgent(found) and time.monotonic() < until and not self._stopping:
-            self._wait(None, STEP)
+        while _any_urgent(found) and time.monotonic() < until and not self._stopped.wait(STEP):
             found = tree.read()
             gathered = gathered + found
         return gathered
-
-    def _wait(self, file: int | None, seconds: float) -> bool:
-        """Wait until there is something to read, or it is time to stop."""
-        poller = select.poll()
-        poller.register(self._woken, select.POLLIN)
-        if file is not None:
-            poller.register(file, select.POLLIN)
-        return bool(poller.poll(seconds * 1000))
 
 
 def _any_urgent(events: list[Event]) -> bool:
@@ -132,11 +124,74 @@ def _instance() -> INotify:
         raise
 
 
+class _Queue:
+    """What the kernel's queue of events had, which is short and overflows while somebody looks at them.
+
+    `arrived` is set while there is something to take.
+    """
+
+    def __init__(self) -> None:
+        self.arrived = threading.Event()
+        self._pieces: deque[bytes] = deque()
+        self._put = self._taken = 0  # bytes in all: each is counted by one thread
+
+    def put(self, piece: bytes) -> None:
+        """Add what was read from the kernel's queue."""
+        self._put += len(piece)
+        self._pieces.append(piece)
+        self.arrived.set()
+
+    def take(self) -> bytes:
+        """What was added first and is not taken yet; nothing if that is all."""
+        self.arrived.clear()
+        if not self._pieces:
+            return b""
+        piece = self._pieces.popleft()
+        self._taken += len(piece)
+        if self._pieces:
+            self.arrived.set()
+        return piece
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits that it would rather be lost: a look at the folder takes no longer."""
+        return self._put - self._taken > _MOST
+
+
+@contextmanager
+def _emptied(inotify: INotify) -> Iterator[_Queue]:
+    """Have a thread that does nothing else empty the kernel's queue into another one meanwhile."""
+    queue = _Queue()
+    ended, end = os.pipe()
+    thread = threading.Thread(
+        target=_empty, args=(inotify.fileno(), ended, queue), name="feedsvc-inotify", daemon=True
+    )
+    thread.start()
+    try:
+        yield queue
+    finally:
+        os.close(end)
+        thread.join()
+        os.close(ended)
+
+
+def _empty(file: int, ended: int, queue: _Queue) -> None:
+    poller = select.poll()
+    poller.register(file, select.POLLIN)
+    poller.register(ended, 0)  # its other end is closed
+    while not any(found == ended for found, _ in poller.poll()):
+        if not queue.is_full:
+            with suppress(BlockingIOError):
+                queue.put(os.read(file, _PIECE))
+        time.sleep(_BREATH)
+
+
 class _Tree:
     """The watches of one instance of inotify on a folder and those below it."""
 
-    def __init__(self, inotify: INotify, root: str, unwatched: dict[str, str]) -> None:
+    def __init__(self, inotify: INotify, queue: _Queue, root: str, unwatched: dict[str, str]) -> None:
         self._inotify = inotify
+        self._queue = queue
         self._root = root
         self._paths: dict[int, str] = {}
         self._moving: dict[int, str] = {}
@@ -145,7 +200,6 @@ class _Tree:
         self._silent: dict[str, str] = {}
         """Folders on file systems that tell only half of what happens, where they are mounted, and why."""
         self._lost_at = -_QUIET_SECONDS
-        self.file: int = inotify.fileno()
 
     def watch_all(self) -> None:
         """Watch the root and all below it. Raises OSError if the root can't be watched."""
@@ -167,19 +221,13 @@ class _Tree:
         return [Event(folder, Kind.TOUCHED) for folder in folders if folder not in self._unwatched]
 
     def read(self) -> list[Event]:
-        """What happened since the last time."""
+        """What happened since the last time; of very much, the beginning."""
         moving = set(self._moving)
         events: list[Event] = []
-        waiting = deque(self._inotify.read(timeout=0))
         until = time.monotonic() + DEBOUNCE
-        read = 0
-        while waiting:
-            watched, mask, cookie, name = waiting.popleft()
-            events += self._met(watched, mask, cookie, name)
-            read += 1
-            # The queue is short, and overflows while these are looked at one by one.
-            if read % _READ_AT_ONCE == 0 and time.monotonic() < until:
-                waiting.extend(self._inotify.read(timeout=0))
+        while time.monotonic() < until and (piece := self._queue.take()):
+            for watched, mask, cookie, name in parse_events(piece):
+                events += self._met(watched, mask, cookie, name)
         for cookie in moving & self._moving.keys():
             self._forget(self._moving.pop(cookie))  # it was moved to where nobody looks
         return events

@@ -245,6 +245,7 @@ def test_what_could_not_be_read_is_due_again_and_again_ever_later(settling: Sett
 
 
 def urgent(settling: Settling, now: float, *known: str, most: int = 2) -> list[str]:
+    """What is urgent, where some paths were read before; that is asked once for each."""
     return settling.take_urgent(now, most, lambda path: path.endswith(".md"), lambda _: set(known))
 
 
@@ -254,8 +255,31 @@ def test_what_changed_last_is_urgent_first_and_what_was_read_before_goes_before_
     for number in range(9):
         settling.note(f"/c/{number}.md", Kind.PLACED, float(number))
     assert urgent(settling, 9.0, "/c/1.md", "/c/3.md", "/c/5.md") == ["/c/5.md", "/c/3.md"]
-    assert urgent(settling, 9.0) == ["/c/8.md"]  # new ones, one at a time
-    assert settling.take(9.0) == [f"/c/{number}.md" for number in (7, 6, 4, 2, 1, 0)]
+    assert urgent(settling, 9.1) == ["/c/1.md"]
+    assert urgent(settling, 9.2) == []  # of many, some once a second
+    assert urgent(settling, 10.0) == ["/c/8.md"]  # of new ones, one
+    assert urgent(settling, 10.5) == []
+    assert settling.take(9.0) == [f"/c/{number}.md" for number in (7, 6, 4, 2, 0)]
+
+
+def test_what_was_read_before_is_urgent_however_many_new_files_come_after_it(settling: Settling) -> None:
+    settling.note("/c/withdrawn.md", Kind.CLOSED, 0.0)
+    for number in range(30_000):
+        settling.note(f"/c/{number}.md", Kind.PLACED, 0.1)
+    taken = [one for now in range(1, 9) for one in urgent(settling, float(now), "/c/withdrawn.md")]
+    assert "/c/withdrawn.md" in taken
+
+
+def test_what_could_not_be_asked_is_asked_again(settling: Settling) -> None:
+    def fails(_: list[str]) -> set[str]:
+        raise OSError
+
+    settling.note("/c/a.md", Kind.PLACED, 0.0)
+    for number in range(9):
+        settling.note(f"/c/{number}.md", Kind.PLACED, 0.0)
+    with pytest.raises(OSError):  # noqa: PT011
+        settling.take_urgent(1.0, 2, lambda _: True, fails)
+    assert urgent(settling, 1.0, "/c/a.md") == ["/c/a.md"]
 
 
 def test_folder_is_no_urgent_matter(settling: Settling) -> None:
@@ -267,23 +291,24 @@ def test_folder_is_no_urgent_matter(settling: Settling) -> None:
 
 def test_few_deletions_are_urgent_and_many_are_decided_about_together(settling: Settling) -> None:
     settling.note("/c/a.md", Kind.DELETED, 0.0)
-    assert urgent(settling, SETTLE) == []  # what takes its place may be being written
+    assert urgent(settling, SETTLE, "/c/a.md") == []  # what takes its place may be being written
     assert urgent(settling, SETTLE + 0.5) == ["/c/a.md"]
-    for number in range(30):
-        settling.note(f"/c/{number}.md", Kind.DELETED, 0.0)
-    assert urgent(settling, 9.0) == []
+    many = [f"/c/{number}.md" for number in range(30)]
+    for path in many:
+        settling.note(path, Kind.DELETED, 0.0)
+    assert urgent(settling, 9.0, *many) == []
     assert len(settling.take(9.0)) == 30
 
 
 def test_deleted_file_is_not_urgent_before_what_may_have_taken_its_place(settling: Settling) -> None:
     settling.note("/c/old/a.md", Kind.MOVED, 1.0)
     settling.note("/c/new/a.md", Kind.PLACED, 1.0)
-    assert urgent(settling, 1.0) == ["/c/new/a.md", "/c/old/a.md"]
+    assert urgent(settling, 1.0, "/c/old/a.md") == ["/c/new/a.md", "/c/old/a.md"]
     settling.done(["/c/new/a.md", "/c/old/a.md"])
     settling.note("/c/new/b.md", Kind.PLACED, 2.0)
     assert settling.take(2.0) == ["/c/new/b.md"]  # long work is about to read it
     settling.note("/c/old/b.md", Kind.DELETED, 2.0)
-    assert urgent(settling, 9.0) == []
+    assert urgent(settling, 9.0, "/c/old/b.md") == []
     settling.done(["/c/new/b.md"])
     assert urgent(settling, 9.0) == ["/c/old/b.md"]
 
@@ -292,6 +317,6 @@ def test_file_that_moved_under_another_name_is_found_before_it_is_gone(settling:
     settling.note("/c/old.md", Kind.MOVED, 1.0)
     for number in range(5):
         settling.note(f"/c/{number}.md", Kind.PLACED, 1.0)
-    taken = urgent(settling, 1.0)
+    taken = urgent(settling, 1.0, "/c/old.md")
     assert taken[-1] == "/c/old.md"
     assert set(taken) == {"/c/old.md", *(f"/c/{number}.md" for number in range(5))}

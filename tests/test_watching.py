@@ -217,23 +217,49 @@ def test_missing_instances_name_the_remedy(tmp_path: Path, monkeypatch: pytest.M
         next(InotifyWatch(tmp_path).batches())
 
 
-def test_lost_events_are_told_and_what_came_meanwhile_is_watched(hearing: Callable[..., Heard]) -> None:
-    heard = hearing()
+def overflow(root: Path) -> None:
+    """Make more events than the kernel's queue holds."""
     limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
-    heard.watch._wait = lambda *_: time.sleep(0.001) or True  # type: ignore[attr-defined]
-    read = watching_inotify._Tree.read
-    watching_inotify._Tree.read = lambda _: []  # type: ignore[assignment,method-assign]
-    try:
+    for number in range(limit // 2 + 100):
+        (root / f"{number % 7}.md").touch()
+        (root / f"{number % 7}.md").unlink()
+
+
+def test_lost_events_are_told_and_what_came_meanwhile_is_watched(
+    hearing: Callable[..., Heard], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = hearing()
+    with monkeypatch.context() as patched:
+        patched.setattr(watching_inotify, "_MOST", -1)  # nobody takes any out
         (heard.root / "unseen").mkdir()
-        for number in range(limit // 2 + 100):
-            (heard.root / f"{number % 7}.md").touch()
-            (heard.root / f"{number % 7}.md").unlink()
+        overflow(heard.root)
         (heard.root / "late").mkdir()
-    finally:
-        watching_inotify._Tree.read = read  # type: ignore[method-assign]
     heard.wait_until(lambda: any(kind is Kind.LOST for _, kind in heard.events))
     write_story(heard.root, "late/a.md")
     heard.wait_for("late/a.md", Kind.CLOSED)
+
+
+def test_nothing_is_lost_while_what_was_met_is_looked_at(
+    hearing: Callable[..., Heard], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looking, looked = threading.Event(), threading.Event()
+    met = watching_inotify._file_met
+
+    def slowly(path: str, mask: int) -> list[Event]:
+        looking.set()
+        assert looked.wait(60)
+        return met(path, mask)
+
+    monkeypatch.setattr(watching_inotify, "_file_met", slowly)
+    heard = hearing()
+    write_story(heard.root, "first.md")
+    assert looking.wait(10)
+    overflow(heard.root)
+    write_story(heard.root, "last.md")
+    looked.set()
+    last = Event(os.path.realpath(heard.root / "last.md"), Kind.CLOSED)
+    heard.wait_until(lambda: last in heard.last)
+    assert not any(kind is Kind.LOST for _, kind in heard.events)
 
 
 def test_watch_ends_when_the_folder_is_replaced(
