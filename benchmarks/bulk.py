@@ -268,8 +268,13 @@ def _token(config: Path) -> str:
 
 
 def _figure(port: int, name: str) -> float:
-    lines = running.get(port, "/metrics").body.decode().splitlines()
-    return next(float(line.split()[1]) for line in lines if line.startswith(f"{name} "))
+    """A figure of the service's; it leaves them out if its store takes too long to count."""
+    until = time.monotonic() + _LIMIT
+    while time.monotonic() < until:
+        lines = running.get(port, "/metrics").body.decode().splitlines()
+        if found := [float(line.split()[1]) for line in lines if line.startswith(f"{name} ")]:
+            return found[0]
+    raise running.NotReadyError(f"/metrics has no {name}")
 
 
 def _is_all_published(port: int, files: int) -> bool:
