@@ -79,7 +79,7 @@ def publish(tx: Connection, candidates: Sequence[Unpublished], now: datetime) ->
     Last-Modified counts in seconds. So it is for a representation that was gone for a while: the same bytes
     have the date they had.
     """
-    before = _published(tx, {one.key for one in candidates})
+    before = _published(tx, {one.partner for one in candidates}, {one.key for one in candidates})
     changed = [one for one in candidates if _differs(before.get(one.name), one)]
     if not changed:
         return []
@@ -114,7 +114,11 @@ def _contents(one: Unpublished) -> str | None:
     return json.dumps(one.contents, ensure_ascii=False, separators=(",", ":")) if one.partner else None
 
 
-def _published(tx: Connection, keys: Iterable[str]) -> dict[Name, _Before]:
+def _published(tx: Connection, partners: Iterable[str], keys: Iterable[str]) -> dict[Name, _Before]:
+    """What is published of these feeds for these partners.
+
+    By both, as the primary key begins with the partner: by its key alone each would be looked for among all.
+    """
     columns = representations.c
     query = select(
         columns.partner,
@@ -126,7 +130,7 @@ def _published(tx: Connection, keys: Iterable[str]) -> dict[Name, _Before]:
         columns.max_age,
         columns.valid_until,
         columns.contents,
-    ).where(columns.feed_key.in_(sorted(keys)))
+    ).where(columns.partner.in_(sorted(partners)), columns.feed_key.in_(sorted(keys)))
     return {(partner, key, fmt): _Before(*values) for partner, key, fmt, *values in tx.execute(query)}
 
 
