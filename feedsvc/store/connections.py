@@ -20,6 +20,7 @@ _BESIDE: Final = ("-wal", "-shm")
 _TURN: Final = "-turn"
 """Beside it as well: an empty file that is locked by who is the next to write."""
 _SECONDS_FOR_A_TURN: Final = 1.0
+_SECONDS_WITHOUT: Final = 10.0
 _BETWEEN: Final = 0.005  # seconds between two questions whether it is one's turn
 
 
@@ -173,6 +174,53 @@ def end_silent(engine: Engine, seconds: float) -> int:
         return int(connection.execute(query, {"seconds": seconds}).scalar_one())
 
 
+class _Turns:
+    """Who is the next to write: whoever holds the turn waits for the present writer, the others for the turn.
+
+    SQLite asks for its lock again and again, with longer and longer pauses: who writes one transaction after
+    another would leave it to the others for seconds. A process that is suspended must not keep the turn:
+    after a second it is done without, and for some time nobody waits for it again.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._place = f"{file}{_TURN}"
+        self._without_until = 0.0  # by time.monotonic()
+
+    @contextmanager
+    def next(self) -> Iterator[None]:
+        """Hold the turn, if it can be had."""
+        try:
+            descriptor = os.open(self._place, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError:
+            yield
+            return
+        try:
+            self._wait(descriptor)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _wait(self, descriptor: int) -> None:
+        began = time.monotonic()
+        patience = _SECONDS_FOR_A_TURN if began > self._without_until else 0.0
+        while not _is_locked(descriptor):
+            if time.monotonic() >= began + patience:
+                self._without_until = time.monotonic() + _SECONDS_WITHOUT
+                return
+            time.sleep(_BETWEEN)
+
+
+def _is_locked(descriptor: int) -> bool:
+    """Lock a file if nobody else has; True as well where the file system has no locks."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def sqlite(file: Path, *, create: bool, check: Callable[[], None]) -> Engine:
     """An engine over SQLite's file. Without `create` it makes none.
 
@@ -196,15 +244,17 @@ def sqlite(file: Path, *, create: bool, check: Callable[[], None]) -> Engine:
             # Half a megabyte: each connection has its own cache, and a feed is read once until it changes.
             connection.execute("PRAGMA cache_size = -500")
 
+    turns = _Turns(file)
+
     def begin(connection: Connection) -> None:
-        _begin(connection, file)
+        _begin(connection, turns)
 
     event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", begin)
     return engine
 
 
-def _begin(connection: Connection, file: Path) -> None:
+def _begin(connection: Connection, turns: _Turns) -> None:
     # A writer that began as a reader fails at once when another has written since; IMMEDIATE waits instead.
     options = connection.get_execution_options()
     if not options.get("feedsvc_write"):
@@ -213,41 +263,8 @@ def _begin(connection: Connection, file: Path) -> None:
     # FULL: a change that was accepted is on the disk, as docs promise. One sync a batch is cheap.
     durability = "NORMAL" if options.get("feedsvc_repeatable") else "FULL"
     connection.exec_driver_sql(f"PRAGMA synchronous = {durability}")
-    with _turn(file):
+    with turns.next():
         connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-@contextmanager
-def _turn(file: Path) -> Iterator[None]:
-    """Be the next to write: whoever holds the turn waits for the present writer, the others for the turn.
-
-    SQLite asks for its lock again and again, with longer and longer pauses: who writes one transaction after
-    another would leave it to the others for seconds. A process that is suspended must not keep the turn:
-    after a second it is done without.
-    """
-    try:
-        descriptor = os.open(f"{file}{_TURN}", os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError:
-        yield
-        return
-    try:
-        until = time.monotonic() + _SECONDS_FOR_A_TURN
-        while not _is_locked(descriptor) and time.monotonic() < until:
-            time.sleep(_BETWEEN)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _is_locked(descriptor: int) -> bool:
-    """Lock a file if nobody else has; True as well where the file system has no locks."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def make_way(file: Path, *, create: bool, stale_log: Log | None) -> None:
