@@ -162,6 +162,17 @@ def test_few_changes_are_urgent_and_many_are_not(store: Store) -> None:
         assert set(dirty.claim(tx, 9, urgent=True)) == {"all", "sections/world"}
 
 
+def test_a_feed_that_a_story_is_to_leave_comes_before_all_others(store: Store) -> None:
+    with store.write() as tx:
+        put(tx, Change(None, article("gone", section="World")))
+        dirty.release(tx, ["all", "sections/world"])
+        dirty.mark(tx, ["tags/x", "tags/y"], NOON - timedelta(days=1), urgent=True)
+        withdrawn = article("gone", section="World", status="withdrawn")
+        put(tx, Change(article("gone", section="World"), withdrawn))
+        dirty.mark(tx, ["all"], NOON + timedelta(days=1), urgent=True)  # as others are pushed meanwhile
+        assert set(dirty.claim(tx, 2)) == {"all", "sections/world"}
+
+
 def test_two_refreshers_share_the_dirty_feeds(postgres_url: str) -> None:
     store, other = Store(postgres_url), Store(postgres_url)
     with store.write() as tx:

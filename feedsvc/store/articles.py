@@ -63,17 +63,35 @@ def apply(tx: Connection, changes: Sequence[Application], now: datetime, *, fill
     takes a fraction of the time. Who publishes calls it first.
     """
     new = [change.new for change in changes if change.new]
+    left: set[str] = set()
     if not (filling and _may_owe(tx)):
         before = _memberships(_places(tx, [change.article_id for change in changes]))
         after = _memberships({one.id: one.places for one in new})
         _forget_memberships(tx, before - after)
         upsert_tuples(tx, memberships, sorted(after - before))
+        left = _left(before, after) | _held_back(new, to_micros(now))
     upsert_tuples(tx, articles, list(map(_row, new)))
     names.note(tx, new)
     if removed := [change.article_id for change in changes if change.new is None]:
         tx.execute(delete(articles).where(among(tx, articles.c.id, removed)))
     keys = {key for change in changes for key in change.dirty}
-    mark(tx, keys, now, urgent=len(changes) <= _FEW and not filling)
+    mark(tx, keys, now, urgent=len(changes) <= _FEW and not filling, first=left)
+
+
+def _left(before: Iterable[tuple[str, int, str]], after: Iterable[tuple[str, int, str]]) -> set[str]:
+    """The feeds of stories that are in none any more."""
+    kept = {article_id for _, _, article_id in after}
+    return {key for key, _, article_id in before if article_id not in kept}
+
+
+def _held_back(new: Iterable[Placed], now: int) -> set[str]:
+    """The feeds of stories that may not be seen now: they may have shown them until now."""
+    return {
+        key
+        for one in new
+        if one.visible_from > now or (one.visible_until is not None and one.visible_until <= now)
+        for key in one.keys
+    }
 
 
 def _may_owe(tx: Connection) -> bool:

@@ -21,13 +21,26 @@ _MARK = text(
 )
 
 
-def mark(tx: Connection, keys: Iterable[str], now: datetime, *, urgent: bool = False) -> None:
+_URGENT = 1
+_FIRST = 2  # a bit beside the other
+
+
+def mark(
+    tx: Connection,
+    keys: Iterable[str],
+    now: datetime,
+    *,
+    urgent: bool = False,
+    first: Collection[str] = (),
+) -> None:
     """Mark feeds dirty, in order of their keys, so that two writers can't block each other for good.
 
-    Those that are `urgent` are published before the others, and stay so whoever marks them once more.
+    Those that are `urgent` are published before the others, and those of them that are `first` before these:
+    a story is to leave them, however many others are marked meanwhile. Both stay so whoever marks them again.
     """
     micros = to_micros(now)
-    if rows := [{"key": key, "at": micros, "urgent": int(urgent)} for key in sorted(keys)]:
+    levels = {key: urgent * (_URGENT | _FIRST * (key in first)) for key in sorted(keys)}
+    if rows := [{"key": key, "at": micros, "urgent": level} for key, level in levels.items()]:
         tx.execute(_MARK, rows)
 
 
@@ -44,7 +57,7 @@ def claim(
     if passing_over:
         query = query.where(dirty.c.feed_key.not_in(sorted(passing_over)))
     if urgent:
-        query = query.where(dirty.c.urgent == 1)
+        query = query.where(dirty.c.urgent >= _URGENT)
     return list(tx.execute(query.with_for_update(skip_locked=True)).scalars())
 
 
@@ -79,7 +92,7 @@ class Newest(NamedTuple):
 
 def newest(connection: Connection) -> Newest:
     """When the feeds that were marked last were."""
-    of_urgent = case((dirty.c.urgent == 1, dirty.c.marked_at))
+    of_urgent = case((dirty.c.urgent >= _URGENT, dirty.c.marked_at))
     row = connection.execute(select(func.max(dirty.c.marked_at), func.max(of_urgent))).one()
     return Newest(*(from_micros(at) if at is not None else None for at in row))
 

@@ -36,7 +36,7 @@ dirty = Table(
     TABLES,
     Column("feed_key", Text, primary_key=True),
     Column("marked_at", BigInteger, nullable=False),
-    Column("urgent", SmallInteger, nullable=False, default=0),  # 1: to be published before the others
+    Column("urgent", SmallInteger, nullable=False, default=0),  # 1, 3: before the others
 )
 
 representations = Table(
