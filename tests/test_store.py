@@ -145,8 +145,9 @@ def test_urgent_feeds_are_claimed_first_and_stay_urgent_whoever_marks_them(store
         dirty.mark(tx, ["a", "b", "c"], NOON)
         dirty.mark(tx, ["c", "d"], NOON + timedelta(seconds=1), urgent=True)
         dirty.mark(tx, ["b", "c"], NOON + timedelta(seconds=2))
-        assert dirty.claim(tx, 9) == ["d", "c", "a", "b"]
-        assert dirty.claim(tx, 9, urgent=True) == ["d", "c"]
+        assert dirty.claim(tx, 9) == ["c", "d", "a", "b"]  # each in its turn, however often it is marked
+        assert dirty.claim(tx, 9, urgent=True) == ["c", "d"]
+        assert dirty.backlog(tx) == (4, NOON)
         assert dirty.newest(tx) == (NOON + timedelta(seconds=2), NOON + timedelta(seconds=2))
         dirty.release(tx, ["c", "d"])
         dirty.mark(tx, ["c"], NOON)

@@ -16,11 +16,10 @@ from feedsvc.store.tables import dirty
 _FLIPS_UNTIL = "flips_until"
 _GATHERING_UNTIL = "gathering_until"
 _MARK = text(
-    "INSERT INTO dirty (feed_key, marked_at, urgent) VALUES (:key, :at, :urgent) ON CONFLICT (feed_key)"
-    " DO UPDATE SET marked_at = excluded.marked_at, urgent = dirty.urgent | excluded.urgent"
+    "INSERT INTO dirty (feed_key, marked_at, since, urgent) VALUES (:key, :at, :at, :urgent)"
+    " ON CONFLICT (feed_key) DO UPDATE"
+    " SET marked_at = excluded.marked_at, urgent = dirty.urgent | excluded.urgent"
 )
-
-
 _URGENT = 1
 _FIRST = 2  # a bit beside the other
 
@@ -36,7 +35,8 @@ def mark(
     """Mark feeds dirty, in order of their keys, so that two writers can't block each other for good.
 
     Those that are `urgent` are published before the others, and those of them that are `first` before these:
-    a story is to leave them, however many others are marked meanwhile. Both stay so whoever marks them again.
+    a story is to leave them, however many others are marked meanwhile. Both stay so whoever marks them again,
+    and so does their place in the queue.
     """
     micros = to_micros(now)
     levels = {key: urgent * (_URGENT | _FIRST * (key in first)) for key in sorted(keys)}
@@ -52,7 +52,7 @@ def claim(
     With `urgent`, only those that are. They stay claimed until the transaction ends, and dirty unless it
     releases them.
     """
-    order = dirty.c.urgent.desc(), dirty.c.marked_at, dirty.c.feed_key
+    order = dirty.c.urgent.desc(), dirty.c.since, dirty.c.feed_key
     query = select(dirty.c.feed_key).order_by(*order).limit(limit)
     if passing_over:
         query = query.where(dirty.c.feed_key.not_in(sorted(passing_over)))
@@ -73,7 +73,7 @@ def marked(connection: Connection) -> list[str]:
 
 def backlog(connection: Connection) -> tuple[int, datetime | None]:
     """How many feeds are dirty, and since when the longest."""
-    number, oldest = connection.execute(select(func.count(), func.min(dirty.c.marked_at))).one()
+    number, oldest = connection.execute(select(func.count(), func.min(dirty.c.since))).one()
     return number, from_micros(oldest) if oldest is not None else None
 
 

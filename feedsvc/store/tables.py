@@ -35,7 +35,8 @@ dirty = Table(
     "dirty",
     TABLES,
     Column("feed_key", Text, primary_key=True),
-    Column("marked_at", BigInteger, nullable=False),
+    Column("marked_at", BigInteger, nullable=False),  # last
+    Column("since", BigInteger, nullable=False),  # marked first
     Column("urgent", SmallInteger, nullable=False, default=0),  # 1, 3: before the others
 )
 
@@ -334,6 +335,10 @@ MIGRATIONS: Sequence[Sequence[str]] = (
         "CREATE INDEX outbox_created_at ON outbox (created_at)",
         "ALTER TABLE names ADD COLUMN unused_since BIGINT",
     ),
-    # What few changes made dirty is published before what very many did.
-    ("ALTER TABLE dirty ADD COLUMN urgent SMALLINT NOT NULL DEFAULT 0",),
+    # What few changes made dirty is published before what very many did, and in turn.
+    (
+        "ALTER TABLE dirty ADD COLUMN urgent SMALLINT NOT NULL DEFAULT 0",
+        "ALTER TABLE dirty ADD COLUMN since BIGINT NOT NULL DEFAULT 0",
+        "UPDATE dirty SET since = marked_at",
+    ),
 )
