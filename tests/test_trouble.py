@@ -140,6 +140,33 @@ def test_log_is_not_brought_into_a_copy_that_takes_the_file_s_place(tmp_path: Pa
     store.close()
 
 
+@pytest.mark.parametrize("ending", ["-wal", "-shm"])
+def test_nothing_is_lost_with_what_lies_beside_an_open_store(tmp_path: Path, ending: str) -> None:
+    file = tmp_path / "feedsvc.db"
+    store, other = store_at(file), store_at(file, create=False)
+    for name in ("a", "b"):
+        with other.write() as tx:
+            write_meta(tx, name, "kept")
+    (tmp_path / f"feedsvc.db{ending}").unlink()
+    for one in (store, other):
+        assert not one.is_current()
+        with pytest.raises(StoreError, match="deleted or replaced"), one.write():
+            pytest.fail("a transaction begins that others would not see")
+    assert not other.was_replaced, "there is no other to open yet"
+    store.reopen()
+    assert other.was_replaced
+    other.reopen()
+    for one in (store, other):
+        with one.write() as tx:
+            assert read_meta(tx, "a") == read_meta(tx, "b") == "kept"
+            write_meta(tx, "c", "written")
+        assert one.is_current()
+    with closing(sqlite3.connect(file)) as plain:
+        assert plain.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    store.close()
+    other.close()
+
+
 def test_log_is_told_from_every_later_one_in_its_place(tmp_path: Path) -> None:
     """File systems give the inode of a file that is gone to the next one."""
     file = tmp_path / "feedsvc.db"

@@ -78,11 +78,58 @@ class Log:
         except OSError:
             return False
 
+    def is_lost(self) -> bool:
+        """Whether there was one, and it is in its place no more."""
+        return self._descriptor is not None and not self.is_there()
+
     def close(self) -> None:
         """Let go of it."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
+
+
+class Files:
+    """SQLite's file and what lies beside it, as they were when it was opened."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._index_place = file.with_name(f"{file.name}{_BESIDE[1]}")
+        self._log: Log | None = None
+        # Not held open: to close it would take away the locks that SQLite has on it.
+        self._index: FileIdentity | None = None
+        self.identity = identity_of(file)
+
+    def note_beside(self) -> None:
+        """Note what lies beside the file; a connection is open, so it is this file's."""
+        self._log = Log(self._file)
+        self._index = identity_of(self._index_place)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether all of it is still in its place; else a new connection would open what others have not."""
+        return identity_of(self._file) == self.identity and not self._has_lost_beside
+
+    @property
+    def has_only_lost_beside(self) -> bool:
+        """Whether the file is in its place, but its log or its index isn't."""
+        return identity_of(self._file) == self.identity and self._has_lost_beside
+
+    @property
+    def _has_lost_beside(self) -> bool:
+        if self._log is None:
+            return False
+        return self._log.is_lost() or identity_of(self._index_place) != self._index
+
+    @property
+    def has_log(self) -> bool:
+        """Whether the log is in its place."""
+        return self._log is not None and self._log.is_there()
+
+    def close(self) -> None:
+        """Let go of it."""
+        if self._log is not None:
+            self._log.close()
 
 
 def postgresql(url: str, patience: Patience) -> Engine:
@@ -267,11 +314,32 @@ def _begin(connection: Connection, turns: _Turns) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def make_way(file: Path, *, create: bool, stale_log: Log | None) -> None:
+def rescue(engine: Engine, file: Path) -> None:
+    """Put a copy of what an engine's connections see in the place of a file that lost what lay beside it.
+
+    They still have the log and the index; who opens the file now would make others, and write over theirs.
+    Raises what SQLite raises, and StoreError or OSError.
+    """
+    copy = file.with_name(f"{file.name}-copy")
+    copy.unlink(missing_ok=True)
+    connection = engine.raw_connection()
+    try:
+        connection.cursor().execute("VACUUM INTO ?", (str(copy),))
+    finally:
+        connection.close()
+    with copy.open("rb") as written:
+        os.fsync(written.fileno())
+    with _alone_in(file.parent):
+        for ending in _BESIDE:
+            file.with_name(f"{file.name}{ending}").unlink(missing_ok=True)
+        copy.replace(file)
+
+
+def make_way(file: Path, *, create: bool, before: Files | None) -> None:
     """Take away what an earlier file of the same name left beside it, before SQLite opens the present one.
 
     SQLite would bring the log of the earlier file into the present one. It is the earlier one's if there is
-    no file, or if it is the `stale_log` that was open beside the earlier one. With `create`, an empty file
+    no file, or if it is the one that was open beside the file `before`. With `create`, an empty file
     is made if there is none, with its folder. Raises OSError.
     """
     if create:
@@ -280,7 +348,7 @@ def make_way(file: Path, *, create: bool, stale_log: Log | None) -> None:
         is_there = file.exists()
         if not is_there and not create:
             return
-        if not is_there or (stale_log is not None and stale_log.is_there()):
+        if not is_there or (before is not None and before.has_log):
             for ending in _BESIDE:
                 file.with_name(f"{file.name}{ending}").unlink(missing_ok=True)
         if not is_there:

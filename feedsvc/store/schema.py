@@ -35,7 +35,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 from feedsvc.errors import StoreError
 from feedsvc.store import connections, trouble
-from feedsvc.store.connections import FileIdentity, Log, Patience
+from feedsvc.store.connections import Files, Patience
 from feedsvc.store.tables import MIGRATIONS, meta
 
 PLACES_BY_KEY = {
@@ -75,14 +75,13 @@ class _Opened(NamedTuple):
     """An engine over a migrated database; of SQLite, the file and the log beside it that were opened."""
 
     engine: Engine
-    file: FileIdentity | None = None
-    log: Log | None = None
+    files: Files | None = None
 
     def close(self) -> None:
         """Let go of it."""
         self.engine.dispose()
-        if self.log is not None:
-            self.log.close()
+        if self.files is not None:
+            self.files.close()
 
 
 class Store:
@@ -135,15 +134,17 @@ class Store:
     def _open(self, is_ready: Callable[[Connection], bool] | None) -> _Opened:
         if self._file is None:
             return _Opened(self._migrated(connections.postgresql(self._url, self._patience), is_ready))
-        stale = self._opened.log if self._opened else None
-        connections.make_way(self._file, create=self._create, stale_log=stale)
-        identity = connections.identity_of(self._file)
-        if identity is None:
+        before = self._opened.files if self._opened else None
+        if self._create and self._opened and before and before.has_only_lost_beside:
+            connections.rescue(self._opened.engine, self._file)
+        connections.make_way(self._file, create=self._create, before=before)
+        files = Files(self._file)
+        if files.identity is None:
             raise StoreError(f"the store ({self._shown}): {_NOT_MADE}")
-        engine = connections.sqlite(self._file, create=self._create, check=lambda: self._require(identity))
+        engine = connections.sqlite(self._file, create=self._create, check=lambda: self._require(files))
         self._migrated(engine, is_ready)
-        # While a connection is open, the log beside the file is this file's.
-        return _Opened(engine, identity, Log(self._file))
+        files.note_beside()
+        return _Opened(engine, files)
 
     def _migrated(self, engine: Engine, is_ready: Callable[[Connection], bool] | None) -> Engine:
         try:
@@ -157,9 +158,9 @@ class Store:
             raise
         return engine
 
-    def _require(self, identity: FileIdentity | None) -> None:
+    def _require(self, files: Files | None) -> None:
         """Raise StoreError if the file is not that one any more."""
-        if self._file is not None and connections.identity_of(self._file) != identity:
+        if files is not None and not files.is_kept:
             raise StoreError(f"the store ({self._shown}): {_GONE}")
 
     @property
@@ -186,7 +187,7 @@ class Store:
         """Whether what is open is still what its file name means: not once that was deleted or replaced."""
         if self._opened is None:
             return False
-        return self._file is None or connections.identity_of(self._file) == self._opened.file
+        return self._opened.files is None or self._opened.files.is_kept
 
     def lacks_tables(self) -> bool:
         """Whether there is a database in the store's place without feedsvc's tables, as one made anew.
@@ -200,8 +201,9 @@ class Store:
         """Whether another one can be opened than the one that is open: not while there is none."""
         if self._opened is None:
             return True
+        before = self._opened.files
         there = connections.identity_of(self._file) if self._file else None
-        return there is not None and there != self._opened.file
+        return there is not None and before is not None and there != before.identity
 
     @contextmanager
     def read(self, *, long: bool = False) -> Iterator[Connection]:
@@ -224,7 +226,7 @@ class Store:
         Raises StoreError if SQLite's file was deleted or replaced: what was written then is lost with it.
         """
         opened = self._current()
-        self._require(opened.file)
+        self._require(opened.files)
         options = {"feedsvc_write": True, "feedsvc_repeatable": repeatable}
         try:
             with opened.engine.connect().execution_options(**options) as connection, connection.begin():
@@ -235,7 +237,7 @@ class Store:
             if trouble.is_lock_timeout(error):
                 self.end_silent()
             raise
-        self._require(opened.file)
+        self._require(opened.files)
 
     def end_silent(self) -> int:
         """End PostgreSQL sessions that hold locks and whose process was suspended; returns how many."""
