@@ -128,11 +128,12 @@ def tombstone(
     at = min(said or seen, now)
     if old is not None:
         told = tuple(dict.fromkeys([*had_by(old, audiences, now), *sorted(holders)]))
-        if not told and old.status != "withdrawn":
-            return None
-        before = max(old.modified, new.modified) if is_dated_by_change else old.modified
-        return Tombstone(new.id, _later(at, before, now), new.withdrawal, new.url, told)
-    # The store was made anew, and the file alone tells.
+        if told or old.status == "withdrawn":
+            before = max(old.modified, new.modified) if is_dated_by_change else old.modified
+            return Tombstone(new.id, _later(at, before, now), new.withdrawal, new.url, told)
+        if old.expires is None or old.expires > now:
+            return None  # it was held back all the time, for all that is known
+    # The store was made anew, or the story expired before it was held back: the file alone tells.
     if at < new.visible_from and (new.embargo or seen < new.visible_from):
         return (
             None  # a bare day may be written for an instant of it: then its file tells that the story was out

@@ -375,7 +375,7 @@ def _raised(limit: str) -> str:
         with suppress(OSError, ValueError):
             found[name] = int(Path("/proc/sys", *name.split(".")).read_text())
     name = min(found, key=found.__getitem__, default=names[0])
-    return f"`sysctl {name}={2 * found.get(name, _USUAL)}`"
+    return f"`sysctl {name}={2 * (found.get(name) or _USUAL)}`"
 
 
 def _file_system(folder: str) -> str:

@@ -29,7 +29,7 @@ Step = tuple[str, str, str, float]
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(
-            ["write", "write", "expiring", "embargoed", "withdraw", "withdraw", "restore", "delete"]
+            ["write", "write", "expiring", "embargoed", "draft", "withdraw", "withdraw", "restore", "delete"]
         ),
         st.sampled_from(PATHS),
         st.sampled_from(["", "", "updated", "withdrawn", "copied"]),
@@ -48,9 +48,21 @@ class Desk:
         self.bodies: dict[str, int] = {}
 
     def do(self, step: str, path: str, dated: str) -> None:
+        if step == "draft":
+            self._hold_back(path, dated)
+        else:
+            self._edit(step, path, dated)
+
+    def _hold_back(self, path: str, dated: str) -> None:
+        """Make a draft of a story that has expired: of another no file tells who could have had it."""
+        fields, now = self.fields.get(path), self.newsroom.clock.now.isoformat()
+        if fields is not None and fields.get("status") != "withdrawn" and fields.get("expires", now) < now:
+            self._save(path, fields | {"status": "draft"}, dated)
+
+    def _edit(self, step: str, path: str, dated: str) -> None:
         now = self.newsroom.clock.now
         fields = self.fields.get(path)
-        is_withdrawn = fields is not None and "status" in fields
+        is_withdrawn = fields is not None and fields.get("status") == "withdrawn"
         if step == "delete":
             # What a file that is gone had said is told by the store alone.
             if fields is not None and not is_withdrawn:
@@ -80,6 +92,10 @@ class Desk:
             fields = {
                 key: value for key, value in fields.items() if key not in ("status", "reason", "withdrawn")
             }
+        self._save(path, fields, dated)
+
+    def _save(self, path: str, fields: dict[str, str], dated: str) -> None:
+        now = self.newsroom.clock.now
         self.fields[path] = fields
         number = self.bodies[path]
         # Never of the same size: one of the same size and time would not be read again.
@@ -112,6 +128,10 @@ def with_partner(rules: Rules) -> Rules:
 @given(steps=STEPS, is_licensed=st.booleans())
 @example(steps=[("expiring", "a.md", "", 0.0), ("withdraw", "a.md", "", 2.0)], is_licensed=True)
 @example(steps=[("expiring", "a.md", "", 0.0), ("withdraw", "a.md", "withdrawn", 2.0)], is_licensed=False)
+@example(
+    steps=[("expiring", "a.md", "", 0.0), ("draft", "a.md", "", 2.0), ("withdraw", "a.md", "", 0.5)],
+    is_licensed=False,
+)
 @example(steps=[("write", "a.md", "updated", 0.0), ("withdraw", "a.md", "", 2.0)], is_licensed=False)
 @example(steps=[("write", "a.md", "updated", 0.0), ("withdraw", "a.md", "updated", 2.0)], is_licensed=False)
 @example(steps=[("write", "a.md", "updated", 0.0), ("withdraw", "a.md", "", 0.0)], is_licensed=False)
