@@ -48,3 +48,5 @@ def set_up_logging(level: str, form: Form = "auto") -> None:
         )
     )
     logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)
+    # It warns of each interval that comes while the job of the last one still runs, which is nobody's fault.
+    logging.getLogger("apscheduler").setLevel(max(number, logging.ERROR))
