@@ -272,12 +272,12 @@ def test_what_was_read_before_is_urgent_however_many_new_files_come_after_it(set
 
 def test_what_could_not_be_asked_is_asked_again(settling: Settling) -> None:
     def fails(_: list[str]) -> set[str]:
-        raise OSError
+        raise OSError("the store is busy")
 
     settling.note("/c/a.md", Kind.PLACED, 0.0)
     for number in range(9):
         settling.note(f"/c/{number}.md", Kind.PLACED, 0.0)
-    with pytest.raises(OSError):  # noqa: PT011
+    with pytest.raises(OSError, match="busy"):
         settling.take_urgent(1.0, 2, lambda _: True, fails)
     assert urgent(settling, 1.0, "/c/a.md") == ["/c/a.md"]
 
