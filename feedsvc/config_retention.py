@@ -14,7 +14,7 @@ _DAY = 86_400  # seconds
 
 
 class RetentionTable(Table):
-    """How long the store keeps what is over."""
+    """How long the store keeps what is over: 30 days at least, notices 7."""
 
     deliveries: Annotated[Duration, Field(ge=30 * _DAY)] = Field(
         default=400 * _DAY,

@@ -41,6 +41,21 @@ LEFT = [
     "talks_BASE_1234.md",
     "talks_BACKUP_1234.md",
     "~$talks.html",
+    "talks~.md",
+    "talks.bak.md",
+    "talks.tmp.md",
+    "talks.rej.md",
+    "talks.OLD.md",
+    "talks.syncthing.tmp.md",
+    "talks.sync-conflict-20261128.md",
+    "talks - conflicted copy.md",
+    "talks - Conflict.md",
+    "talks [conflicted].md",
+    "talks [conflicted 2].md",
+    "talks (conflict).md",
+    "talks (Conflict 2).md",
+    "talks (Konflikt).md",
+    "talks.LOCAL.1234.md",
 ]
 NO_STORY_SUFFIX = [
     "talks.md~",
@@ -80,6 +95,13 @@ STORIES = [
     "all-your-BASE.md",
     "nato-base_1949.md",
     "Nov-28-2026_Conflict.md",
+    "sudan - a conflict.md",
+    "sudan - conflict and famine.md",
+    "the-old.md",
+    "a-template.md",
+    "pride-and-conflict.md",
+    "nobel [conflict resolution].md",
+    "index.en.md",
 ]
 
 

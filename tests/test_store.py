@@ -174,6 +174,17 @@ def test_a_feed_that_a_story_is_to_leave_comes_before_all_others(store: Store) -
         assert set(dirty.claim(tx, 2)) == {"all", "sections/world"}
 
 
+def test_of_many_changes_the_feeds_that_a_story_is_to_leave_come_first(store: Store) -> None:
+    gone = article("gone", section="World")
+    with store.write() as tx:
+        put(tx, Change(None, gone))
+        dirty.release(tx, ["all", "sections/world"])
+        many = (Change(None, article(f"bulk/{n}", section="Bulk")) for n in range(60))
+        put(tx, *many, Change(gone, article("gone", section="World", status="withdrawn")))
+        assert dirty.claim(tx, 9) == ["all", "sections/world", "sections/bulk"]
+        assert dirty.claim(tx, 9, urgent=True) == []
+
+
 def test_two_refreshers_share_the_dirty_feeds(postgres_url: str) -> None:
     store, other = Store(postgres_url), Store(postgres_url)
     with store.write() as tx:

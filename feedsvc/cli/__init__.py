@@ -8,7 +8,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -180,9 +180,14 @@ def check(config: Config, as_json: bool) -> None:
 
 def _known_names(config: Config) -> set[str]:
     """The names of the stories in the store, if there is one: of those that were pushed there is no file."""
-    with suppress(*trouble.FAULTS), store_of(config) as store, store.read() as connection:
-        return names.beginning(connection, "")
-    return set()
+    try:
+        with store_of(config) as store, store.read() as connection:
+            return names.beginning(connection, "")
+    except trouble.FAULTS as error:
+        found = trouble.of(error)
+        if found.condition != trouble.MISSING:
+            click.echo(f"feedsvc: the store: {found.words}; the files are checked without it", err=True)
+        return set()
 
 
 @main.command()

@@ -7,7 +7,10 @@ second version), `talks (1).md` or `Copy of talks.md` may be a story of its own.
 import re
 from typing import Final
 
-_HIDDEN_OR_BACKUP: Final = re.compile(r"^[.~]|^#.*#$|~$|\.(?:swp|bak|orig|tmp)$", re.IGNORECASE)
+_HIDDEN_OR_BACKUP: Final = re.compile(
+    r"^[.~]|^#.*#$|~(?:\.\w+)?$|\.(?:swp|bak|backup|orig|old|rej|save|temp|tmp)(?:\.\w+)?$", re.IGNORECASE
+)
+"""With the suffix of a story behind it or not: `talks.bak.md` is what `talks.md.bak` is."""
 
 _IN_PARENTHESES: Final = "|".join(
     (
@@ -26,17 +29,21 @@ _IN_PARENTHESES: Final = "|".join(
         "# Edit conflict",  # Google's Backup and Sync
     )
 )
+_ONE_WORD: Final = r"(?:[Cc]onf(?:lict(?:ed|o)?|lit(?:o|to)?)|[Kk]onflikt)(?: \d+)?"
 _COPY_IN_CONFLICT: Final = re.compile(
     "|".join(
         (
             rf" \((?:.* )?(?:{_IN_PARENTHESES})\b.*\)(?: \(\d+\))?(?:\.\w+)?$",
-            r"\.sync-conflict-\d{8}-\d{6}(?:-\w+)?(?:\.\w+)?$",  # Syncthing
+            # pCloud's, and others': the one word between parentheses, or after a dash.
+            rf" ?(?:\({_ONE_WORD}\)|\[{_ONE_WORD}\])(?:\.\w+)?$",
+            r" - ?[Cc]onflict(?:ed)?(?: [Cc]opy)?(?: \d+)?(?:\.\w+)?$",
+            r"\.sync-conflict-\d{8}(?:-\d{6})?(?:-\w+)?(?:\.\w+)?$",  # Syncthing
             r"_conflict-(?:[\w.@-]+-)?\d{8}-\d{6}(?:\.\w+)?$",  # ownCloud, older Nextcloud
             r"_[A-Z][a-z]{2}-\d{2}-\d{4,6}-\d{4}_(?:Case)?Conflict(?:\.\w+)?$",  # Synology Drive
             r"_conf\(\d+\)(?:\.\w+)?$",  # Google Drive for desktop
             # OneDrive adds the computer's name: what Windows calls one by itself.
             r"-(?:DESKTOP-[A-Z0-9]{7}|LAPTOP-[A-Z0-9]{8}|WIN-[A-Z0-9]{11})(?:-\d{1,3})?(?:\.\w+)?$",
-            r"_(?:BACKUP|BASE|LOCAL|REMOTE)_\d+(?:\.\w+)?$",  # git mergetool
+            r"[._](?:BACKUP|BASE|LOCAL|REMOTE)[._]\d+(?:\.\w+)?$",  # git mergetool
         )
     )
 )

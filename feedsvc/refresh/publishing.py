@@ -144,7 +144,7 @@ class Publisher:
             flipped = articles.flipped(tx, *span, self._rules.delays)
             turned = revocations.turning(tx, *span, selection.TOMBSTONE_STANDS)
             keys = flipped | turned | tombstones.falling(tx, *span)
-            dirty.mark(tx, keys, now, urgent=True, first=keys)
+            dirty.mark(tx, keys, now, urgent=True, left=keys)
             dirty.set_flips_until(tx, now)
 
     def publish_dirty(self, on_published: Callable[[int], None] | None = None) -> int:

@@ -75,7 +75,7 @@ def apply(tx: Connection, changes: Sequence[Application], now: datetime, *, fill
     if removed := [change.article_id for change in changes if change.new is None]:
         tx.execute(delete(articles).where(among(tx, articles.c.id, removed)))
     keys = {key for change in changes for key in change.dirty}
-    mark(tx, keys, now, urgent=len(changes) <= _FEW and not filling, first=left)
+    mark(tx, keys, now, urgent=len(changes) <= _FEW and not filling, left=left)
 
 
 def _left(before: Iterable[tuple[str, int, str]], after: Iterable[tuple[str, int, str]]) -> set[str]:

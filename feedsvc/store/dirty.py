@@ -20,8 +20,8 @@ _MARK = text(
     " ON CONFLICT (feed_key) DO UPDATE"
     " SET marked_at = excluded.marked_at, urgent = dirty.urgent | excluded.urgent"
 )
-_URGENT = 1
-_FIRST = 2  # a bit beside the other
+_LEFT = 1  # a bit beside the other
+_URGENT = 2
 
 
 def mark(
@@ -30,16 +30,16 @@ def mark(
     now: datetime,
     *,
     urgent: bool = False,
-    first: Collection[str] = (),
+    left: Collection[str] = (),
 ) -> None:
     """Mark feeds dirty, in order of their keys, so that two writers can't block each other for good.
 
-    Those that are `urgent` are published before the others, and those of them that are `first` before these:
-    a story is to leave them, however many others are marked meanwhile. Both stay so whoever marks them again,
-    and so does their place in the queue.
+    Those that are `urgent` are published before the others, and of both those first that a story is to leave,
+    which `left` has, however many others are marked meanwhile. Both stay so whoever marks them again, and so
+    does their place in the queue.
     """
     micros = to_micros(now)
-    levels = {key: urgent * (_URGENT | _FIRST * (key in first)) for key in sorted(keys)}
+    levels = {key: _URGENT * urgent | _LEFT * (key in left) for key in sorted(keys)}
     if rows := [{"key": key, "at": micros, "urgent": level} for key, level in levels.items()]:
         tx.execute(_MARK, rows)
 

@@ -37,7 +37,7 @@ dirty = Table(
     Column("feed_key", Text, primary_key=True),
     Column("marked_at", BigInteger, nullable=False),  # last
     Column("since", BigInteger, nullable=False),  # marked first
-    Column("urgent", SmallInteger, nullable=False, default=0),  # 1, 3: before the others
+    Column("urgent", SmallInteger, nullable=False, default=0),  # bits, see dirty.py
 )
 
 representations = Table(
