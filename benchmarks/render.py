@@ -15,12 +15,13 @@ from benchmarks.archives import Archives
 from benchmarks.measuring import median
 from benchmarks.results import Section, Table, Target
 from benchmarks.scale import Scale
-from feedsvc.loading.content import LoadRules, parse
-from feedsvc.model import Feed, FeedSettings, Format, Loaded, Site
-from feedsvc.render import atom, render, rss
+from feedsvc.domain.model import Feed, FeedSettings, Format, Loaded, Site
+from feedsvc.domain.selection import PUBLIC, Rules, build
+from feedsvc.loading.story_file import LoadRules, parse
+from feedsvc.render import atom, rss
+from feedsvc.render.feed import render
 from feedsvc.render.fragments import FragmentCache
 from feedsvc.render.story import Story, story
-from feedsvc.selection import PUBLIC, Rules, build
 
 _ENTRIES = 50
 _WINDOWS = 40

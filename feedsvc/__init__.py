@@ -3,17 +3,15 @@
 The flow runs one way::
 
     content/ ─load─▶ Article ─apply─▶ store ─select─▶ Feed ─render─▶ bytes ─publish─▶ Representation ─▶ HTTP
-     loading/        model            store/  selection      render/          store/                    web/
+     loading/        domain/  changes/ store/  domain/        render/          refresh/                  web/
 
-Left of `publish` is the refresher, which `refresh` sequences and `schedule` drives with APScheduler. Right of
-it is `web`, Flask and the server that comes with it. They meet only in the store, so either can restart or
-fail alone.
-Imports point one way, too::
+Left of `publish` is the refresher, driven by APScheduler. Right of it is the web: Flask and
+the server that comes with it. They meet only in the store, so either can restart or fail alone.
 
-    model, errors, slugs, urls, characters, lru, settling
-        ◀ markup ◀ loading, store, selection, render ◀ reading ◀ refresh ◀ cli
-          settling, loading ◀ watching ◀ schedule ◀ cli
-          markup, store, selection, config_values ◀ web ◀ cli
+Imports point one way, too (`tests/test_architecture.py`)::
+
+    domain, util ◀ html, ingest, store ◀ loading, render, changes ◀ config, importing, outbound
+                 ◀ refresh, web ◀ lint ◀ cli
 """
 
 __version__ = "0.1.0"

@@ -1,6 +1,6 @@
 """`python -m feedsvc` is the same as `feedsvc`."""
 
-from feedsvc.cli import main
+from feedsvc.cli.main import main
 
 if __name__ == "__main__":
     main()

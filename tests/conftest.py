@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, settings
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
-from feedsvc.model import Site
-from feedsvc.selection import Rules
+from feedsvc.domain.model import Site
+from feedsvc.domain.selection import Rules
 from feedsvc.store.schema import Store
 from tests.receiver import Receiver
 

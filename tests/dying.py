@@ -1,4 +1,4 @@
-"""Programs of processes that `tests.test_supervising` starts."""
+"""Programs of processes that `tests.util.test_child_processes` starts."""
 
 import os
 import sys

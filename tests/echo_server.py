@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from feedsvc.config import Config
-from feedsvc.listening import listener
+from feedsvc.config.schema import Config
+from feedsvc.util.sockets import listener
 from feedsvc.web.app import Served
 from feedsvc.web.server.context import Context
 from feedsvc.web.server.worker import serve

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from flask import Flask
 from werkzeug.test import Client, TestResponse
 
-from feedsvc.model import Format, Representation, Site
+from feedsvc.domain.model import Format, Representation, Site
 from feedsvc.web.feeds.cache import Entry, FeedCache
 from feedsvc.web.feeds.dispatch import Feeds
 from feedsvc.web.feeds.places import Place, place_of

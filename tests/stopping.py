@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 
-from feedsvc.cli import main
+from feedsvc.cli.main import main
 from feedsvc.store import articles, dirty, representations
 
 AT = os.environ["STOP_AT"]

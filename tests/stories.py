@@ -6,9 +6,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from feedsvc.characters import ILLEGAL
-from feedsvc.model import Article, Author, Enclosure, Image, Term, versioned
-from feedsvc.slugs import section_path, slug
+from feedsvc.domain.model import Article, Author, Enclosure, Image, Term, versioned
+from feedsvc.domain.slugs import section_path, slug
+from feedsvc.domain.xml_text import ILLEGAL
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feedsvc.errors import PageRefused
-from feedsvc.loading.content import parse
+from feedsvc.domain.model import Loaded, Rejected
+from feedsvc.html.sanitize import loses_credentials, loses_markup, to_html, to_text
+from feedsvc.importing.saved_page import read_page, to_story
 from feedsvc.loading.rules import LoadRules
-from feedsvc.loading.story_text import read_page, to_story
-from feedsvc.markup import loses_credentials, loses_markup, to_html, to_text
-from feedsvc.model import Loaded, Rejected
-from tests.test_story_text import PAGE
+from feedsvc.loading.story_file import parse
+from feedsvc.util.errors import PageRefused
+from tests.importing.test_saved_page import PAGE
 
 RULES = LoadRules()
 BASE = "https://news.example.org/a"

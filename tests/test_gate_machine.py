@@ -29,12 +29,14 @@ from hypothesis.stateful import (
 )
 from werkzeug.test import Client
 
-from feedsvc import applying, config_file, config_values, gate, selection
-from feedsvc.applying import Arrival
-from feedsvc.gate import Rule
-from feedsvc.model import Article, Change, Image, Term, versioned
-from feedsvc.refresh import Refresher
-from feedsvc.rights import Audience
+from feedsvc.changes import apply
+from feedsvc.changes.apply import Arrival
+from feedsvc.config import file, options
+from feedsvc.domain import gate, selection
+from feedsvc.domain.gate import Rule
+from feedsvc.domain.model import Article, Change, Image, Term, versioned
+from feedsvc.domain.rights import Audience
+from feedsvc.refresh.refresher import Refresher
 from feedsvc.store import articles, tokens
 from feedsvc.store.schema import Store
 from feedsvc.store.tokens import Token, hashed
@@ -218,12 +220,12 @@ class Newsroom(RuleBasedStateMachine):
         self.folder = TemporaryDirectory()
         root = Path(self.folder.name)
         (root / "config.toml").write_text(CONFIG, "utf-8")
-        config = config_file.load(root / "config.toml", {})
+        config = file.load(root / "config.toml", {})
         self.now = START
         self.store = Store(config.store_url)
-        self.rules = config_values.rules(config)
+        self.rules = options.rules(config)
         self.refresher = Refresher(
-            self.store, root / "content", config_values.load_rules(config), self.rules, clock=self.clock
+            self.store, root / "content", options.load_rules(config), self.rules, clock=self.clock
         )
         self.refresher.prepare()
         app = application(config, self.store, clock=self.clock)
@@ -305,7 +307,7 @@ class Newsroom(RuleBasedStateMachine):
         with self.store.write() as tx:
             old = articles.get(tx, f"id-{name}-di")
             new = article_of(story, self.now) if story else None
-            applying.apply(tx, [Arrival(Change(old, new), self.now)], self.rules, self.now)
+            apply.apply(tx, [Arrival(Change(old, new), self.now)], self.rules, self.now)
         if story:
             self.stories[name] = story
         else:

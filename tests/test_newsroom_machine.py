@@ -26,12 +26,17 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 from werkzeug.test import Client
 
-from feedsvc import applying, config_file, config_values, notice_content, pushing, refresh, revoking
+from feedsvc.changes import apply, push
+from feedsvc.config import file as config_file
+from feedsvc.config import options
+from feedsvc.domain import revocation
+from feedsvc.domain.rights import Webhook
 from feedsvc.loading import availability, unknown_keys, unreadable, whole
-from feedsvc.notices import Notifier
-from feedsvc.refresh import Refresher, changed_rights, holding, intake
-from feedsvc.rights import Webhook
-from feedsvc.settling import Kind, Known, Settling
+from feedsvc.loading.settling import Kind, Known, Settling
+from feedsvc.outbound import webhook_body
+from feedsvc.outbound.webhooks import Notifier
+from feedsvc.refresh import changed_rights, holding, refresher, scan
+from feedsvc.refresh.refresher import Refresher
 from feedsvc.store import deliveries, tokens
 from feedsvc.store.schema import Store
 from feedsvc.store.tokens import Scope, Token, hashed
@@ -127,10 +132,10 @@ class Newsroom(RuleBasedStateMachine):
         self.watch = Watch()
         self.patched = pytest.MonkeyPatch()
         clockwork = SimpleNamespace(monotonic=self.watch.monotonic, time=self.watch.time)
-        for module in (holding, intake, whole):
+        for module in (holding, scan, whole):
             self.patched.setattr(module, "time", clockwork)
         self.patched.setattr(
-            refresh, "threading", SimpleNamespace(Event=self.watch.event, Lock=threading.Lock)
+            refresher, "threading", SimpleNamespace(Event=self.watch.event, Lock=threading.Lock)
         )
         self.now = START
         self.rights = Rights()
@@ -178,11 +183,11 @@ class Newsroom(RuleBasedStateMachine):
         (self.root / "config.toml").write_text(text, "utf-8")
         config = config_file.load(self.root / "config.toml", {})
         self.store = Store(config.store_url)
-        rules = config_values.rules(config)
+        rules = options.rules(config)
         self.refresher = Refresher(
             self.store,
             self.content,
-            config_values.load_rules(config),
+            options.load_rules(config),
             rules,
             clock=self.clock,
             settle=SETTLE,
@@ -1005,15 +1010,15 @@ def test_what_is_meant_to_be_held_back_is_and_holders_are_told() -> None:
 
 # -- that it can fail --------------------------------------------------------------------------------------
 
-_stale, _recall, _named = pushing._stale, applying._recall, notice_content._named
+_stale, _recall, _named = push._stale, apply._recall, webhook_body._named
 
 
-def _older_only(*given: Any) -> pushing.Refused | None:
+def _older_only(*given: Any) -> push.Refused | None:
     found = _stale(*given)
     return found if found and found.why == "older" else None
 
 
-def _withdrawn_only(*given: Any) -> pushing.Refused | None:
+def _withdrawn_only(*given: Any) -> push.Refused | None:
     found = _stale(*given)
     return found if found and found.why == "withdrawn" else None
 
@@ -1027,18 +1032,18 @@ MUTATIONS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "broken files keep their last version, whatever they say": lambda m: m.setattr(
         unreadable, "may_hold", lambda *_: False
     ),
-    "what is sent again undoes a withdrawal": lambda m: m.setattr(pushing, "_stale", _older_only),
-    "what is older undoes what is newer": lambda m: m.setattr(pushing, "_stale", _withdrawn_only),
+    "what is sent again undoes a withdrawal": lambda m: m.setattr(push, "_stale", _older_only),
+    "what is older undoes what is newer": lambda m: m.setattr(push, "_stale", _withdrawn_only),
     "rights that an edit takes away are not noted": lambda m: m.setattr(
-        revoking, "after_change", lambda _change, _who, _customs, _now, _had, standing: list(standing)
+        revocation, "after_change", lambda _change, _who, _customs, _now, _had, standing: list(standing)
     ),
     "rights that the configuration takes away are not noted": lambda m: m.setattr(
         changed_rights.ChangedRights, "tell", lambda *_: 0
     ),
-    "withdrawals are not recalled": lambda m: m.setattr(applying, "_recall", lambda *_: None),
+    "withdrawals are not recalled": lambda m: m.setattr(apply, "_recall", lambda *_: None),
     "notices are not looked at again": lambda m: m.setattr(Notifier, "_is_so", lambda *_: True),
     "notices name stories as nobody else does": lambda m: m.setattr(
-        notice_content, "_named", lambda *given: _named(*given) | {"id": given[0]}
+        webhook_body, "_named", lambda *given: _named(*given) | {"id": given[0]}
     ),
 }
 

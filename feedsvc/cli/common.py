@@ -14,14 +14,15 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from feedsvc import config_file, config_names, config_values, running, urls
-from feedsvc.config import Config
-from feedsvc.logs import set_up_logging
-from feedsvc.opening import opened
-from feedsvc.processes import collect_seldom
-from feedsvc.refresh import Refresher
+from feedsvc.config import file, names, options, running
+from feedsvc.config.schema import Config
+from feedsvc.config.store import opened
+from feedsvc.domain import urls
+from feedsvc.refresh.refresher import Refresher
 from feedsvc.store import trouble
 from feedsvc.store.schema import Store
+from feedsvc.util.logs import set_up_logging
+from feedsvc.util.processes import collect_seldom
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -40,7 +41,7 @@ def with_config(command: Callable[..., Any]) -> Callable[..., Any]:
     )
     @wraps(command)
     def configured(config_path: Path, **arguments: Any) -> Any:
-        config = config_file.load(config_path, os.environ)
+        config = file.load(config_path, os.environ)
         set_up_logging(config.log.level, config.log.format)
         return command(config, **arguments)
 
@@ -49,7 +50,7 @@ def with_config(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def names_of(article_id: str, config: Config) -> list[str]:
     """The ids that a story may be kept by which is asked for by this one: it may be as feeds write it."""
-    other = urls.twin(config_values.site(config), article_id)
+    other = urls.twin(options.site(config), article_id)
     return [article_id, other] if other else [article_id]
 
 
@@ -116,13 +117,13 @@ def refresher_of(config: Config) -> Iterator[Refresher]:
     refresher = Refresher(
         store,
         config.content_root,
-        config_values.load_rules(config),
-        config_values.rules(config),
-        removal_limit=config_values.removal_limit(config),
+        options.load_rules(config),
+        options.rules(config),
+        removal_limit=options.removal_limit(config),
         cache_bytes=config.feeds.cache,
-        names=config_names.names(config),
+        names=names.names(config),
         settle=config.schedule.settle,
-        retention=config_values.retention(config),
+        retention=options.retention(config),
     )
     refresher.prepare()
     try:

@@ -15,15 +15,16 @@ from typing import NamedTuple
 import click
 from sqlalchemy import Connection
 
-from feedsvc import config_values, gate, selection
 from feedsvc.cli.common import Moment, names_of, store_of, warn_of_differences, with_config
-from feedsvc.config import Config
-from feedsvc.errors import ConfigError
+from feedsvc.config import options
+from feedsvc.config.schema import Config
+from feedsvc.domain import gate, selection
+from feedsvc.domain.model import Article
+from feedsvc.domain.rights import Audience, Level
+from feedsvc.domain.selection import Rules
 from feedsvc.loading import generators, walk
-from feedsvc.model import Article
-from feedsvc.rights import Audience, Level
-from feedsvc.selection import Rules
 from feedsvc.store import articles, removals, sources
+from feedsvc.util.errors import ConfigError
 
 
 class Explained(NamedTuple):
@@ -44,7 +45,7 @@ def explain(
     config: Config, article: str, partner: str | None, at: Callable[[str], datetime] | None, as_json: bool
 ) -> None:
     """Say of every feed of ARTICLE, by its id or file, why it is or is not in it; exit 1 if it is in none."""
-    rules = config_values.rules(config)
+    rules = options.rules(config)
     audience = rules.public
     if partner is not None:
         licensed = rules.partner(partner)

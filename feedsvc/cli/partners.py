@@ -16,13 +16,13 @@ from typing import Any
 import click
 
 from feedsvc.cli.common import Moment, names_of, store_of, warn_of_differences, with_config
-from feedsvc.config import Config
-from feedsvc.errors import ConfigError
+from feedsvc.config.schema import Config
 from feedsvc.store import deliveries as ledger
 from feedsvc.store import outbox, tokens
 from feedsvc.store.deliveries import Delivery, Holding
 from feedsvc.store.outbox import Outcome
 from feedsvc.store.tokens import Scope, Token, hashed
+from feedsvc.util.errors import ConfigError
 
 _PREFIX = "fsv_"  # by which scanners for secrets, and people, know one
 _BITS = 256

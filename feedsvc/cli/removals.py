@@ -12,12 +12,12 @@ from pathlib import Path
 import click
 
 from feedsvc.cli.common import store_of
-from feedsvc.config import Config
-from feedsvc.errors import ConfigError
-from feedsvc.refresh import Refresher
+from feedsvc.config.schema import Config
+from feedsvc.refresh.refresher import Refresher
 from feedsvc.refresh.removing import tell_folder, why_missing
 from feedsvc.store import trouble
 from feedsvc.store.removals import Held
+from feedsvc.util.errors import ConfigError
 
 _SHOWN = 20  # of the stories that are held; `--json` has all of them
 

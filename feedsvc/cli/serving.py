@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 import structlog
 
-from feedsvc import config_file, config_values, running
 from feedsvc.cli.common import refresher_of
-from feedsvc.config import Config
-from feedsvc.errors import FeedsvcError
-from feedsvc.listening import Address
-from feedsvc.opening import opened
-from feedsvc.refresh import Refresher
-from feedsvc.schedule import Schedule
+from feedsvc.config import file, options, running
+from feedsvc.config.schema import Config
+from feedsvc.config.store import opened
+from feedsvc.refresh.refresher import Refresher
+from feedsvc.refresh.schedule import Schedule
+from feedsvc.util.errors import FeedsvcError
+from feedsvc.util.sockets import Address
 from feedsvc.web.server.supervisor import Supervisor
 
 if TYPE_CHECKING:
-    from feedsvc.notices import Notifier
+    from feedsvc.outbound.webhooks import Notifier
 
 log = structlog.get_logger(__name__)
 
@@ -77,7 +77,7 @@ def _supervise(
 
 def _read_again(config: Config) -> Config:
     """The configuration as its file has it now, over a store that can be reached. Raises FeedsvcError."""
-    again = config_file.load(config.path, os.environ)
+    again = file.load(config.path, os.environ)
     opened(again).close()
     return again
 
@@ -171,14 +171,16 @@ def _schedule(
 
 @contextmanager
 def _notifier(config: Config) -> "Iterator[Notifier | None]":
-    webhooks = config_values.webhooks(config)
+    webhooks = options.webhooks(config)
     if not webhooks:
         yield None
         return
-    from feedsvc.notices import Notifier  # here, for most have no webhook, and an HTTP client takes a while
+    from feedsvc.outbound.webhooks import (
+        Notifier,  # here, for most have no webhook, and an HTTP client takes a while
+    )
 
     store = opened(config)
     try:
-        yield Notifier(store, config_values.rules(config), webhooks, lambda: datetime.now(UTC))
+        yield Notifier(store, options.rules(config), webhooks, lambda: datetime.now(UTC))
     finally:
         store.close()

@@ -1,4 +1,5 @@
-"""Pure values and rules: what things are, and what they may be.
+"""Values and rules of feeds: articles, feed keys, rights, who may see what and when.
 
-Knows no I/O, no clock, no configuration object, and nothing of the stages that use it.
+Must not know files, databases, HTTP, a clock or the configuration: all of it is pure.
+Open `model` first, then `selection` and `gate`.
 """

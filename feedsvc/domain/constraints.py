@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Final
 
-from feedsvc.model import BEGINNING
+from feedsvc.domain.model import BEGINNING
 
 MOST_ITEMS: Final = 500
 """How many items a list may have: YAML aliases let a small file hold a list of billions."""

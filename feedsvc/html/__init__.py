@@ -1,4 +1,5 @@
-"""HTML as authors write it: what of it the sanitiser can be given.
+"""Markdown or HTML from authors → safe HTML and plain text.
 
-Pure: no I/O, and neither stories nor feeds.
+Must not know where a text comes from, nor which feed it is for.
+Open `sanitize` first.
 """

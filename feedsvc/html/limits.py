@@ -8,8 +8,8 @@ import re
 from collections import Counter
 from typing import Final
 
-from feedsvc.domain import html_tokens
-from feedsvc.domain.html_tokens import CDATA, Tag, closes_itself, tags
+from feedsvc.html import tokens
+from feedsvc.html.tokens import CDATA, Tag, closes_itself, tags
 
 _MOST_TAGS: Final = 100_000
 _MOST_REFERENCES: Final = 50_000
@@ -158,7 +158,7 @@ class Nesting:
 
     def _read_foreign(self, source: str, tag: Tag, name: str) -> None:
         """A tag in SVG or MathML, or in the HTML that may stand there again."""
-        if name in _BREAKS_OUT or (name == "font" and not _OF_FONT.isdisjoint(html_tokens.attributes(tag))):
+        if name in _BREAKS_OUT or (name == "font" and not _OF_FONT.isdisjoint(tokens.attributes(tag))):
             while (root := self._foreign_root()) >= 0:
                 self._pop(root)
         elif closes_itself(tag) and (name in _ROOTS or self._foreign_root() >= 0):

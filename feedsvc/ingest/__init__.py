@@ -1,4 +1,5 @@
-"""Stories as JSON documents that a newsroom pushes: `fields` are their values, `document` the whole.
+"""Stories as JSON documents that a newsroom's system pushes → articles.
 
-Pure: no I/O, no clock, and nothing of HTTP or the store.
+Must not know files, HTTP or the store. Pure: no I/O, no clock.
+Open `document` first; `fields` has what each value may be.
 """

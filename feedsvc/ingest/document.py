@@ -14,6 +14,10 @@ from pydantic_core import PydanticCustomError
 
 from feedsvc.domain import json_text
 from feedsvc.domain.constraints import LABEL, LONGEST_LINE, MOST_ITEMS
+from feedsvc.domain.media_types import guessed
+from feedsvc.domain.model import BEGINNING, Article, Author, Enclosure, Image, Markup, Status, Term, versioned
+from feedsvc.domain.rights import Access
+from feedsvc.domain.slugs import section_path, slug
 from feedsvc.ingest.fields import (
     Address,
     Bytes,
@@ -32,10 +36,6 @@ from feedsvc.ingest.fields import (
     WebAddress,
     is_visible,
 )
-from feedsvc.media_types import guessed
-from feedsvc.model import BEGINNING, Article, Author, Enclosure, Image, Markup, Status, Term, versioned
-from feedsvc.rights import Access
-from feedsvc.slugs import section_path, slug
 
 _STRICT: Final = ConfigDict(extra="forbid", strict=True, defer_build=True, frozen=True)
 

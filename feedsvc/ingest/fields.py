@@ -15,7 +15,6 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from feedsvc.characters import without_illegal
 from feedsvc.domain import constraints
 from feedsvc.domain.constraints import (
     ADDRESS,
@@ -33,7 +32,8 @@ from feedsvc.domain.constraints import (
     Constraint,
 )
 from feedsvc.domain.constraints import LONGEST_ID as LONGEST_ID
-from feedsvc.rights import LEVELS, Level
+from feedsvc.domain.rights import LEVELS, Level
+from feedsvc.domain.xml_text import without_illegal
 
 _VISIBLE: Final = re.compile(LABEL.pattern)
 

@@ -10,17 +10,17 @@ from datetime import datetime
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
+from feedsvc.domain.model import BEGINNING, Status
+from feedsvc.domain.rights import ACCESSES, LEVELS, Access, Level
 from feedsvc.loading import dates, instants
-from feedsvc.loading.faults import FieldError
+from feedsvc.loading.errors import FieldError
 from feedsvc.loading.flags import FLAGS, Asks, is_honoured
 from feedsvc.loading.front_matter import FrontMatter
 from feedsvc.loading.generators import Generator
 from feedsvc.loading.keys import KEYS
-from feedsvc.loading.place import Place, is_of_drafts
+from feedsvc.loading.path import Place, is_of_drafts
 from feedsvc.loading.values import Written, as_flag, flag, labels, line, plain_text, shown
 from feedsvc.loading.vocabulary import audience_of, is_nearly_held, status_of
-from feedsvc.model import BEGINNING, Status
-from feedsvc.rights import ACCESSES, LEVELS, Access, Level
 
 _LIKE_A_DATE: Final = re.compile(r"\d{4}[-/][\d\sTtZz:.,+/-]*", re.ASCII)
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from feedsvc.domain.constraints import LONGEST_LABEL
 from feedsvc.domain.json_text import MOST_VALUES
-from feedsvc.loading.faults import FieldError, Rule
+from feedsvc.loading.errors import FieldError, Rule
 
 DEEPEST: Final = 20
 TOO_DEEP: Final = f"nested too deeply; write at most {DEEPEST} levels"

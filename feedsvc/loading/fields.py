@@ -10,14 +10,16 @@ from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from feedsvc.characters import without_illegal
 from feedsvc.domain.constraints import LONGEST_ID, LONGEST_LINE
+from feedsvc.domain.model import Article, Term
+from feedsvc.domain.slugs import humanized, section_path, slug
+from feedsvc.domain.xml_text import without_illegal
 from feedsvc.loading import availability, instants, media, people, unknown_keys
-from feedsvc.loading.faults import FrontMatterError
+from feedsvc.loading.errors import FrontMatterError
 from feedsvc.loading.front_matter import FrontMatter
 from feedsvc.loading.generators import NO_SITE, Site
 from feedsvc.loading.keys import KEYS
-from feedsvc.loading.place import Place, place_of
+from feedsvc.loading.path import Place, place_of
 from feedsvc.loading.plain import plain
 from feedsvc.loading.values import (
     Written,
@@ -32,8 +34,6 @@ from feedsvc.loading.values import (
     story_id,
     web_address,
 )
-from feedsvc.model import Article, Term
-from feedsvc.slugs import humanized, section_path, slug
 
 _BEGINS_AS_URL: Final = re.compile(r"https?://|/", re.IGNORECASE)
 _PERMALINK_STYLES: Final = frozenset({"date", "pretty", "ordinal", "weekdate", "none"})

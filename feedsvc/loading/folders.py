@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 import structlog
 
 from feedsvc.loading import front_matter
-from feedsvc.loading.characters import decoded
-from feedsvc.loading.faults import FrontMatterError
+from feedsvc.loading.decode import decoded
+from feedsvc.loading.errors import FrontMatterError
 from feedsvc.loading.flags import FLAGS
 from feedsvc.loading.front_matter import FrontMatter
 from feedsvc.loading.generators import Generator

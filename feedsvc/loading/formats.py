@@ -12,8 +12,8 @@ from typing import Final
 import yaml
 
 from feedsvc.domain import json_text
+from feedsvc.loading.errors import FrontMatterError
 from feedsvc.loading.excess import DEEPEST, TOO_DEEP
-from feedsvc.loading.faults import FrontMatterError
 from feedsvc.loading.values import shown
 
 _LOADER: Final[type[yaml.BaseLoader] | type[yaml.CBaseLoader]] = getattr(yaml, "CBaseLoader", yaml.BaseLoader)

@@ -12,15 +12,15 @@ from functools import partial
 from itertools import islice
 from typing import Final
 
-from feedsvc.characters import without_illegal
+from feedsvc.domain.model import Markup, Note
+from feedsvc.domain.xml_text import without_illegal
 from feedsvc.loading import excess, html_head
-from feedsvc.loading.characters import YAML_ILLEGAL, scrubbed, without
-from feedsvc.loading.faults import LONGEST_FRONT_MATTER, FieldError, FrontMatterError, too_long
+from feedsvc.loading.decode import YAML_ILLEGAL, scrubbed, without
+from feedsvc.loading.errors import LONGEST_FRONT_MATTER, FieldError, FrontMatterError, too_long
 from feedsvc.loading.formats import read_json, read_toml, read_yaml
 from feedsvc.loading.generators import Generator
 from feedsvc.loading.header_block import header_block, unfenced_yaml
 from feedsvc.loading.values import Written, normalised, place, text
-from feedsvc.model import Markup, Note
 
 _FENCE: Final = re.compile(r"\s*^(---|\+\+\+)[ \t]*(?:\n|\Z)", re.MULTILINE)
 _CLOSING: Final = {

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from feedsvc.domain.constraints import LONGEST_LABEL
-from feedsvc.loading.faults import LONGEST_FRONT_MATTER, FrontMatterError, too_long
+from feedsvc.loading.errors import LONGEST_FRONT_MATTER, FrontMatterError, too_long
 from feedsvc.loading.flags import FLAGS
 from feedsvc.loading.suspicion import holds_back
 from feedsvc.loading.unknown_keys import OWN, suspect

@@ -10,12 +10,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from feedsvc.loading.content import Reader
+from feedsvc.domain.model import Loaded
 from feedsvc.loading.generators import leaves_out
 from feedsvc.loading.leftovers import is_leftover
 from feedsvc.loading.rules import LoadRules
+from feedsvc.loading.story_file import Reader
 from feedsvc.loading.walk import SUFFIXES
-from feedsvc.model import Loaded
 
 _PROGRAM: Final = re.compile(r"\.11tydata\.[cm]?js$")
 _MOST: Final = 1_000

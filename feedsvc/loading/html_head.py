@@ -7,9 +7,9 @@ import html
 import re
 from typing import Final, NamedTuple
 
-from feedsvc.domain import html_tokens
-from feedsvc.domain.html_tokens import Tag
-from feedsvc.loading.faults import LONGEST_FRONT_MATTER, FrontMatterError
+from feedsvc.html import tokens
+from feedsvc.html.tokens import Tag
+from feedsvc.loading.errors import LONGEST_FRONT_MATTER, FrontMatterError
 
 _BODY_END: Final = re.compile(r"</body\s*>", re.IGNORECASE)
 _ENDS: Final = {"!--": "-->", "!": ">", "?": ">", "/": ">"}
@@ -30,7 +30,7 @@ def read(page: str) -> Head | None:
     Raises FrontMatterError for what is left open before it: to browsers all that follows is part of it.
     """
     pairs: dict[str, object] = {}
-    for tag in html_tokens.tags(page, scripts=False):
+    for tag in tokens.tags(page, scripts=False):
         if tag.start > LONGEST_FRONT_MATTER:
             return None
         if not tag.whole:
@@ -55,10 +55,10 @@ def _read_tag(page: str, tag: Tag, pairs: dict[str, object]) -> None:
     if tag.name == "title":
         pairs.setdefault("title", html.unescape(page[tag.end : tag.content_end]))
     elif tag.name == "meta":
-        named = html_tokens.attributes(tag)
+        named = tokens.attributes(tag)
         if name := named.get("name"):
             _add_meta(pairs, name, named.get("content") or named.get("contents"))
-    elif tag.name == "html" and (language := html_tokens.attributes(tag).get("lang")):
+    elif tag.name == "html" and (language := tokens.attributes(tag).get("lang")):
         pairs.setdefault("lang", language)
 
 

@@ -7,14 +7,14 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from feedsvc.domain.model import BEGINNING, Status
 from feedsvc.loading import dates
-from feedsvc.loading.faults import FrontMatterError
+from feedsvc.loading.errors import FrontMatterError
 from feedsvc.loading.front_matter import FrontMatter
 from feedsvc.loading.keys import KEYS
-from feedsvc.loading.place import Place
+from feedsvc.loading.path import Place
 from feedsvc.loading.values import Written, as_flag
 from feedsvc.loading.vocabulary import NEVER, status_of
-from feedsvc.model import BEGINNING, Status
 
 A_DATE: Final = "write 2026-02-11 or 2026-02-11T14:00:00+01:00"
 

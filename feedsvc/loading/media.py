@@ -6,10 +6,10 @@ Pure: knows these keys' parts; fetches nothing, and resolves no URL.
 from typing import Final
 
 from feedsvc.domain.constraints import REFERENCE
+from feedsvc.domain.media_types import guessed
+from feedsvc.domain.model import Enclosure, Image
 from feedsvc.loading import unknown_keys
 from feedsvc.loading.values import Parts, Written, flag, items, media_type, reference
-from feedsvc.media_types import guessed
-from feedsvc.model import Enclosure, Image
 
 _IMAGE_PARTS: Final = (
     *("url", "src", "image", "path", "type", "mime", "mimetype", "width", "height"),

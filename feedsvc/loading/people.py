@@ -9,6 +9,8 @@ from functools import lru_cache
 from typing import Final
 
 from feedsvc.domain.constraints import EMAIL
+from feedsvc.domain.model import Author, Term
+from feedsvc.domain.slugs import slug
 from feedsvc.loading.values import (
     Parts,
     Written,
@@ -20,8 +22,6 @@ from feedsvc.loading.values import (
     simple_labels,
     unescaped,
 )
-from feedsvc.model import Author, Term
-from feedsvc.slugs import slug
 
 _NAME_AND_ADDRESS: Final = re.compile(r"([^<>]*[^<>\s])\s*<\s*([^<>\s]+)\s*>")
 _BETWEEN_NAMES: Final = re.compile(r"\s*[,;\n]\s*(?:and\s+)?|\s+and\s+")

@@ -8,7 +8,7 @@ import html
 import re
 from typing import Final
 
-from feedsvc.characters import without_illegal
+from feedsvc.domain.xml_text import without_illegal
 
 _INLINE: Final = (
     "abbr|acronym|a|bdi|bdo|big|b|cite|code|del|dfn|em|font|ins|i|kbd|mark|q|samp|small|span|strike|strong"

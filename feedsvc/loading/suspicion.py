@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from feedsvc.domain.rights import LEVELS
 from feedsvc.loading import dates
-from feedsvc.loading.faults import FieldError
+from feedsvc.loading.errors import FieldError
 from feedsvc.loading.flags import FLAGS
 from feedsvc.loading.values import Written, as_flag, shown
 from feedsvc.loading.vocabulary import NEVER, Suspect, audience_of, says_held, status_of
-from feedsvc.rights import LEVELS
 
 _DATED: Final = frozenset({"begins", "released"})
 """What a later date holds back, and an earlier one does not."""

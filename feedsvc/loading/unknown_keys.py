@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from rapidfuzz.distance import OSA
 
-from feedsvc.loading.faults import FieldError
+from feedsvc.loading.errors import FieldError
 from feedsvc.loading.flags import FLAGS
 from feedsvc.loading.keys import KNOWN
 from feedsvc.loading.rules import UnknownKeys

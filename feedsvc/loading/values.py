@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from feedsvc.domain import constraints
 from feedsvc.domain.constraints import LONGEST_LABEL, LONGEST_LINE, LONGEST_TEXT, MOST_ITEMS, Constraint
-from feedsvc.loading.faults import FieldError, Rule
+from feedsvc.loading.errors import FieldError, Rule
 from feedsvc.loading.plain import plain
 
 _TRUE: Final = frozenset(

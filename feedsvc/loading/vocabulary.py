@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, NamedTuple, cast
 
 from rapidfuzz.distance import OSA
 
-from feedsvc.model import Status
+from feedsvc.domain.model import Status
 
 Audience = Literal["public", "members", "internal"]
 Says = Literal["held", "released", "begins", "ends", "status", "access", "level", "word", "flag"]

@@ -16,7 +16,7 @@ import structlog
 from feedsvc.loading.folders import names_of_rules
 from feedsvc.loading.generators import NO_SITE, Site, leaves_out
 from feedsvc.loading.leftovers import is_leftover
-from feedsvc.settling import NOTHING_KNOWN, Known
+from feedsvc.loading.settling import NOTHING_KNOWN, Known
 
 log = structlog.get_logger(__name__)
 

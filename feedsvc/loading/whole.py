@@ -10,8 +10,8 @@ import stat
 import time
 from typing import Final
 
-from feedsvc.loading.faults import FrontMatterError
-from feedsvc.settling import Known, State, Unsettled
+from feedsvc.loading.errors import FrontMatterError
+from feedsvc.loading.settling import Known, State, Unsettled
 
 try:
     import fcntl

@@ -15,11 +15,12 @@ import structlog
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Connection
 
-from feedsvc import applying, revoking, selection
-from feedsvc.model import Article, CustomFeed
-from feedsvc.revoking import Given
-from feedsvc.rights import Audience, Revocation
-from feedsvc.selection import Rules
+from feedsvc.changes import apply
+from feedsvc.domain import revocation, selection
+from feedsvc.domain.model import Article, CustomFeed
+from feedsvc.domain.revocation import Given
+from feedsvc.domain.rights import Audience, Revocation
+from feedsvc.domain.selection import Rules
 from feedsvc.store import articles, deliveries, dirty, revocations
 from feedsvc.store.schema import Store, read_meta, write_meta
 
@@ -117,7 +118,7 @@ class ChangedRights:
             if ids:
                 articles.lock(tx, ids)
                 found = self._revoked(tx, ids, names, before)
-                dirty.mark(tx, applying.revoke(tx, found, self._rules), self._clock())
+                dirty.mark(tx, apply.revoke(tx, found, self._rules), self._clock())
             write_meta(tx, _TELLING, json.dumps([self._written, after]))
         return len(found)
 
@@ -165,7 +166,7 @@ class ChangedRights:
             assert audience is not None
             had = before.audience(name) if before else None
             ended = article.expires is not None and article.expires <= now
-            wanted += revoking.after(
+            wanted += revocation.after(
                 Given(article, had, keys_before) if had else None,
                 Given(article, audience, keys),
                 now,

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from feedsvc import urls
-from feedsvc.loading import content
-from feedsvc.model import Loaded, Rejected, Site
-from feedsvc.reading import ReadRules, Ready
+from feedsvc.domain import urls
+from feedsvc.domain.model import Loaded, Rejected, Site
+from feedsvc.loading import story_file
 from feedsvc.refresh.holding import Holding
+from feedsvc.refresh.read_pool import ReadRules, Ready
 from feedsvc.store import articles, sources
 from feedsvc.store.connections import stay
 
@@ -100,7 +100,7 @@ class Claims:
             return True
         rules = self._read_rules
         try:
-            outcome = content.load(self._root, path, rules.load, rules.settle, known)
+            outcome = story_file.load(self._root, path, rules.load, rules.settle, known)
         except FileNotFoundError:
             return False
         return not isinstance(outcome, Loaded) or outcome.article.id == article_id

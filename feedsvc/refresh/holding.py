@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeGuard
 
-from feedsvc.loading.faults import NOT_READ
+from feedsvc.domain.model import Rejected
+from feedsvc.loading.errors import NOT_READ
+from feedsvc.loading.settling import NOTHING_KNOWN, Known, Settling, Unsettled
 from feedsvc.loading.walk import FoundFile
-from feedsvc.model import Rejected
-from feedsvc.reading import Outcome, Ready
-from feedsvc.settling import NOTHING_KNOWN, Known, Settling, Unsettled
+from feedsvc.refresh.read_pool import Outcome, Ready
 
 _MOST_WAIT = 5.0  # seconds that a look waits at most for files that have just changed
 

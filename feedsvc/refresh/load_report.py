@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from feedsvc.model import Note, Rejected
-from feedsvc.reading import Ready
+from feedsvc.domain.model import Note, Rejected
+from feedsvc.refresh.read_pool import Ready
 
 log = structlog.get_logger(__name__)
 

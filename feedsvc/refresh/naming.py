@@ -10,7 +10,7 @@ from datetime import datetime
 import structlog
 from sqlalchemy import Connection
 
-from feedsvc.names import Named, Names, Unknown, matches, unknown
+from feedsvc.domain.names import Named, Names, Unknown, matches, unknown
 from feedsvc.store import articles, conditions
 from feedsvc.store import names as known_names
 from feedsvc.store.schema import Store

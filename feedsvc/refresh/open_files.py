@@ -11,8 +11,8 @@ from pathlib import Path
 
 import structlog
 
+from feedsvc.loading.settling import Settling
 from feedsvc.refresh.telling import Telling
-from feedsvc.settling import Settling
 from feedsvc.store.schema import Store
 
 log = structlog.get_logger(__name__)

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import structlog
 from sqlalchemy import Connection
 
-from feedsvc.model import to_micros
-from feedsvc.names import Names
-from feedsvc.retention import FEEDS_SAY, Retention
-from feedsvc.selection import Rules
+from feedsvc.domain.model import to_micros
+from feedsvc.domain.names import Names
+from feedsvc.domain.retention import FEEDS_SAY, Retention
+from feedsvc.domain.selection import Rules
 from feedsvc.store import articles, names, pruning, removals, representations
 from feedsvc.store.names import Use
 from feedsvc.store.pruning import Page, Place

@@ -1,6 +1,6 @@
 """Files that are gone → stories that are removed, or held until somebody confirms it.
 
-Knows nothing of how files are read. How many are too many is decided in `feedsvc.removals`, by what the store
+Knows nothing of how files are read. How many are too many is decided in `domain.removals`, by what the store
 knows of the last minute, so that every refresher of a store counts with the others.
 """
 
@@ -13,18 +13,18 @@ from typing import NamedTuple
 import structlog
 from sqlalchemy import Connection
 
-from feedsvc import applying
-from feedsvc.applying import Arrival
+from feedsvc.changes import apply
+from feedsvc.changes.apply import Arrival
+from feedsvc.domain.model import Change, to_micros
+from feedsvc.domain.removals import RemovalLimit, is_allowed, moves
+from feedsvc.domain.selection import Rules
 from feedsvc.loading import walk
 from feedsvc.loading.generators import Site
-from feedsvc.model import Change, to_micros
-from feedsvc.reading import FILES_A_BATCH
-from feedsvc.removals import RemovalLimit, is_allowed, moves
-from feedsvc.repeated import Faults
-from feedsvc.selection import Rules
+from feedsvc.refresh.read_pool import FILES_A_BATCH
 from feedsvc.store import articles, conditions, removals, sources
 from feedsvc.store.schema import Store
 from feedsvc.store.sources import Source
+from feedsvc.util.repeated_faults import Faults
 
 log = structlog.get_logger(__name__)
 
@@ -251,7 +251,7 @@ def remove_unowned(tx: Connection, ids: Sequence[str], rules: Rules, now: dateti
     """Remove those of the stories that no file owns any more, and nobody pushed; returns how many."""
     owned = sources.owners(tx, ids).keys() | sources.ingested(tx, ids)
     gone = articles.get_many(tx, [article_id for article_id in ids if article_id not in owned])
-    applying.apply(tx, [Arrival(Change(one, None), now) for one in gone.values()], rules, now)
+    apply.apply(tx, [Arrival(Change(one, None), now) for one in gone.values()], rules, now)
     return len(gone)
 
 

@@ -6,8 +6,9 @@ Pure: Feed and Story in, bytes out.
 from functools import cache
 from zoneinfo import ZoneInfo
 
-from feedsvc import __version__, urls
-from feedsvc.model import BEGINNING, CONTENT_TYPES, Author, Feed
+from feedsvc import __version__
+from feedsvc.domain import urls
+from feedsvc.domain.model import BEGINNING, CONTENT_TYPES, Author, Feed
 from feedsvc.render._feedgen import (
     NAMESPACES,
     Entry,

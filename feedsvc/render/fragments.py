@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import NamedTuple
 
-from feedsvc.lru import ByteLRU
-from feedsvc.model import Article, Feed, Format
+from feedsvc.domain.model import Article, Feed, Format
+from feedsvc.util.lru import ByteLRU
 
 
 @dataclass(frozen=True, slots=True)

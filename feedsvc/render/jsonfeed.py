@@ -6,8 +6,8 @@ Pure: Feed and Story in, bytes out. Keys stand in the order of the specification
 import json
 from typing import Any
 
-from feedsvc import urls
-from feedsvc.model import Author, Feed
+from feedsvc.domain import urls
+from feedsvc.domain.model import Author, Feed
 from feedsvc.render.fragments import Shell
 from feedsvc.render.story import UNTITLED, Story, all_there_is
 

@@ -9,8 +9,9 @@ from email.utils import format_datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from feedsvc import __version__, urls
-from feedsvc.model import BEGINNING, CONTENT_TYPES, Feed, Image, Profile, Tombstone
+from feedsvc import __version__
+from feedsvc.domain import urls
+from feedsvc.domain.model import BEGINNING, CONTENT_TYPES, Feed, Image, Profile, Tombstone
 from feedsvc.render._feedgen import (
     NAMESPACES,
     RSS_PREFIXES,

@@ -11,11 +11,11 @@ from datetime import datetime
 from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
-from feedsvc import urls
-from feedsvc.markup import has_words, to_html, to_text
-from feedsvc.model import PUBLIC_TERMS, Article, Author, Enclosure, Image, Site
-from feedsvc.rights import Terms
-from feedsvc.slugs import humanized
+from feedsvc.domain import urls
+from feedsvc.domain.model import PUBLIC_TERMS, Article, Author, Enclosure, Image, Site
+from feedsvc.domain.rights import Terms
+from feedsvc.domain.slugs import humanized
+from feedsvc.html.sanitize import has_words, to_html, to_text
 
 _SUMMARY_LENGTH = 300
 _SHOWN = re.compile(r"<(?:img|video|audio|hr)\b")

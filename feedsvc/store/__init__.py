@@ -1,4 +1,5 @@
 """The store: the only SQL, one implementation for SQLite and PostgreSQL.
 
-Knows nothing of what makes a story eligible; which feeds a change touches is said by the caller.
+Must not know what makes a story eligible: which feeds a change touches is said by the caller.
+Open `schema` first, for the store itself, then `articles`, `dirty` and `representations`.
 """

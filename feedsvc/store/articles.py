@@ -24,8 +24,7 @@ from sqlalchemy import (
     tuple_,
 )
 
-from feedsvc.lru import ByteLRU
-from feedsvc.model import ARTICLE, Article, Placed, from_micros, to_micros
+from feedsvc.domain.model import ARTICLE, Article, Placed, from_micros, to_micros
 from feedsvc.store import names
 from feedsvc.store.dirty import mark
 from feedsvc.store.schema import (
@@ -40,6 +39,7 @@ from feedsvc.store.tables import (
     memberships,
     representations,
 )
+from feedsvc.util.lru import ByteLRU
 
 _UNPLACED = "unplaced"
 _FEW = 50  # changes in one transaction: what they make dirty is published before what very many did

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, select
 
-from feedsvc.model import from_micros, to_micros
+from feedsvc.domain.model import from_micros, to_micros
 from feedsvc.store.schema import upsert
 from feedsvc.store.tables import conditions
 

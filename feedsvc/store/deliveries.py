@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Column, Connection, Row, Table, and_, func, or_, select, tuple_
 
-from feedsvc.model import Format, from_micros, to_micros
-from feedsvc.rights import Revocation
+from feedsvc.domain.model import Format, from_micros, to_micros
+from feedsvc.domain.rights import Revocation
 from feedsvc.store import outbox, revocations
 from feedsvc.store.recalls import COLUMNS, Recall, of_row
 from feedsvc.store.schema import among, insert_new

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, case, delete, func, select, text
 
-from feedsvc.model import from_micros, to_micros
+from feedsvc.domain.model import from_micros, to_micros
 from feedsvc.store.schema import read_meta, write_meta
 from feedsvc.store.tables import dirty
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, delete, exists, not_, select, update
 
-from feedsvc.model import Placed, to_micros
+from feedsvc.domain.model import Placed, to_micros
 from feedsvc.store.schema import among, insert_new
 from feedsvc.store.tables import dirty, memberships, names
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, and_, delete, exists, func, not_, or_, select, update
 
-from feedsvc.model import from_micros, to_micros
+from feedsvc.domain.model import from_micros, to_micros
 from feedsvc.store.recalls import GONE
 from feedsvc.store.revocations import in_force
 from feedsvc.store.schema import among, insert_new

@@ -21,7 +21,7 @@ from sqlalchemy import (
     tuple_,
 )
 
-from feedsvc.model import to_micros
+from feedsvc.domain.model import to_micros
 from feedsvc.store import articles, deliveries, tokens
 from feedsvc.store.revocations import FEED
 from feedsvc.store.tables import articles as articles_table

@@ -12,8 +12,8 @@ from typing import Any, Final, Literal, NamedTuple
 
 from sqlalchemy import Connection, Row, delete, func, select
 
-from feedsvc.model import from_micros, to_micros
-from feedsvc.rights import Level
+from feedsvc.domain.model import from_micros, to_micros
+from feedsvc.domain.rights import Level
 from feedsvc.store.representations import publication
 from feedsvc.store.schema import among, upsert
 from feedsvc.store.tables import recalls

@@ -24,8 +24,8 @@ from sqlalchemy import (
     update,
 )
 
-from feedsvc.model import from_micros, to_micros
-from feedsvc.removals import WINDOW
+from feedsvc.domain.model import from_micros, to_micros
+from feedsvc.domain.removals import WINDOW
 from feedsvc.store import conditions
 from feedsvc.store.schema import among, upsert_tuples
 from feedsvc.store.sources import Source

@@ -10,7 +10,7 @@ from typing import NamedTuple, cast
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, text
 
-from feedsvc.model import Format, Representation, from_micros, to_micros
+from feedsvc.domain.model import Format, Representation, from_micros, to_micros
 from feedsvc.store.schema import (
     among,
     read_meta,

@@ -10,8 +10,8 @@ from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select
 
-from feedsvc.model import Tombstone, from_micros, to_micros
-from feedsvc.rights import Revocation
+from feedsvc.domain.model import Tombstone, from_micros, to_micros
+from feedsvc.domain.rights import Revocation
 from feedsvc.store.representations import publication
 from feedsvc.store.schema import among, upsert
 from feedsvc.store.tables import revocations

@@ -33,10 +33,10 @@ from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import PoolProxiedConnection
 
-from feedsvc.errors import StoreError
 from feedsvc.store import connections, trouble
 from feedsvc.store.connections import Files, Patience
 from feedsvc.store.tables import MIGRATIONS, meta
+from feedsvc.util.errors import StoreError
 
 PLACES_BY_KEY = {
     "sqlite": (

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Connection, delete, func, select, update
 
-from feedsvc.model import Quarantined, Rejected, from_micros, to_micros
+from feedsvc.domain.model import Quarantined, Rejected, from_micros, to_micros
 from feedsvc.store.schema import (
     among,
     upsert,

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, cast
 
 from sqlalchemy import Connection, insert, select, update
 
-from feedsvc.model import from_micros, to_micros
+from feedsvc.domain.model import from_micros, to_micros
 from feedsvc.store.schema import read_meta, write_meta
 from feedsvc.store.tables import tokens
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, select
 
-from feedsvc.model import Tombstone, from_micros, to_micros
+from feedsvc.domain.model import Tombstone, from_micros, to_micros
 from feedsvc.store.schema import (
     among,
     upsert,

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from sqlalchemy.exc import DBAPIError, InternalError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from feedsvc.errors import StoreError
+from feedsvc.util.errors import StoreError
 
 FAULTS: Final = (SQLAlchemyError, StoreError, sqlite3.Error)
 """What using the store raises when the store, and not what was asked of it, is at fault, mostly."""

@@ -1,16 +1,17 @@
-"""The web: Flask, and the server that comes with it, reading what the refresher published.
+"""The web: Flask, and the server that comes with it, answering with what the refresher published.
 
-Knows nothing of loading, rendering or refreshing.
+Must not know loading or refreshing.
+Open `app` first: it puts the parts together.
 """
 
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from feedsvc import config_file
-from feedsvc.config import Config
-from feedsvc.logs import set_up_logging
-from feedsvc.opening import opened
+from feedsvc.config import file
+from feedsvc.config.schema import Config
+from feedsvc.config.store import opened
+from feedsvc.util.logs import set_up_logging
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -28,6 +29,6 @@ def create_app(config: Config | None = None) -> "Flask":
     from feedsvc.web.app import application
 
     if config is None:
-        config = config_file.load(Path(os.environ.get("FEEDSVC_CONFIG", "config.toml")), os.environ)
+        config = file.load(Path(os.environ.get("FEEDSVC_CONFIG", "config.toml")), os.environ)
         set_up_logging(config.log.level, config.log.format)
     return application(config, opened(config))

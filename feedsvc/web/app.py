@@ -8,31 +8,35 @@ import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from flask import Flask
 
-from feedsvc import config_values
-from feedsvc.config import Config
-from feedsvc.model import Format, Representation
+from feedsvc.config import options
+from feedsvc.config.schema import Config
+from feedsvc.domain.model import Format, Representation
+from feedsvc.domain.urls import prefix
 from feedsvc.store import representations
 from feedsvc.store.schema import Store
-from feedsvc.urls import prefix
-from feedsvc.web import api, ops, pages
-from feedsvc.web.addresses import networks
+from feedsvc.web.access.auth_throttle import WrongTokens
+from feedsvc.web.access.client_address import networks
+from feedsvc.web.access.rate_limit import Limits, Rate
+from feedsvc.web.access.token_cache import Keyring
+from feedsvc.web.api import routes as api
 from feedsvc.web.feeds import routes
 from feedsvc.web.feeds.cache import FeedCache
-from feedsvc.web.feeds.dispatch import Feeds
+from feedsvc.web.feeds.dispatch import Feeds, without_prefix
 from feedsvc.web.feeds.invalidation import Follower
 from feedsvc.web.feeds.responder import FeedCounters, Responder
-from feedsvc.web.keyring import Keyring
-from feedsvc.web.ledger import Ledger
-from feedsvc.web.limits import Limits, Rate
-from feedsvc.web.mounting import Mounted
-from feedsvc.web.partners import AddressAdmission, Admission, PartnerDoor, place_in_partner
-from feedsvc.web.spool import Spool, spool_folder
-from feedsvc.web.tally import Tally
-from feedsvc.web.wrong_tokens import WrongTokens
+from feedsvc.web.ops import health
+from feedsvc.web.ops.counters import Tally
+from feedsvc.web.partners.delivery_log import Ledger
+from feedsvc.web.partners.delivery_spool import Spool, spool_folder
+from feedsvc.web.partners.routes import AddressAdmission, Admission, PartnerDoor, place_in_partner
+from feedsvc.web.site import pages
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 
 class Served(NamedTuple):
@@ -57,7 +61,7 @@ def application(
     "feedsvc-served" is what the server that comes with it needs.
     """
     now = clock or _now
-    rules = config_values.rules(config)
+    rules = options.rules(config)
     calendar = (lambda: clock().timestamp()) if clock else time.time
     limits = Limits(folder, calendar)
     trusted = networks(config.http.trusted_proxies)
@@ -83,17 +87,17 @@ def application(
     by_address = AddressAdmission(Rate(*config.http.rate), limits, trusted) if config.http.rate else None
     feeds = Feeds(Responder(public, counters, admit=by_address), door, prefix(rules.site))
 
-    app = Flask(__name__, static_folder=None)
+    app = Flask(__name__, static_folder=None, template_folder="site/templates")
     app.register_blueprint(routes.blueprint(feeds))
     app.register_blueprint(pages.blueprint(store, rules, now))
     views = api.Api(config, store, rules, keyring, WrongTokens(limits, trusted), now)
     app.register_blueprint(api.blueprint(views))
     tally = Tally(lambda: {**counters.snapshot(), **door.snapshot()}, folder)
     app.register_blueprint(
-        ops.blueprint(
+        health.blueprint(
             store,
             tally.total,
-            ops.fresh_within(config),
+            health.fresh_within(config),
             now,
             memory=public,
             with_metrics=not config.http.metrics,
@@ -134,7 +138,7 @@ def _cache(config: Config, store: Store, share: int, calendar: Callable[[], floa
     return FeedCache(
         load,
         max_bytes=config.http.cache * share // 4,
-        site=config_values.site(config),
+        site=options.site(config),
         stale_while_revalidate=config.http.stale_while_revalidate,
         stale_if_error=config.http.stale_if_error,
         calendar=calendar,
@@ -147,3 +151,19 @@ def _rates(config: Config) -> dict[str, Rate | None]:
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+class Mounted:
+    """An application below a prefix ("/news"), whether or not a proxy has removed it from the path.
+
+    What the server itself gives as SCRIPT_NAME is not looked at: links follow from the configuration alone.
+    """
+
+    def __init__(self, app: "WSGIApplication", prefix: str) -> None:
+        self._app = app
+        self._prefix = prefix
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        environ["PATH_INFO"] = without_prefix(environ.get("PATH_INFO", ""), self._prefix)
+        environ["SCRIPT_NAME"] = self._prefix
+        return self._app(environ, start_response)

@@ -15,9 +15,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from feedsvc.loading.content import Reader
+from feedsvc.domain.model import Loaded
 from feedsvc.loading.rules import LoadRules
-from feedsvc.model import Loaded
+from feedsvc.loading.story_file import Reader
 from tests.e2e.conftest import Service
 from tests.stories import write_story
 

@@ -58,7 +58,7 @@ def test_signal_while_starting_ends_it_in_order(service: Service) -> None:
 def test_worker_holds_what_serving_feeds_takes_and_no_more(service: Service, as_script: bool) -> None:
     write_story(service.content, "a.md")
     script = service.folder / "feedsvc"
-    script.write_text("from feedsvc.cli import main\n\nif __name__ == '__main__':\n    main()\n")
+    script.write_text("from feedsvc.cli.main import main\n\nif __name__ == '__main__':\n    main()\n")
     service.start(program=(sys.executable, str(script))) if as_script else service.start()
     assert answers(service)
     (worker,) = (pid for pid in service.processes() if b"server.worker" in _proc(pid, "cmdline"))

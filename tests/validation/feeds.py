@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 from hypothesis import strategies as st
 
-from feedsvc import config_file, config_values, urls
-from feedsvc.model import FORMATS, Article, Feed, FeedSettings, Format, Image, Site
-from feedsvc.refresh import Refresher
-from feedsvc.render import render
+from feedsvc.config import file, options
+from feedsvc.domain import urls
+from feedsvc.domain.model import FORMATS, Article, Feed, FeedSettings, Format, Image, Site
+from feedsvc.domain.selection import PUBLIC, Rules, build
+from feedsvc.refresh.refresher import Refresher
+from feedsvc.render.feed import render
 from feedsvc.render.fragments import FragmentCache
-from feedsvc.selection import PUBLIC, Rules, build
 from feedsvc.store import representations
 from feedsvc.store.schema import Store
 from tests.stories import articles
@@ -81,11 +82,11 @@ def sample_content() -> tuple[Published, ...]:
 
 def published(content: Path) -> tuple[Published, ...]:
     """Every feed of a folder of stories by the sample's configuration, published through a store."""
-    settings = config_file.load(ROOT / "config.toml", {})
-    rules = config_values.rules(settings)
+    settings = file.load(ROOT / "config.toml", {})
+    rules = options.rules(settings)
     with TemporaryDirectory(prefix="feedsvc-rules-") as folder:
         store = Store(f"sqlite:///{folder}/feedsvc.db")
-        refresher = Refresher(store, content, config_values.load_rules(settings), rules)
+        refresher = Refresher(store, content, options.load_rules(settings), rules)
         refresher.prepare()
         refresher.scan()
         refresher.refresh()

@@ -1,4 +1,5 @@
-"""From a feed's URL to its response: cache, content-codings, conditional requests, invalidation.
+"""A feed's URL → its response: cache, content-codings, conditional requests, invalidation.
 
-Knows nothing of the server that carries requests and responses.
+Must not know the server that carries requests and responses.
+Open `responder` first: it alone decides what a feed's URL is answered with.
 """

@@ -15,9 +15,9 @@ from zlib import crc32
 
 import structlog
 
-from feedsvc.model import Format, Representation, Site
-from feedsvc.repeated import Faults
+from feedsvc.domain.model import Format, Representation, Site
 from feedsvc.store import trouble
+from feedsvc.util.repeated_faults import Faults
 from feedsvc.web.feeds.encoding import Coding
 from feedsvc.web.feeds.places import Place, wsgi_path
 from feedsvc.web.feeds.response import Response

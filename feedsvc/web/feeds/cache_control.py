@@ -6,8 +6,8 @@ Pure: knows no store and no clock; the time comes in as an argument.
 from math import floor, inf
 from typing import NamedTuple
 
-from feedsvc.model import Format, Site
-from feedsvc.urls import feed_url
+from feedsvc.domain.model import Format, Site
+from feedsvc.domain.urls import feed_url
 
 
 class Freshness(NamedTuple):

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable
 import structlog
 from sqlalchemy import Connection
 
-from feedsvc.model import Format
-from feedsvc.repeated import Faults
+from feedsvc.domain.model import Format
 from feedsvc.store import health, representations, trouble
 from feedsvc.store.schema import Store
+from feedsvc.util.repeated_faults import Faults
 
 log = structlog.get_logger(__name__)
 

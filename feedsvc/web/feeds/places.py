@@ -6,7 +6,7 @@ Pure: knows no feed that there is.
 import unicodedata
 from typing import NamedTuple
 
-from feedsvc.model import CONTENT_TYPES, Format
+from feedsvc.domain.model import CONTENT_TYPES, Format
 
 ROOT = "/feeds/"
 """What the path of every feed begins with."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from math import inf
 
-from feedsvc.model import FORMATS, Format
+from feedsvc.domain.model import FORMATS, Format
 from feedsvc.store.tokens import Token
 from feedsvc.web.feeds.cache import Entry, FeedCache, FeedUnavailableError, KnownResponse
 from feedsvc.web.feeds.conditional import choose_coding, conditional_status

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from math import floor, inf
 from typing import Final
 
-from feedsvc.model import CONTENT_TYPES, Representation, Site
+from feedsvc.domain.model import CONTENT_TYPES, Representation, Site
 from feedsvc.web.feeds.cache_control import Freshness, cache_control, link
 from feedsvc.web.feeds.conditional import http_date
 from feedsvc.web.feeds.encoding import Coding, encoded

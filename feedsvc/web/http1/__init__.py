@@ -1,4 +1,5 @@
-"""HTTP/1.1 messages: what a request may be, and what it says. RFC 9112, read by llhttp.
+"""HTTP/1.1 messages (RFC 9112) and connections: what a request may be, and how many there may be.
 
-Knows no connection, no server and no feed.
+Must not know what a feed or page is answered with. llhttp reads every byte.
+Open `head` first.
 """

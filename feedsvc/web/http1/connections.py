@@ -9,20 +9,31 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
-from feedsvc.config_http import HttpTable
-from feedsvc.web.addresses import Network, is_among
+from feedsvc.config.http import HttpTable
+from feedsvc.web.access.client_address import Network, is_among
 from feedsvc.web.feeds.conditional import http_date
-
-if TYPE_CHECKING:
-    from feedsvc.web.server.protocol import FeedProtocol
 
 _GRACE: Final = 0.25  # seconds that a client which may just be asking has when the worker ends
 _DESCRIPTORS: Final = 65_536  # more than that would only be clients who ask for nothing
 _OWN_DESCRIPTORS: Final = 96  # the store's, and those of bodies on the disk
 _AT_ONCE: Final = 500  # connections looked at before others are answered
 _SHED: Final = 16  # of so many idle connections one is closed at a time when there are too many
+
+
+class Connection(Protocol):
+    """A client's connection, as far as limits go. `seen` is when it was last of use, in monotonic seconds."""
+
+    seen: int
+    transport: asyncio.Transport
+
+    @property
+    def is_idle(self) -> bool: ...
+
+    def check(self, now: int) -> None:
+        """Close it if it has been of no use for too long; `now` is in monotonic seconds."""
+        ...
 
 
 class Connections:
@@ -38,7 +49,7 @@ class Connections:
         self._most = min(limits.connections, most)
         self.stopping = False
         self._trusted = tuple(trusted)
-        self._open: dict[FeedProtocol, str] = {}
+        self._open: dict[Connection, str] = {}
         self._by_address: Counter[str] = Counter()
         self._set_clock()
 
@@ -57,7 +68,7 @@ class Connections:
                 if number % _AT_ONCE == _AT_ONCE - 1:
                     await asyncio.sleep(0)
 
-    def add(self, connection: "FeedProtocol") -> None:
+    def add(self, connection: Connection) -> None:
         """Take a new connection, or turn it away at once."""
         address = ""
         if self.limits.connections_per_address is not None:
@@ -71,7 +82,7 @@ class Connections:
         elif len(self._open) > self._most:
             self._make_room(connection)
 
-    def remove(self, connection: "FeedProtocol") -> None:
+    def remove(self, connection: Connection) -> None:
         """Forget a connection that has ended."""
         address = self._open.pop(connection, "")
         if address:
@@ -79,7 +90,7 @@ class Connections:
             if not self._by_address[address]:
                 del self._by_address[address]
 
-    def _make_room(self, new: "FeedProtocol") -> None:
+    def _make_room(self, new: Connection) -> None:
         """Close those that have been idle for longest; if none is idle, the new one."""
         idle = [
             one for one in self._open if one is not new and one.is_idle and not one.transport.is_closing()

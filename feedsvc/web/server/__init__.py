@@ -1,1 +1,1 @@
-"""`feedsvc serve`: uvicorn workers and the process that supervises them. Knows no rule of feeds."""
+"""`feedsvc serve`: uvicorn workers and their parent. Must not know a feed's rules. Open `protocol` first."""

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from feedsvc.config import Config
-from feedsvc.lanes import BusyError
+from feedsvc.config.schema import Config
+from feedsvc.util.bounded_threads import BusyError
 from feedsvc.web.feeds.conditional import http_date
 from feedsvc.web.feeds.error_responses import API, error_response
 from feedsvc.web.feeds.response import Response
 from feedsvc.web.feeds.routes import feed_request
 from feedsvc.web.http1.body import Body, BodyTooLargeError
+from feedsvc.web.http1.request_threads import Lanes
 from feedsvc.web.http1.wsgi import PIECE, Made, environ_of, made_by, with_body
-from feedsvc.web.request_lanes import Lanes
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from feedsvc.config import Config
+from feedsvc.config.schema import Config
 
 
 class Context(NamedTuple):

@@ -12,14 +12,14 @@ from typing import Final
 
 import structlog
 
-from feedsvc.config import Config
-from feedsvc.errors import ConfigError, FeedsvcError
-from feedsvc.listening import Address, check_certificate, close_listener, listener
-from feedsvc.run_folder import run_folder
-from feedsvc.supervising import Child, Generation, Generations, Signals
-from feedsvc.web.ops import metrics_listener
+from feedsvc.config.schema import Config
+from feedsvc.util.child_processes import Child, Generation, Generations, Signals
+from feedsvc.util.errors import ConfigError, FeedsvcError
+from feedsvc.util.run_folder import run_folder
+from feedsvc.util.sockets import Address, check_certificate, close_listener, listener
+from feedsvc.web.ops.health import metrics_listener
+from feedsvc.web.partners.delivery_spool import may_go, owner_of, settle
 from feedsvc.web.server.context import Context
-from feedsvc.web.spool import may_go, owner_of, settle
 
 log = structlog.get_logger(__name__)
 

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from feedsvc.listening import BACKLOG, tls_context
-from feedsvc.logs import set_up_logging
-from feedsvc.opening import opened
-from feedsvc.web.addresses import networks
+from feedsvc.config.store import opened
+from feedsvc.util.logs import set_up_logging
+from feedsvc.util.sockets import BACKLOG, tls_context
+from feedsvc.web.access.client_address import networks
 from feedsvc.web.app import Served, application
 from feedsvc.web.http1.connections import Connections, most_connections
 from feedsvc.web.server.asgi import Application

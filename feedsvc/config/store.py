@@ -1,0 +1,17 @@
+"""The store of a configuration, opened as that says.
+
+Knows nothing of what it is opened for.
+"""
+
+from feedsvc.config.schema import Config
+from feedsvc.store.connections import Patience
+from feedsvc.store.schema import Store
+
+
+def opened(config: Config, *, create: bool = True, wait: bool = False) -> Store:
+    """The store that a configuration names; see `Store`. Raises StoreError."""
+    limits = config.store
+    patience = Patience(
+        limits.idle_in_transaction_session_timeout, limits.statement_timeout, limits.lock_timeout
+    )
+    return Store(config.store_url, create=create, wait=wait, patience=patience)

@@ -1,0 +1,342 @@
+"""Which feeds an article belongs to, and what a feed shows at one instant.
+
+Pure: no I/O, no clock, no configuration object. Time and limits come in as arguments.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import lru_cache
+from itertools import islice
+
+from pydantic_core import to_json
+
+from feedsvc.domain.gate import PUBLIC as PUBLIC
+from feedsvc.domain.gate import as_shown, had_by, matches, opens_at, section_and_parents, was_eligible
+from feedsvc.domain.gate import eligible as eligible
+from feedsvc.domain.model import (
+    ARTICLE,
+    PUBLIC_TERMS,
+    Agency,
+    Article,
+    Change,
+    ContentMode,
+    CustomFeed,
+    Feed,
+    FeedSettings,
+    Format,
+    Placed,
+    Profile,
+    Site,
+    Term,
+    Tombstone,
+    to_micros,
+)
+from feedsvc.domain.retention import FEEDS_SAY
+from feedsvc.domain.rights import Audience, Terms
+from feedsvc.domain.slugs import humanized
+
+# "auto" asks for four polls in the time between two stories: often enough to be fresh, and no more.
+_POLLS_PER_STORY = 4
+
+_SECOND = timedelta(seconds=1)
+
+TOMBSTONE_STANDS = FEEDS_SAY
+"""How long a feed says that a story was withdrawn."""
+
+
+def keys_of(article: Article, customs: Sequence[CustomFeed] = ()) -> frozenset[str]:
+    """The feed keys the story belongs to, whether it is eligible or not. A section holds its sub-sections."""
+    return frozenset(
+        [
+            "all",
+            *_section_keys(article.section),
+            *[f"tags/{tag.slug}" for tag in article.tags],
+            *[f"authors/{author.slug}" for author in article.authors],
+            *[f"custom/{custom.name}" for custom in customs if _belongs(article, custom)],
+        ]
+    )
+
+
+@lru_cache(maxsize=4_096)  # many stories are in each section
+def _section_keys(section: str) -> tuple[str, ...]:
+    return tuple(f"sections/{path}" for path in section_and_parents(section))
+
+
+def placed(article: Article, customs: Sequence[CustomFeed] = (), json: str = "") -> Placed:
+    """The article as the store takes it, in all its feeds; `json` is its JSON, if that is at hand."""
+    keys = sorted(keys_of(article, customs))
+    visible_from = to_micros(article.visible_from)
+    positions = dict.fromkeys(keys, -visible_from) if article.status == "published" else {}
+    for custom in customs if positions else ():
+        if (key := f"custom/{custom.name}") in keys:
+            positions[key] = -to_micros(rank(article, custom))
+    return Placed(
+        id=article.id,
+        digest=article.digest,
+        status=article.status,
+        visible_from=visible_from,
+        visible_until=to_micros(article.expires) if article.expires else None,
+        published=to_micros(article.published) if article.published < article.visible_from else None,
+        places=to_json(positions).decode(),  # json's takes four times as long
+        keys=tuple(keys),
+        json=json or ARTICLE.dump_json(article).decode(),
+        source=article.source.slug if article.source else "",
+    )
+
+
+def affected(change: Change, customs: Sequence[CustomFeed] = ()) -> frozenset[str]:
+    """The feed keys a change makes dirty: what moved sections touches both."""
+    old = keys_of(change.old, customs) if change.old else frozenset()
+    new = keys_of(change.new, customs) if change.new else frozenset()
+    return old | new
+
+
+def tombstone(
+    change: Change,
+    seen: datetime,
+    now: datetime,
+    audiences: Sequence[Audience] = (PUBLIC,),
+    holders: Iterable[str] = (),
+) -> Tombstone | None:
+    """The mark a withdrawn story leaves, if any of the audiences may have had it before, which it names.
+
+    So are the `holders`, partners who are known to have it.
+
+    `seen` is the time of its file, which counts if the story says not when, and `now` the present (both aware
+    UTC). The mark is always later than what it takes back, or readers would pass over it (RFC 6721 §3). Of a
+    story that was withdrawn before, who had it was said then.
+    """
+    old, new = change.old, change.new
+    if new is None or new.status != "withdrawn":
+        return None
+    # The date of its last change may be that of the version before, or of one that nobody could see yet.
+    is_dated_by_change = new.withdrawn == new.updated
+    said = None if is_dated_by_change and new.updated < new.visible_from else new.withdrawn
+    at = min(said or seen, now)
+    if old is not None:
+        told = tuple(dict.fromkeys([*had_by(old, audiences, now), *sorted(holders)]))
+        if told or old.status == "withdrawn":
+            before = max(old.modified, new.modified) if is_dated_by_change else old.modified
+            return Tombstone(new.id, _later(at, before, now), new.withdrawal, new.url, told)
+        if old.expires is None or old.expires > now:
+            return None  # it was held back all the time, for all that is known
+    # The store was made anew, or the story expired before it was held back: the file alone tells.
+    if at < new.visible_from and (new.embargo or seen < new.visible_from):
+        return (
+            None  # a bare day may be written for an instant of it: then its file tells that the story was out
+        )
+    at = _later(at, new.modified if is_dated_by_change else new.visible_from, now)
+    last = min(at, new.expires) if new.expires else at  # who had it when it expired has it still
+    told = tuple(one.name for one in audiences if was_eligible(new, one, last))
+    return Tombstone(new.id, at, new.withdrawal, new.url, told) if told else None
+
+
+def _later(at: datetime, before: datetime, now: datetime) -> datetime:
+    """The instant of a mark, after that of what it takes back: at most a second ahead, whatever that says."""
+    return min(max(at, before + _SECOND), now + _SECOND)
+
+
+def rank(article: Article, custom: CustomFeed | None) -> datetime:
+    """The instant by which a feed orders the story, newest first; `custom` is how an editor defined it."""
+    return article.modified if custom and custom.order == "updated" else article.visible_from
+
+
+def _belongs(article: Article, custom: CustomFeed) -> bool:
+    included = matches(
+        article,
+        custom.include_sections,
+        custom.include_tags,
+        custom.include_authors,
+        custom.include_sources,
+    )
+    excluded = matches(
+        article,
+        custom.exclude_sections,
+        custom.exclude_tags,
+        custom.exclude_authors,
+        custom.exclude_sources,
+    )
+    all_included = not (
+        custom.include_sections or custom.include_tags or custom.include_authors or custom.include_sources
+    )
+    return (included or all_included) and not excluded
+
+
+@dataclass(frozen=True, slots=True)
+class Partner:
+    """A licensed partner: what it may have, and how its feeds differ. What is not set is as for everybody."""
+
+    audience: Audience
+    terms: Terms
+    content: ContentMode | None = None
+    formats: tuple[Format, ...] | None = None
+    items: int | None = None
+    profile: Profile | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called in the configuration and in URLs."""
+        return self.audience.name
+
+    def is_given(self, key: str, fmt: Format) -> bool:
+        """Whether it is licensed to have a feed in that format, where it is set which."""
+        return self.audience.may_have_feed(key) and (self.formats is None or fmt in self.formats)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What `build` goes by beside the stories: the site, and what is set for feeds, agencies and partners."""
+
+    site: Site
+    default: FeedSettings = field(default_factory=FeedSettings)
+    by_key: Mapping[str, FeedSettings] = field(default_factory=dict)
+    customs: tuple[CustomFeed, ...] = ()
+    public: Audience = PUBLIC
+    partners: tuple[Partner, ...] = ()
+
+    @property
+    def audiences(self) -> tuple[Audience, ...]:
+        """Everybody first, then each partner."""
+        return self.public, *(partner.audience for partner in self.partners)
+
+    @property
+    def delays(self) -> tuple[timedelta, ...]:
+        """By how much partners have stories later, each once."""
+        return tuple(sorted({one.audience.delay for one in self.partners if one.audience.delay}))
+
+    def partner(self, name: str) -> Partner | None:
+        """A partner by name; None for everybody, or if there is none of that name."""
+        return next((partner for partner in self.partners if partner.name == name), None)
+
+    def custom(self, key: str) -> CustomFeed | None:
+        """The definition of a feed that an editor defined."""
+        return next((custom for custom in self.customs if key == f"custom/{custom.name}"), None)
+
+    def settings(self, key: str, audience: Audience = PUBLIC) -> FeedSettings:
+        """What is set for one feed, as the audience has it."""
+        settings = self.by_key.get(key, self.default)
+        partner = self.partner(audience.name)
+        if partner is None:
+            return settings
+        return replace(
+            settings,
+            content=partner.content or settings.content,
+            formats=partner.formats or settings.formats,
+            items=partner.items or settings.items,
+            profile=partner.profile or settings.profile,
+        )
+
+
+def build(
+    key: str,
+    candidates: Iterable[Article],
+    rules: Rules,
+    audience: Audience,
+    now: datetime,
+    tombstones: Sequence[Tombstone] = (),
+) -> Feed:
+    """What the feed `key` shows to `audience` at `now` (aware UTC).
+
+    `candidates` come newest first by `rank`, then by id; no more of them are taken than are needed to find
+    as many eligible ones as the feed shows. `tombstones` are those of the feed's withdrawn stories.
+    """
+    settings = rules.settings(key, audience)
+    partner = rules.partner(audience.name)
+    shown = [
+        as_shown(_with_source_name(article, rules.site.agencies), audience)
+        for article in islice((a for a in candidates if eligible(a, audience, now)), settings.items)
+    ]
+    label, title, description = _words(key, shown, settings, rules.site)
+    return Feed(
+        key=key,
+        title=title,
+        description=description,
+        updated=max((_changed(a, audience, now) for a in shown), default=rules.site.founded).replace(
+            microsecond=0
+        ),
+        site=rules.site,
+        content=settings.content,
+        formats=settings.formats,
+        max_age=_max_age(shown, settings),
+        articles=tuple(reversed(shown) if settings.order == "oldest" else shown),
+        label=label,
+        tombstones=tuple(
+            replace(one, at=one.at.replace(microsecond=0))
+            for one in tombstones
+            if _is_shown(one, audience, now)
+        )[: settings.items],
+        profile=settings.profile,
+        terms=partner.terms if partner else PUBLIC_TERMS,
+    )
+
+
+def _is_shown(tombstone: Tombstone, audience: Audience, now: datetime) -> bool:
+    """Whether a mark stands, of a story that the audience could have had: else it would learn of it here."""
+    stands = has_come(tombstone, now) and now < tombstone.at + TOMBSTONE_STANDS
+    return stands and audience.name in tombstone.had_by
+
+
+def has_come(tombstone: Tombstone, now: datetime) -> bool:
+    """Whether a mark's instant has come; that it is a second ahead, to be late enough, is no matter."""
+    return tombstone.at <= now + _SECOND
+
+
+def _changed(article: Article, audience: Audience, now: datetime) -> datetime:
+    """When the story changed last for the audience; a change that is yet to come dates no feed."""
+    opened = opens_at(article, audience)
+    return max(article.modified, opened) if article.modified <= now else opened
+
+
+def _with_source_name(article: Article, agencies: Mapping[str, Agency]) -> Article:
+    source = article.source
+    if source is None or source.slug not in agencies or not agencies[source.slug].name:
+        return article
+    return replace(article, source=Term(agencies[source.slug].name, source.slug))
+
+
+def _words(key: str, shown: Sequence[Article], settings: FeedSettings, site: Site) -> tuple[str, str, str]:
+    """Label, title and description: what is set, else made from the stories' own labels."""
+    kind = key.partition("/")[0]
+    label = settings.title or label_of(key, shown)
+    title = site.name if kind == "all" else f"{label} – {site.name}"
+    made = {
+        "all": site.description or f"The latest stories from {site.name}",
+        "sections": f"{label}: the latest stories from {site.name}",
+        "tags": f"Stories about {label} from {site.name}",
+        "authors": f"Stories by {label} from {site.name}",
+    }
+    return label, title, settings.description or made.get(kind, f"{label}, from {site.name}")
+
+
+def label_of(key: str, shown: Sequence[Article]) -> str:
+    """What people call a feed: the label most of its stories use, the first in order where two tie."""
+    kind, _, name = key.partition("/")
+    labels: list[str] = []
+    if kind == "tags":
+        labels = [tag.label for article in shown for tag in article.tags if tag.slug == name]
+    elif kind == "authors":
+        labels = [author.name for article in shown for author in article.authors if author.slug == name]
+    elif kind == "sections":
+        depth = name.count("/")
+        labels = [
+            article.section_labels[depth]
+            for article in shown
+            if len(article.section_labels) > depth and f"{article.section}/".startswith(f"{name}/")
+        ]
+    if not labels:
+        return humanized(name.rpartition("/")[2])
+    counts = Counter(labels)
+    return min(counts, key=lambda label: (-counts[label], label))
+
+
+def _max_age(shown: Sequence[Article], settings: FeedSettings) -> int:
+    """Seconds a client may keep the feed. "auto" goes by the stories alone: the same bytes at any time."""
+    if settings.max_age != "auto":
+        return settings.max_age
+    if len(shown) < 2:
+        return settings.max_age_ceiling
+    instants = [article.visible_from for article in shown]
+    gap = (max(instants) - min(instants)).total_seconds() / (len(instants) - 1)
+    return int(min(max(gap / _POLLS_PER_STORY, settings.max_age_floor), settings.max_age_ceiling))

@@ -1,0 +1,386 @@
+"""A watch by Linux's inotify (inotify(7)): it tells which files were closed or renamed into place.
+
+Knows which names stories and their folders have, and nothing of what is done about an event.
+"""
+
+import errno
+import os
+import select
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import structlog
+from inotify_simple import INotify, flags, parse_events
+
+from feedsvc.loading import walk, whole
+from feedsvc.loading.settling import URGENT, Kind
+from feedsvc.refresh.watch_events import DEBOUNCE, IDLE, STEP, Event, identity_of
+
+log = structlog.get_logger(__name__)
+
+_MASK: Final = int(
+    flags.CREATE
+    | flags.MODIFY
+    | flags.ATTRIB
+    | flags.CLOSE_WRITE
+    | flags.MOVED_FROM
+    | flags.MOVED_TO
+    | flags.DELETE
+    | flags.ONLYDIR
+    | flags.DONT_FOLLOW
+    | flags.EXCL_UNLINK  # writes to a file that was replaced would be taken for writes to its successor
+)
+# Plain numbers: an IntFlag's arithmetic takes longer than all else that is done about an event.
+_CREATE, _MODIFY, _ATTRIB = int(flags.CREATE), int(flags.MODIFY), int(flags.ATTRIB)
+_CLOSE_WRITE, _DELETE = int(flags.CLOSE_WRITE), int(flags.DELETE)
+_MOVED_FROM, _MOVED_TO = int(flags.MOVED_FROM), int(flags.MOVED_TO)
+_IS_FOLDER, _IGNORED, _OVERFLOW = int(flags.ISDIR), int(flags.IGNORED), int(flags.Q_OVERFLOW)
+_RETRY = 10.0  # seconds until folders that couldn't be watched are tried again
+
+
+_PIECE: Final = 262_144  # bytes of events, some thousands, that are read at once
+_MOST: Final = 64_000_000  # bytes of events that wait, a million or more
+_BREATH: Final = 0.002  # seconds in which some come together, and far fewer than the kernel's queue holds
+_QUIET_SECONDS = 600.0  # in which it is said once that events were lost
+_SILENT: Final = {
+    *("9p", "afs", "beegfs", "ceph", "cifs", "gfs2", "lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "orangefs"),
+    *("prl_fs", "smb3", "smbfs", "vboxsf", "virtiofs", "vmhgfs"),
+}
+"""File systems that others change, too: of what they do this kernel tells nothing. So are FUSE's, mostly."""
+_LOCAL_FUSE: Final = {"fuse.bindfs", "fuse.encfs", "fuse.gocryptfs", "fuse.mergerfs", "fuse.unionfs"}
+_USUAL = 8_192  # of a limit that the system doesn't say
+
+
+class InotifyWatch:
+    """Watches a folder; see `watching.Watch`. Links are not followed: what they lead to is watched itself."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._stopped = threading.Event()
+        self._queue: _Queue | None = None
+        self.unwatched: dict[str, str] = {}
+
+    def stop(self) -> None:
+        """See `watching.Watch`."""
+        self._stopped.set()
+        if queue := self._queue:
+            queue.arrived.set()
+
+    def batches(self) -> Iterator[list[Event]]:
+        """See `watching.Watch`. Besides, raises OSError if there may be no more instances of inotify."""
+        root = os.path.realpath(self._folder)
+        identity = identity_of(self._folder)
+        with _instance() as inotify, _emptied(inotify) as queue:
+            self._queue = queue
+            tree = _Tree(inotify, queue, root, self.unwatched)
+            tree.watch_all()
+            yield []
+            checked = tried = time.monotonic()
+            while not self._stopped.is_set():
+                events = self._gathered(tree, queue)
+                now = time.monotonic()
+                if self.unwatched and now > tried + _RETRY:
+                    tried = now
+                    events += tree.try_again()
+                if now >= checked + IDLE:
+                    checked = now
+                    if identity_of(self._folder) != identity:
+                        return
+                yield events
+
+    def _gathered(self, tree: "_Tree", queue: "_Queue") -> list[Event]:
+        """The events of one burst; none if nothing happens for some time."""
+        if not queue.arrived.wait(IDLE):
+            return []
+        until = time.monotonic() + DEBOUNCE
+        gathered = tree.read()
+        if not _any_urgent(gathered):
+            self._stopped.wait(STEP)  # so that a stream of writes wakes nobody for each of them
+            gathered += tree.read()
+        found = gathered
+        # Whoever writes on and on delays no other: only what can be acted on at once is gathered for longer.
+        while _any_urgent(found) and time.monotonic() < until and not self._stopped.wait(STEP):
+            found = tree.read()
+            gathered = gathered + found
+        return gathered
+
+
+def _any_urgent(events: list[Event]) -> bool:
+    return any(event.kind in URGENT for event in events)
+
+
+def _instance() -> INotify:
+    try:
+        return INotify(nonblocking=True)
+    except OSError as error:
+        if error.errno == errno.EMFILE:
+            told = f"no more instances of inotify; {_raised('instances')} allows more"
+            raise OSError(error.errno, told) from None
+        raise
+
+
+class _Queue:
+    """What the kernel's queue of events had, which is short and overflows while somebody looks at them.
+
+    `arrived` is set while there is something to take.
+    """
+
+    def __init__(self) -> None:
+        self.arrived = threading.Event()
+        self._pieces: deque[bytes] = deque()
+        self._put = self._taken = 0  # bytes in all: each is counted by one thread
+
+    def put(self, piece: bytes) -> None:
+        """Add what was read from the kernel's queue."""
+        self._put += len(piece)
+        self._pieces.append(piece)
+        self.arrived.set()
+
+    def take(self) -> bytes:
+        """What was added first and is not taken yet; nothing if that is all."""
+        self.arrived.clear()
+        if not self._pieces:
+            return b""
+        piece = self._pieces.popleft()
+        self._taken += len(piece)
+        if self._pieces:
+            self.arrived.set()
+        return piece
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much waits that it would rather be lost: a look at the folder takes no longer."""
+        return self._put - self._taken > _MOST
+
+
+@contextmanager
+def _emptied(inotify: INotify) -> Iterator[_Queue]:
+    """Have a thread that does nothing else empty the kernel's queue into another one meanwhile."""
+    queue = _Queue()
+    ended, end = os.pipe()
+    thread = threading.Thread(
+        target=_empty, args=(inotify.fileno(), ended, queue), name="feedsvc-inotify", daemon=True
+    )
+    thread.start()
+    try:
+        yield queue
+    finally:
+        os.close(end)
+        thread.join()
+        os.close(ended)
+
+
+def _empty(file: int, ended: int, queue: _Queue) -> None:
+    poller = select.poll()
+    poller.register(file, select.POLLIN)
+    poller.register(ended, 0)  # its other end is closed
+    while not any(found == ended for found, _ in poller.poll()):
+        if not queue.is_full:
+            with suppress(BlockingIOError):
+                queue.put(os.read(file, _PIECE))
+        time.sleep(_BREATH)
+
+
+class _Tree:
+    """The watches of one instance of inotify on a folder and those below it."""
+
+    def __init__(self, inotify: INotify, queue: _Queue, root: str, unwatched: dict[str, str]) -> None:
+        self._inotify = inotify
+        self._queue = queue
+        self._root = root
+        self._paths: dict[int, str] = {}
+        self._moving: dict[int, str] = {}
+        """Folders that were renamed away, by the cookie that says where to, if that is watched, too."""
+        self._unwatched = unwatched
+        self._silent: dict[str, str] = {}
+        """Folders on file systems that tell only half of what happens, where they are mounted, and why."""
+        self._lost_at = -_QUIET_SECONDS
+
+    def watch_all(self) -> None:
+        """Watch the root and all below it. Raises OSError if the root can't be watched."""
+        self._unwatched.clear()
+        self._add(self._root)
+        failed = self._unwatched.get(self._root)
+        if failed and self._root not in self._silent:
+            raise OSError(None, failed)
+
+    def try_again(self) -> list[Event]:
+        """Watch what could not be watched before; it is to be looked at: who knows what happened there."""
+        return self._add_again([folder for folder in self._unwatched if folder not in self._silent])
+
+    def _add_again(self, folders: Sequence[str]) -> list[Event]:
+        for folder in folders:
+            del self._unwatched[folder]
+        for folder in folders:
+            self._add(folder)
+        return [Event(folder, Kind.TOUCHED) for folder in folders if folder not in self._unwatched]
+
+    def read(self) -> list[Event]:
+        """What happened since the last time; of very much, the beginning."""
+        moving = set(self._moving)
+        events: list[Event] = []
+        until = time.monotonic() + DEBOUNCE
+        while time.monotonic() < until and (piece := self._queue.take()):
+            for watched, mask, cookie, name in parse_events(piece):
+                events += self._met(watched, mask, cookie, name)
+        for cookie in moving & self._moving.keys():
+            self._forget(self._moving.pop(cookie))  # it was moved to where nobody looks
+        return events
+
+    def _met(self, watched: int, mask: int, cookie: int, name: str) -> list[Event]:
+        if mask & _OVERFLOW:
+            self._add(self._root)  # folders that came meanwhile
+            self._tell_lost()
+            return [Event(self._root, Kind.LOST)]
+        folder = self._paths.get(watched)
+        if mask & _IGNORED:
+            self._paths.pop(watched, None)
+            return []
+        if folder is None or not name or walk.is_passed_over(name):
+            is_root = folder == self._root and not name and mask & _ATTRIB
+            return [Event(self._root, Kind.TOUCHED)] if is_root else []
+        path = f"{folder}/{name}"
+        return self._folder_met(path, mask, cookie) if mask & _IS_FOLDER else _file_met(path, mask)
+
+    def _folder_met(self, path: str, mask: int, cookie: int) -> list[Event]:
+        if mask & _CREATE:
+            return self._add(path, tell=True)
+        if mask & _MOVED_TO:
+            if before := self._moving.pop(cookie, None):
+                self._rename(before, path)
+            else:
+                self._add(path)
+            return [Event(path, Kind.PLACED)]
+        if mask & _MOVED_FROM:
+            self._moving[cookie] = path
+            return [Event(path, Kind.MOVED)]
+        if mask & _DELETE:
+            self._unwatched.pop(path, None)
+            return [Event(path, Kind.DELETED)]
+        if not mask & _ATTRIB:
+            return []
+        below = [one for one in self._unwatched if walk.within(path, one) and one not in self._silent]
+        return [*self._add_again(below), Event(path, Kind.TOUCHED)]
+
+    def _tell_lost(self) -> None:
+        if time.monotonic() > self._lost_at + _QUIET_SECONDS:
+            self._lost_at = time.monotonic()
+            remedy = f"{_raised('queued_events')} makes room for more"
+            log.warning(
+                "events_lost", path=self._root, remedy=remedy, instead="the whole folder is looked through"
+            )
+
+    def _add(self, path: str, *, tell: bool = False) -> list[Event]:
+        """Watch a folder and those below.
+
+        With `tell`, returns the files that were there already, as if just created.
+        """
+        found: list[Event] = []
+        waiting = [(path, 0)]
+        while waiting:
+            folder, device = waiting.pop()
+            try:
+                self._paths[self._inotify.add_watch(folder, _MASK)] = folder
+                device = self._note_device(folder, device)
+                with os.scandir(folder) as entries:
+                    for entry in entries:
+                        if entry.is_dir(follow_symlinks=False):
+                            if not walk.is_passed_over(entry.name):
+                                waiting.append((entry.path, device))
+                        elif tell and _may_be_story(entry):
+                            found.append(Event(entry.path, Kind.CREATED))
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                self._unwatched[folder] = _remedy(error)
+        return found
+
+    def _note_device(self, folder: str, above: int) -> int:
+        """Note a folder of a file system that does not tell all that happens; returns its device."""
+        device = os.stat(folder).st_dev
+        if device != above:
+            name = _file_system(folder)
+            if name in _SILENT or (name.startswith("fuse.") and name not in _LOCAL_FUSE):
+                told = f"{name} tells nothing of what other machines change"
+                if folder == self._root:
+                    told += "; schedule.watch = false looks as often, and says so no more"
+                self._silent[folder] = self._unwatched[folder] = told
+        return device
+
+    def _rename(self, before: str, after: str) -> None:
+        for watched, path in self._below(before):
+            self._paths[watched] = after + path[len(before) :]
+
+    def _forget(self, folder: str) -> None:
+        for watched, _ in self._below(folder):
+            del self._paths[watched]
+            with suppress(OSError):
+                self._inotify.rm_watch(watched)
+
+    def _below(self, folder: str) -> list[tuple[int, str]]:
+        under = f"{folder}/"
+        return [one for one in self._paths.items() if one[1] == folder or one[1].startswith(under)]
+
+
+def _file_met(path: str, mask: int) -> list[Event]:
+    # Whatever is gone may have been a link to a folder.
+    if mask & (_MOVED_FROM | _DELETE):
+        return [Event(path, Kind.MOVED if mask & _MOVED_FROM else Kind.DELETED)]
+    if not _is_story(path) and not os.path.islink(path):
+        return []
+    if mask & _MOVED_TO:
+        return [Event(path, Kind.PLACED)]
+    if mask & _CREATE:
+        return [Event(path, Kind.PLACED if _is_linked(path) else Kind.CREATED)]
+    if mask & _CLOSE_WRITE:
+        return [Event(path, Kind.CLOSED)]
+    return [Event(path, Kind.WRITTEN if mask & _MODIFY else Kind.TOUCHED)]
+
+
+def _is_story(path: str) -> bool:
+    return path.lower().endswith(walk.SUFFIXES)
+
+
+def _may_be_story(entry: os.DirEntry[str]) -> bool:
+    return not walk.is_passed_over(entry.name) and (_is_story(entry.name) or entry.is_symlink())
+
+
+def _is_linked(path: str) -> bool:
+    """Whether a file has another name, too: it was linked into place, as whole as it was there."""
+    try:
+        return os.lstat(path).st_nlink > 1
+    except OSError:
+        return False
+
+
+def _remedy(error: OSError) -> str:
+    if error.errno == errno.ENOSPC:
+        return f"there may be no more watches; {_raised('watches')} allows more"
+    return f"{error.strerror}; have its mode let feedsvc read it"
+
+
+def _raised(limit: str) -> str:
+    """The command that doubles one of inotify's limits: the kernel's own, or that of a user namespace."""
+    names = [
+        f"fs.inotify.max_{'' if limit == 'queued_events' else 'user_'}{limit}",
+        f"user.max_inotify_{limit}",
+    ]
+    found: dict[str, int] = {}
+    for name in names:
+        with suppress(OSError, ValueError):
+            found[name] = int(Path("/proc/sys", *name.split(".")).read_text())
+    name = min(found, key=found.__getitem__, default=names[0])
+    return f"`sysctl {name}={2 * (found.get(name) or _USUAL)}`"
+
+
+def _file_system(folder: str) -> str:
+    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return whole.file_system(file)
+    finally:
+        os.close(file)

@@ -1,0 +1,175 @@
+"""Who may have partners' feeds: whoever shows a good token of that partner.
+
+Knows no rule of HTTP but those of authentication (RFC 9110 §11); feeds come from the responder behind it.
+"""
+
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from feedsvc.domain.model import Representation
+from feedsvc.domain.selection import Partner
+from feedsvc.store import trouble
+from feedsvc.store.tokens import Token
+from feedsvc.util.repeated_faults import Faults
+from feedsvc.web.access.auth_throttle import WrongTokens
+from feedsvc.web.access.client_address import Network, client_address
+from feedsvc.web.access.rate_limit import Limits, Rate
+from feedsvc.web.access.token_cache import Keyring
+from feedsvc.web.feeds.cache import Entry
+from feedsvc.web.feeds.error_responses import PARTNERS, error_response
+from feedsvc.web.feeds.places import Place, place_below
+from feedsvc.web.feeds.responder import FeedRequest, Responder
+from feedsvc.web.feeds.response import Response
+
+log = structlog.get_logger(__name__)
+
+Record = Callable[[Token, Representation], None]
+
+
+class PartnerDoor:
+    """Answers everything below /partners/ but to whom it lets in: then feeds, and the rest is Flask's.
+
+    Args:
+        feeds: the responder for partners' feeds, which this alone leads to.
+        keyring: the tokens.
+        partners: the partners there are, by name, with what they are licensed to have now.
+        wrong_tokens: where wrong tokens are counted, by address.
+    """
+
+    def __init__(
+        self,
+        feeds: Responder,
+        *,
+        keyring: Keyring,
+        partners: Mapping[str, Partner],
+        wrong_tokens: WrongTokens,
+    ) -> None:
+        self._feeds = feeds
+        self._keyring = keyring
+        self._partners = dict(partners)
+        self._wrong = wrong_tokens
+        self._faults = Faults(log)
+        self.counts: dict[tuple[str, str], int] = {}
+        """How many requests were let in, by partner, and how many not: ("", "401"), ("", "429")."""
+
+    def respond(self, request: FeedRequest) -> Response | None:
+        """The response; None if the request was let in, and is for no feed that there is. It may wait."""
+        try:
+            request.holder = self._holder(request)
+        except Exception as error:  # the store is gone before it was ever read
+            self._faults.failed("tokens", "tokens_unreadable", trouble.of(error).words)
+            return error_response(503, request.path, request.method)
+        self._faults.over("tokens")
+        if request.holder is None:
+            return self._turned_away(request)
+        self._count(request.holder.name, "in")
+        return self._feeds.respond(request) if self._is_given(request) else None
+
+    def from_memory(self, request: FeedRequest) -> Response | None:
+        """The response if nothing has to be waited for: a licensed feed in memory, and a good token."""
+        if not self._keyring.was_read:
+            return None
+        request.holder = self._holder(request)
+        if request.holder is None or not self._is_given(request):
+            return None
+        found = self._feeds.from_memory(request)
+        if found is None:
+            return None
+        self._count(request.holder.name, "in")
+        return found[0]
+
+    def last_resort(self, request: FeedRequest) -> Response:
+        """The response while no thread comes free: 503, or an invalidated feed for who may have it."""
+        if self._keyring.was_read and (holder := self._holder(request)):
+            request.holder = holder
+            if self._is_given(request):
+                return self._feeds.last_resort(request)
+        return error_response(503, request.path, request.method)
+
+    def _holder(self, request: FeedRequest) -> Token | None:
+        """Whose request it is; None alike if the partner isn't known and if the token is another's."""
+        name = partner_in(request.path)
+        token = self._keyring.holder(request.fields.get("authorization"), "read")
+        return token if token and token.name == name and name in self._partners else None
+
+    def _is_given(self, request: FeedRequest) -> bool:
+        """Whether its partner may have the feed: what is published may be of a larger licence."""
+        place = place_in_partner(request.path)
+        return place is not None and self._partners[place.partner].is_given(place.key, place.format)
+
+    def _turned_away(self, request: FeedRequest) -> Response:
+        if seconds := self._wrong.count(request.address_fields()):
+            self._count("", "429")
+            return error_response(429, request.path, request.method, retry_after=seconds)
+        self._count("", "401")
+        return error_response(401, request.path, request.method)
+
+    def snapshot(self) -> dict[tuple[str, int], int]:
+        """The counts so far, under keys that no format has."""
+        named = {"in": 200, "401": 401, "429": 429}
+        return {(f"partner:{partner}", named[how]): count for (partner, how), count in self.counts.items()}
+
+    def _count(self, partner: str, outcome: str) -> None:
+        self.counts[partner, outcome] = self.counts.get((partner, outcome), 0) + 1
+
+
+class Admission:
+    """Whether a full answer may go out, and what is noted of one that does: within a partner's rate."""
+
+    def __init__(
+        self, rates: Mapping[str, Rate | None], limits: Limits, record: Record, confirmed: Record
+    ) -> None:
+        self._rates = rates
+        self._limits = limits
+        self._record = record
+        self._confirmed = confirmed
+
+    def __call__(self, entry: Entry, request: FeedRequest) -> int:
+        """0 if it may go out; else the seconds to wait."""
+        token = request.holder
+        if request.method != "GET" or token is None:
+            return 0
+        rate = self._rates.get(token.name)
+        if rate is not None and (seconds := self._limits.take("partner", token.name, rate)):
+            return seconds
+        self._record(token, entry.representation)
+        return 0
+
+    def confirm(self, entry: Entry, request: FeedRequest) -> None:
+        """Note that the client holds these very bytes: they may stand for more than when it received them.
+
+        A feed is as before if the story that was withdrawn had left it earlier.
+        """
+        if request.method == "GET" and request.holder is not None:
+            self._confirmed(request.holder, entry.representation)
+
+
+class AddressAdmission:
+    """Whether a full answer may go out to everybody's address that asks."""
+
+    def __init__(self, rate: Rate, limits: Limits, trusted: tuple[Network, ...]) -> None:
+        self._rate = rate
+        self._limits = limits
+        self._trusted = trusted
+
+    def __call__(self, _entry: Entry, request: FeedRequest) -> int:
+        """0 if it may go out; else the seconds to wait."""
+        if request.method != "GET":
+            return 0
+        return self._limits.take(
+            "address", client_address(request.address_fields(), self._trusted), self._rate
+        )
+
+
+def partner_in(path: str) -> str:
+    """The name of the partner in a path below /partners/."""
+    return path[len(PARTNERS) :].partition("/")[0]
+
+
+def place_in_partner(path: str) -> Place | None:
+    """What PATH_INFO names if it is a partner's feed: `/partners/<name>/feeds/<key>.<format>`; else None."""
+    if not path.startswith(PARTNERS):
+        return None
+    name = partner_in(path)
+    return place_below(path[len(PARTNERS) + len(name) :], name) if name else None
