@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feedsvc.domain.model import FORMATS, Format
-from feedsvc.lint import documents
+from feedsvc.lint import atom, documents, json_feed, rss
 from feedsvc.lint.documents import lint_document
 from tests.validation.feeds import sample_content
 
@@ -176,7 +176,7 @@ def test_channel_link_that_is_not_absolute_is_a_fault() -> None:
 
 
 def test_every_rule_has_a_document_that_breaks_it() -> None:
-    source = Path(documents.__file__).read_text(encoding="utf-8")
+    source = "".join(Path(one.__file__).read_text("utf-8") for one in (documents, rss, atom, json_feed))
     rules = set(re.findall(r'"((?:rss|atom|json)-[a-z-]+)"', source))
     assert rules == {rule for rule, *_ in BROKEN} | {"rss-channel-link"}
 
