@@ -6,17 +6,16 @@ Knows nothing of what a refresh does. Jobs live in memory; what must not be lost
 import os
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Protocol
 
 import structlog
 
-from feedsvc.loading.settling import URGENT, Kind, Settling
+from feedsvc.loading.settling import URGENT, Kind
 from feedsvc.refresh import watch
 from feedsvc.refresh.jobs import Jobs
+from feedsvc.refresh.scheduled import Notifies, Refreshes
 from feedsvc.refresh.watch_events import Event
 
 log = structlog.get_logger(__name__)
@@ -36,82 +35,6 @@ _TELL = 0.5  # seconds until it is told what isn't watched: meanwhile more of it
 _HORIZON = timedelta(days=1)  # flips farther off are left to a later refresh to schedule
 
 
-class _Loaded(Protocol):
-    """What a load of changed files came to."""
-
-    @property
-    def is_empty(self) -> bool: ...
-
-
-class _Waiting(Protocol):
-    """When the feed that was made dirty last was, of all and of those that are urgent."""
-
-    @property
-    def any(self) -> datetime | None: ...
-
-    @property
-    def urgent(self) -> datetime | None: ...
-
-
-class _Refresher(Protocol):
-    """What a schedule calls. In `settling` it notes what happens to files."""
-
-    settling: Settling
-
-    def overtake_with(self, urgent: Callable[[], None]) -> None: ...
-
-    def urgently(self) -> AbstractContextManager[None]: ...
-
-    def scan(self) -> object: ...
-
-    def scan_changed(self, paths: Collection[Path]) -> _Loaded: ...
-
-    def read_before(self, paths: list[str]) -> set[str]: ...
-
-    def publish_urgent(self) -> object: ...
-
-    def tell_open(self) -> None: ...
-
-    def tell_unwatched(self, unwatched: Mapping[str, str]) -> None: ...
-
-    def refresh(self) -> object: ...
-
-    def next_flip(self) -> datetime | None: ...
-
-    def warm(self) -> None: ...
-
-    def tell_lost_rights(self) -> object: ...
-
-    def tidy(self, *, everything: bool = False) -> None: ...
-
-    def prune(self) -> object: ...
-
-    def waiting(self) -> _Waiting: ...
-
-    def pulse(self) -> int | None: ...
-
-    def is_store_lost(self) -> bool: ...
-
-    def remake_store(self) -> bool: ...
-
-    def end_silent(self) -> int: ...
-
-    @property
-    def is_any_claimed(self) -> bool: ...
-
-    def stop(self) -> None: ...
-
-
-class _Notifier(Protocol):
-    """What tells partners."""
-
-    def start(self) -> None: ...
-
-    def run(self) -> None: ...
-
-    def stop(self) -> None: ...
-
-
 class Schedule:
     """Runs a refresher in the background: at intervals, at each flip, and when files change.
 
@@ -126,13 +49,13 @@ class Schedule:
 
     def __init__(
         self,
-        refresher: _Refresher,
+        refresher: Refreshes,
         *,
         refresh: int,
         rescan: int,
         watched: Path | None,
         first: float = 0.0,
-        notifier: _Notifier | None = None,
+        notifier: Notifies | None = None,
         on_remade: Callable[[], None] = lambda: None,
     ) -> None:
         self._refresher = refresher

@@ -34,6 +34,7 @@ from feedsvc.web.partners.delivery_log import Ledger
 from feedsvc.web.partners.delivery_spool import Spool, spool_folder
 from feedsvc.web.partners.routes import AddressAdmission, Admission, PartnerDoor, place_in_partner
 from feedsvc.web.site import pages
+from feedsvc.web.site.errors import register_errors
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -103,7 +104,7 @@ def application(
             with_metrics=not config.http.metrics,
         )
     )
-    pages.register_errors(app)
+    register_errors(app)
     # Wrapping wsgi_app is Flask's documented way.
     app.wsgi_app = Mounted(app.wsgi_app, prefix(rules.site))  # type: ignore[method-assign]
 

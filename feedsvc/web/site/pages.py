@@ -1,4 +1,4 @@
-"""The pages for people, and beside them OPML, the news sitemap, robots.txt and the static files.
+"""The pages for people, and beside them OPML, the news sitemap and robots.txt.
 
 Knows neither files nor how feeds are rendered. A page is made on request, through the same gate as feeds
 (`selection`) and by the clock, so that an embargo holds to the instant and an archive costs nothing unread.
@@ -9,16 +9,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from hashlib import blake2b
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-import structlog
-from flask import Blueprint, Flask, Response, abort, request
+from flask import Blueprint, Response, abort, request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sqlalchemy import Connection
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, ServiceUnavailable
+from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from feedsvc.domain import selection
@@ -27,56 +25,25 @@ from feedsvc.domain.model import Article, FeedSettings, Site
 from feedsvc.domain.rights import Audience
 from feedsvc.domain.selection import Rules
 from feedsvc.domain.urls import mounted, page_path, page_url, prefix, story_path
-from feedsvc.store import articles, representations, tombstones, trouble
+from feedsvc.store import articles, representations, tombstones
 from feedsvc.store.schema import Store
 from feedsvc.store.tokens import Token
-from feedsvc.util.repeated_faults import Faults
-from feedsvc.web.api import problems
-from feedsvc.web.feeds.error_responses import PARTNERS
 from feedsvc.web.feeds.response import CORS, PREFLIGHT
 from feedsvc.web.feeds.routes import HOLDER, as_flask
 from feedsvc.web.site import opml, sitemap
+from feedsvc.web.site.assets import ASSET_PATHS, SECURITY_HEADERS, asset
 from feedsvc.web.site.cacheable import cacheable
 from feedsvc.web.site.directory import CurrentDirectory, Directory, PageLink, without_site
+from feedsvc.web.site.errors import TEMPLATES
 from feedsvc.web.site.story_page import Teaser, direction, section_label, story_page, teaser
 
-log = structlog.get_logger(__name__)
-
 _MAX_AGE = 60
-_ASSET_MAX_AGE = 31_536_000  # a year: another version has another URL
-_UNVERSIONED_MAX_AGE = 3_600  # what is asked for without the version in its URL
-_RETRY_AFTER = 5
+_ROBOTS_MAX_AGE = 3_600
 _OPML = "text/x-opml; charset=utf-8"
 _NEWEST = 10
 _MORE = 5
 
-_EXTENSION = "feedsvc.pages"
 _HERE = Path(__file__).parent
-_ASSET_TYPES = {
-    "feed.css": "text/css; charset=utf-8",
-    "feedsvc.css": "text/css; charset=utf-8",
-    "icon.svg": "image/svg+xml",
-}
-_ASSETS = {name: (_HERE / "static" / name).read_bytes() for name in _ASSET_TYPES}
-# The version in its URL lets a new release's pages have their own stylesheet, whatever is cached.
-_ASSET_PATHS = {
-    name: f"/static/{name}?v={blake2b(asset, digest_size=4).hexdigest()}" for name, asset in _ASSETS.items()
-}
-
-_SECURITY = {
-    "Content-Security-Policy": (
-        "default-src 'none'; img-src http: https:; media-src http: https:; style-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "Referrer-Policy": "strict-origin-when-cross-origin",
-    "X-Content-Type-Options": "nosniff",
-}
-_EXPLANATIONS = {
-    404: "There is nothing at this address. It may have been mistyped, or it was never published.",
-    405: "This address can only be read.",
-    503: "The page can't be made just now; please try again in a few seconds.",
-    500: "The page could not be made. This is our fault, not yours; please try again in a minute.",
-}
 
 
 def blueprint(store: Store, rules: Rules, clock: Callable[[], datetime]) -> Blueprint:
@@ -87,7 +54,7 @@ def blueprint(store: Store, rules: Rules, clock: Callable[[], datetime]) -> Blue
     pages = _Pages(store, rules, clock)
     routes = Blueprint("pages", __name__)
     routes.before_app_request(_refuse_other_cases)
-    routes.record(lambda state: state.app.extensions.update({_EXTENSION: pages.templates}))
+    routes.record(lambda state: state.app.extensions.update({TEMPLATES: pages.templates}))
     views: dict[str, tuple[str, Callable[..., WerkzeugResponse]]] = {
         "home": ("/", pages.home),
         "sections": ("/sections/<path:name>", partial(pages.feed, "sections")),
@@ -103,7 +70,7 @@ def blueprint(store: Store, rules: Rules, clock: Callable[[], datetime]) -> Blue
         },
         "sitemap": (sitemap.PATH, pages.sitemap),
         "robots": ("/robots.txt", pages.robots),
-        "asset": ("/static/<name>", pages.asset),
+        "asset": ("/static/<name>", asset),
     }
     for name, (path, view) in views.items():
         # Slashes are not merged: an id may be a URL, and Flask's redirect would go by the Host field.
@@ -124,50 +91,6 @@ def blueprint(store: Store, rules: Rules, clock: Callable[[], datetime]) -> Blue
 
 def _preflight(**_: str) -> WerkzeugResponse:
     return as_flask(PREFLIGHT)
-
-
-def register_errors(app: Flask) -> None:
-    """Have every HTTP error of `app` answered by a page in the style of the others. The store isn't asked.
-
-    The blueprint must be registered first: its site is the one whose name stands above. What goes wrong below
-    /api is no page's to tell.
-    """
-    templates: Environment = app.extensions[_EXTENSION]
-    template = templates.get_template("error.html")
-    faults = Faults(log)
-
-    def page(error: HTTPException) -> WerkzeugResponse:
-        if problems.is_api(request.path):
-            return problems.answer(error)
-        if error.response is not None:
-            return error.get_response()
-        code = error.code or 500
-        answer = Response(
-            template.render(
-                code=code, name=error.name, explanation=_EXPLANATIONS.get(code, error.description)
-            ),
-            code,
-            _SECURITY,
-            mimetype="text/html",
-        )
-        answer.headers["Cache-Control"] = "no-cache"
-        if request.path.startswith(PARTNERS):  # who shows no token gets another answer there
-            answer.headers["Cache-Control"] = "private, no-cache"
-            answer.headers["Vary"] = "Authorization"
-        if isinstance(error, ServiceUnavailable):
-            answer.headers["Retry-After"] = str(error.retry_after)
-        if isinstance(error, MethodNotAllowed) and error.valid_methods:
-            answer.headers["Allow"] = ", ".join(sorted(error.valid_methods))
-        return answer
-
-    app.register_error_handler(HTTPException, page)
-
-    def unavailable(error: Exception) -> WerkzeugResponse:
-        faults.failed("store", "page_not_made", trouble.of(error).words)
-        return page(ServiceUnavailable(retry_after=_RETRY_AFTER))
-
-    for fault in (*trouble.FAULTS, TimeoutError):
-        app.register_error_handler(fault, unavailable)
 
 
 class _Pages:
@@ -264,7 +187,9 @@ class _Pages:
             document = opml.document(self._site, [group], group.title)
         else:
             abort(404)
-        return cacheable(document, _OPML, f"public, max-age={_MAX_AGE}", headers=_SECURITY | dict(CORS))
+        return cacheable(
+            document, _OPML, f"public, max-age={_MAX_AGE}", headers=SECURITY_HEADERS | dict(CORS)
+        )
 
     def partner_opml(self, name: str) -> WerkzeugResponse:
         """The feeds of the partner whose token came with the request: the door lets nobody else here."""
@@ -285,7 +210,7 @@ class _Pages:
             _OPML,
             f"private, max-age={_MAX_AGE}",
             vary="Authorization, Accept-Encoding",
-            headers=_SECURITY,
+            headers=SECURITY_HEADERS,
         )
 
     def sitemap(self) -> WerkzeugResponse:
@@ -300,14 +225,7 @@ class _Pages:
         return _answer(sitemap.document(self._site, stories), "application/xml; charset=utf-8", max_age)
 
     def robots(self) -> WerkzeugResponse:
-        return _answer(sitemap.robots(self._site), "text/plain; charset=utf-8", _UNVERSIONED_MAX_AGE)
-
-    def asset(self, name: str) -> WerkzeugResponse:
-        if name not in _ASSETS:
-            abort(404)
-        is_versioned = _ASSET_PATHS[name].endswith(f"?v={request.args.get('v', '')}")
-        max_age = f"{_ASSET_MAX_AGE}, immutable" if is_versioned else f"{_UNVERSIONED_MAX_AGE}"
-        return cacheable(_ASSETS[name], _ASSET_TYPES[name], f"public, max-age={max_age}", headers=_SECURITY)
+        return _answer(sitemap.robots(self._site), "text/plain; charset=utf-8", _ROBOTS_MAX_AGE)
 
     def _page(
         self, template: str, max_age: int, directory: Directory, *, section: str = "", **values: Any
@@ -348,7 +266,7 @@ def _templates(site: Site) -> Environment:
         "site": site,
         "site_direction": direction(site.language),
         "root": prefix(site),
-        "assets": {name: mounted(site, path) for name, path in _ASSET_PATHS.items()},
+        "assets": {name: mounted(site, path) for name, path in ASSET_PATHS.items()},
     }
     return env
 
@@ -394,7 +312,7 @@ def _has_expired(article: Article, public: Audience, now: datetime) -> bool:
 
 
 def _moved(path: str) -> WerkzeugResponse:
-    answer = Response("", 308, _SECURITY)
+    answer = Response("", 308, SECURITY_HEADERS)
     answer.headers["Location"] = path
     answer.headers["Cache-Control"] = f"public, max-age={_MAX_AGE}"
     return answer
@@ -411,4 +329,4 @@ def _max_age(connection: Connection, now: datetime, *ends: datetime) -> int:
 
 
 def _answer(body: bytes, content_type: str, max_age: int) -> WerkzeugResponse:
-    return cacheable(body, content_type, f"public, max-age={max_age}", headers=_SECURITY)
+    return cacheable(body, content_type, f"public, max-age={max_age}", headers=SECURITY_HEADERS)

@@ -37,6 +37,7 @@ from feedsvc.store.representations import Unpublished
 from feedsvc.store.schema import Store
 from feedsvc.web.site import pages
 from feedsvc.web.site.directory import CurrentDirectory, Directory
+from feedsvc.web.site.errors import register_errors
 from feedsvc.web.site.story_page import direction, moment
 from tests.conftest import Clock
 from tests.stories import NOON, article
@@ -52,7 +53,7 @@ class Newsroom:
         self.store, self.rules, self.clock = store, rules, clock
         app = Flask("newsroom", static_folder=None)
         app.register_blueprint(pages.blueprint(store, rules, clock))
-        pages.register_errors(app)
+        register_errors(app)
         self.client: FlaskClient = app.test_client()
 
     def put(self, *stories: Article) -> None:
