@@ -107,6 +107,12 @@ class Service:
             time.sleep(0.02)
         return time.monotonic() - began
 
+    def is_listening(self) -> bool:
+        """Whether it takes new connections."""
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
+            return True
+        return False
+
     def kill(self) -> None:
         """End every process of it at once, as a power cut would."""
         if self.process is not None:

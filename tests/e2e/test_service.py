@@ -186,6 +186,60 @@ def test_sigterm_under_load_truncates_no_answer(service: Service) -> None:
     assert service.process.returncode == 0
 
 
+def answers(connection: socket.socket) -> Iterator[bytes]:
+    """The whole responses that come until the connection's end, each with its head; cut ones fail."""
+    received = b""
+    while True:
+        while b"\r\n\r\n" not in received:
+            more = connection.recv(65_536)
+            if not more:
+                assert not received, "it ends within a head"
+                return
+            received += more
+        head, _, received = received.partition(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+        while len(received) < length:
+            more = connection.recv(65_536)
+            assert more, f"cut after {len(received)} of {length} bytes"
+            received += more
+        yield head
+        received = received[length:]
+
+
+@pytest.mark.parametrize("path", [FEED, "/feeds.opml"])
+@pytest.mark.parametrize("more", [0, 1, 6])
+def test_sigterm_cuts_no_response_that_a_client_has_yet_to_read(
+    service: Service, path: str, more: int
+) -> None:
+    """Not even if the client has asked for more meanwhile: it learns that no more comes."""
+    for number in range(50):
+        write_story(service.content, f"s{number}.md", title=f"Story {number}", tags=[f"tag {number}" * 40])
+        with (service.content / f"s{number}.md").open("a") as story:
+            story.write("\n\nThe river rose again overnight." * 500)
+    service.start()
+    asked = f"GET {path} HTTP/1.1\r\nHost: a\r\nAccept-Encoding: identity\r\n\r\n".encode()
+    with ExitStack() as stack:
+        clients = []
+        for _ in range(4):
+            client = stack.enter_context(socket.socket())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+            client.settimeout(10)
+            client.connect(("127.0.0.1", service.port))
+            client.sendall(asked)
+            assert client.recv(1, socket.MSG_PEEK), "its response has begun"
+            client.sendall(asked * more)
+            clients.append(client)
+        assert service.process is not None
+        service.process.send_signal(signal.SIGTERM)
+        service.wait_until(lambda: not service.is_listening(), 3)
+        for client in clients:
+            heads = [*answers(client)]
+            assert 1 <= len(heads) <= 1 + more
+            if len(heads) <= more:
+                assert b"connection: close" in heads[-1].lower()
+    assert service.stop() < 5
+
+
 def test_workers_that_die_are_back_within_a_second_and_their_siblings_go_on(service: Service) -> None:
     started(service, "--workers", "2")
     random_ = random.Random(5)

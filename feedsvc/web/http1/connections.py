@@ -4,10 +4,12 @@ Knows no message.
 """
 
 import asyncio
+import fcntl
 import resource
+import termios
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
@@ -19,6 +21,7 @@ _GRACE: Final = 0.25  # seconds that a client which may just be asking has when 
 _DESCRIPTORS: Final = 65_536  # more than that would only be clients who ask for nothing
 _OWN_DESCRIPTORS: Final = 96  # the store's, and those of bodies on the disk
 _AT_ONCE: Final = 500  # connections looked at before others are answered
+_STALLED: Final = 5  # seconds after which a response that nobody reads makes room for a new connection
 _SHED: Final = 16  # of so many idle connections one is closed at a time when there are too many
 
 
@@ -31,9 +34,25 @@ class Connection(Protocol):
     @property
     def is_idle(self) -> bool: ...
 
+    def close(self, size: int = 0, *, has_unread: bool = False) -> None:
+        """Close it after a response of `size` bytes; with `has_unread` once the client has read it."""
+        ...
+
+    def connection_lost(self, exc: Exception | None, /) -> None: ...
+
     def check(self, now: int) -> None:
         """Close it if it has been of no use for too long; `now` is in monotonic seconds."""
         ...
+
+
+class Draining(asyncio.Protocol):
+    """Drops what a client still sends after its last response, until either side closes."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connection.connection_lost(exc)
 
 
 class Connections:
@@ -91,29 +110,48 @@ class Connections:
                 del self._by_address[address]
 
     def _make_room(self, new: Connection) -> None:
-        """Close those that have been idle for longest; if none is idle, the new one."""
-        idle = [
-            one for one in self._open if one is not new and one.is_idle and not one.transport.is_closing()
-        ]
+        """Abort connections that have been idle for longest; without any, the new one.
+
+        A client that has taken nothing of its response for some seconds counts as idle, too.
+        """
+        others = [one for one in self._open if one is not new and not one.transport.is_closing()]
+        idle = [one for one in others if one.is_idle]
+        idle = idle or [one for one in others if _buffered(one) and self.now - one.seen > _STALLED]
         idle.sort(key=lambda one: one.seen)
         for one in idle[: len(idle) // _SHED + 1] or [new]:
             one.transport.abort()
 
     def stop(self) -> None:
-        """Have every response be its connection's last, and soon close those that are asked for nothing."""
+        """Make every response its connection's last, and soon close connections without a request."""
         if not self.stopping:
             self.stopping = True
-            asyncio.get_running_loop().call_later(_GRACE, self._close_idle)
+            self._close_idle()
 
     def abort(self) -> None:
         """End every connection, whatever is still to come of it."""
         for one in [*self._open]:
             one.transport.abort()
 
-    def _close_idle(self) -> None:
-        for one in [*self._open]:
-            if one.is_idle:
-                one.transport.close()
+    def _close_idle(self, before: Set[Connection] = frozenset()) -> None:
+        """Close those that are idle and were `before`; soon again, for others have yet to read a response."""
+        idle = {one for one in self._open if one.is_idle and not one.transport.is_closing()}
+        for one in idle & before:
+            one.close(has_unread=_is_unsent(one.transport))
+        if self._open:
+            asyncio.get_running_loop().call_later(_GRACE, self._close_idle, idle)
+
+
+def _buffered(connection: Connection) -> bool:
+    return connection.transport.get_write_buffer_size() > 0
+
+
+def _is_unsent(transport: asyncio.Transport) -> bool:
+    """Whether the kernel holds bytes that the client's has not acknowledged: to close might lose them."""
+    sent: Any = transport.get_extra_info("socket")
+    try:
+        return any(fcntl.ioctl(sent.fileno(), termios.TIOCOUTQ, bytes(4)))
+    except OSError:  # it has ended
+        return False
 
 
 def most_connections() -> int:

@@ -144,6 +144,8 @@ class LimitedProtocol(HttpToolsProtocol):
         self.in_head, self._in_body = False, True
         super().on_headers_complete()
         self.cycle.transport = _CycleTransport(self._connection)  # type: ignore[assignment]
+        if self._connection.connections.stopping:
+            self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         if self._in_body:  # else it is the head of an upgrade, which is read again

@@ -20,7 +20,7 @@ from uvicorn.server import ServerState
 from feedsvc.web.feeds.cache import KnownResponse
 from feedsvc.web.feeds.dispatch import Feeds
 from feedsvc.web.feeds.response import Response
-from feedsvc.web.http1.connections import Connections, remote_address
+from feedsvc.web.http1.connections import Connections, Draining, remote_address
 from feedsvc.web.http1.limited import LimitedProtocol
 from feedsvc.web.http1.raw_request import CLOSE, RawRequestReader, without_user_agent
 
@@ -119,14 +119,14 @@ class FeedProtocol(asyncio.Protocol):
         What comes to a closed socket resets the connection, and what has not arrived by then is lost (RFC
         9112 §9.6). `has_unread` says that such will come, or is there.
         """
-        self.has_ended = True
-        transport = self.transport
-        if (has_unread or size > _LARGE) and transport.can_write_eof() and not transport.is_closing():
-            self._is_handed = False
-            transport.set_protocol(_Draining(self))
-            transport.write_eof()
-        else:
+        transport, is_draining, self.has_ended = self.transport, self.has_ended, True
+        if not (has_unread or size > _LARGE) or not transport.can_write_eof():
             transport.close()
+        elif not (is_draining or transport.is_closing()):
+            self._is_handed = False
+            transport.set_protocol(Draining(self))
+            transport.resume_reading()
+            transport.write_eof()
 
     def take_back(self) -> None:
         """Go on, as all that was handed over is answered."""
@@ -143,8 +143,9 @@ class FeedProtocol(asyncio.Protocol):
 
     @property
     def is_idle(self) -> bool:
-        """Whether no request is being answered, nor its body awaited."""
-        return not self._is_handed or self.handed is None or self.handed.in_head
+        """Whether no request is being answered, nor its body awaited, nor a response yet to be taken."""
+        is_asked = self._is_handed and not (self.handed and self.handed.in_head)
+        return not (is_asked or self.transport.get_write_buffer_size())
 
     def check(self, now: int) -> None:
         """Close if nothing has happened for too long; `now` is in monotonic seconds."""
@@ -166,16 +167,6 @@ class FeedProtocol(asyncio.Protocol):
         self.connections.stop()
         if self.handed is not None and self.handed.is_answering:
             self.handed.cycle.keep_alive = False
-
-
-class _Draining(asyncio.Protocol):
-    """Drops what a client still sends after its last response, until either side closes."""
-
-    def __init__(self, connection: FeedProtocol) -> None:
-        self._connection = connection
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._connection.connection_lost(exc)
 
 
 def protocol_class(connections: Connections, feeds: Feeds) -> type[FeedProtocol]:
