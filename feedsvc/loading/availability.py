@@ -1,7 +1,8 @@
-"""Whether and for whom a story file says that its story is out: status, embargo, expiry, access, syndication.
+"""Whether a story is published, and for whom, by its front matter: status, withdrawal, access, syndication.
 
-Pure: feedsvc's own keys, and what the flags of other systems come to. Whatever may be meant to hold a story
-back and cannot be read is an error, never a story that goes out.
+Pure: combines feedsvc's own keys with the flags of other systems (see `flags`). A value that may be meant to
+hold the story back and cannot be interpreted is an error; such a story is never published. Embargo and expiry
+are in `instants`.
 """
 
 import re
@@ -29,16 +30,17 @@ _WITHOUT_STATUS: Final = frozenset({"hugo", "jekyll", "eleventy", "zola", "hexo"
 
 
 class Hold(NamedTuple):
-    """What holds a story back, and in which words its file says so: `unlisted: true`."""
+    """A reason to hold a story back: what it asks for, and its wording, such as `unlisted: true`."""
 
     asks: Asks
     words: str
 
 
 def holds(found: FrontMatter, place: Place, generator: Generator | None) -> list[Hold]:
-    """What other than feedsvc's own keys holds a story back: flags of other systems, its folder, its name.
+    """Everything besides feedsvc's own keys that holds the story back.
 
-    Raises FieldError for such a flag that cannot be read.
+    These are its folders' `draft` key, flags of other systems, the names of its folders and file, and
+    Nikola's tags. Raises FieldError for such a flag whose value cannot be interpreted.
     """
     return [
         *_by_folders(found),
@@ -49,7 +51,7 @@ def holds(found: FrontMatter, place: Place, generator: Generator | None) -> list
 
 
 def _by_folders(found: FrontMatter) -> Iterator[Hold]:
-    """A folder's `draft: true`; its flags of other systems are told as the story's own."""
+    """A folder's `draft: true`. Flags of other systems set on a folder are handled by `_by_flags`."""
     draft = found.first("draft")
     if draft and draft.part and flag(draft):
         yield Hold("draft", f"{draft.key}: true{draft.part}")
@@ -71,7 +73,7 @@ def _as_written(value: object) -> str:
 
 def _by_place(place: Place, generator: Generator | None) -> Iterator[Hold]:
     for folder in place.folders:
-        # To Hugo `drafts` is a section as any other.
+        # To Hugo, `drafts` is a section like any other.
         if is_of_drafts(folder) and (folder.startswith("_") or generator != "hugo"):
             yield Hold("draft", f"the folder {folder}/")
     if place.name.startswith("_") and generator is None:
@@ -79,14 +81,18 @@ def _by_place(place: Place, generator: Generator | None) -> Iterator[Hold]:
 
 
 def _by_tags(found: FrontMatter, generator: Generator | None) -> Iterator[Hold]:
-    """Nikola's tags that say what its `status` says: https://getnikola.com/handbook.html#drafts"""
+    """Nikola's tags that mean the same as its `status`: https://getnikola.com/handbook.html#drafts"""
     written = found.first("tags") if generator == "nikola" else None
     for tag in sorted({"draft", "private"} & set(labels(written) if written else ())):
         yield Hold("draft", f"the tag {tag}")
 
 
 def status(found: FrontMatter, holds: Sequence[Hold], generator: Generator | None) -> Status:
-    """Whether the story is out, by its own keys and by what else holds it back. Raises FieldError."""
+    """The story's status, by its own keys and by `holds`.
+
+    `generator` is the one the stories are written for. Raises FieldError for a value that is no status or no
+    flag.
+    """
     explicit = found.first("status")
     named = _named_status(explicit, generator) if explicit else None
     withdrawn = found.first("withdrawn")
@@ -100,7 +106,7 @@ def status(found: FrontMatter, holds: Sequence[Hold], generator: Generator | Non
         or any(hold.asks == "draft" for hold in holds)
     ):
         return "draft"
-    # A reason for withdrawing a story is not written on one that is meant to stay out.
+    # Nobody writes a reason for withdrawing into a story that is to stay published.
     if named is None and found.first("withdrawal", "withdrawnreason"):
         return "withdrawn"
     return "published"
@@ -110,19 +116,19 @@ def _named_status(written: Written, generator: Generator | None) -> Status:
     word = line(written)
     if named := status_of(word):
         return named
-    # Where the generator has no such key it is the site's own: the status of an event, or of a proposal.
+    # If the generator has no key `status`, the site uses it for something else: an event, or a proposal.
     if generator in _WITHOUT_STATUS and not is_nearly_held(word):
         return "published"
     raise written.unfit("is not a status; write draft, published or withdrawn", "status-unknown")
 
 
 def _is_unpublished(written: Written) -> bool:
-    """Jekyll's `published: false`, and `published: hidden` as some write it."""
+    """Jekyll's `published: false`, and variants such as `published: hidden`."""
     return instants.is_no_date(written) and status_of(str(written.value)) != "published"
 
 
 def withdrawal(found: FrontMatter, zone: ZoneInfo) -> str:
-    """What readers are told of why the story was withdrawn."""
+    """The reason for the withdrawal that readers are shown; "" if none is written. Raises FieldError."""
     written = found.first("withdrawn")
     if written and as_flag(written.value) is None and _withdrawn_at(written, zone) is None:
         return plain_text(written)
@@ -131,7 +137,10 @@ def withdrawal(found: FrontMatter, zone: ZoneInfo) -> str:
 
 
 def withdrawn(found: FrontMatter, zone: ZoneInfo, published: datetime, updated: datetime) -> datetime | None:
-    """When the story was withdrawn: the date its author wrote, else that of its last change."""
+    """When the story was withdrawn (aware UTC): the date under `withdrawn`, else that of the last change.
+
+    None if there is neither. `published` and `updated` are aware UTC. Raises FieldError.
+    """
     written = found.first("withdrawn")
     if written and (moment := _withdrawn_at(written, zone)):
         return moment
@@ -139,7 +148,7 @@ def withdrawn(found: FrontMatter, zone: ZoneInfo, published: datetime, updated: 
 
 
 def _withdrawn_at(written: Written, zone: ZoneInfo) -> datetime | None:
-    """The date under `withdrawn`, which may hold a flag or a reason instead."""
+    """The date under `withdrawn` (aware UTC); None if a flag or a reason is written there instead."""
     if as_flag(written.value) is not None:
         return None
     if moment := dates.instant(written.value, zone):
@@ -150,7 +159,7 @@ def _withdrawn_at(written: Written, zone: ZoneInfo) -> datetime | None:
 
 
 def access(found: FrontMatter, holds: Sequence[Hold]) -> Access:
-    """Whom the story is for: the fewest that its own key and the flags in `holds` say."""
+    """Whom the story is for: the most restrictive of its `access` key and of `holds`. Raises FieldError."""
     named: list[Access] = [hold.asks for hold in holds if hold.asks != "draft"]
     if written := found.first("access"):
         named.append(_access(written))
@@ -167,7 +176,11 @@ def _access(written: Written) -> Access:
 
 
 def syndication(found: FrontMatter, partners: tuple[str, ...]) -> tuple[tuple[str, Level], ...]:
-    """How much of the story whom may have. A level alone is for partners: it is they who syndicate."""
+    """Pairs of audience and level: how much of the story the public, all partners, or one partner may have.
+
+    A level without an audience applies to partners, as they are the ones who syndicate. `partners` are the
+    names that the configuration has. Raises FieldError.
+    """
     written = found.first("syndication", "syndicate")
     if written is None:
         return ()

@@ -1,6 +1,6 @@
-"""The dates and times people write in front matter → aware UTC.
+"""Dates and times as people write them in front matter → aware UTC.
 
-Pure: no clock, and no key names; a date that cannot be read is None, and the caller says which key held it.
+Pure: no clock, and no key names. A date that cannot be parsed is None; the caller reports which key held it.
 """
 
 import re
@@ -18,15 +18,15 @@ _ISO: Final = re.compile(
     r"[ \t]*(?:([Zz]|UTC|GMT)|(CES?T|WES?T|EES?T|BST)|([+-])(\d{2}):?(\d{2})?)?)?",
     re.ASCII,
 )
-"""ISO 8601 and RFC 3339, as loosely as YAML 1.1 and the three generators write them."""
+"""ISO 8601 and RFC 3339, with the variants that YAML 1.1, Hugo, Jekyll and Pelican write."""
 
 _RFC3339: Final = re.compile(
     r"\d{4}-\d{2}-\d{2}T(?:[01]\d|2[0-3]):\d{2}:\d{2}(?:Z|[+-]\d{2}:\d{2})", re.ASCII
 )
-"""The form that programs write, which the standard library reads in a tenth of the time."""
+"""The form that programs write, which the standard library parses in a tenth of the time."""
 
 _ZONES: Final = {"WET": 0, "WEST": 1, "BST": 1, "CET": 1, "CEST": 2, "EET": 2, "EEST": 3}
-"""The names of European zones that mean one thing only to a newsroom, with their hours before UTC."""
+"""Abbreviations of European time zones that are unambiguous to a newsroom → hours ahead of UTC."""
 
 _IN_WORDS: Final = re.compile(
     r"(?:(\d{1,2})\s+([A-Za-z]{3,9})\.?,?|([A-Za-z]{3,9})\.?\s+(\d{1,2}),?)\s+(\d{4})", re.ASCII
@@ -43,23 +43,23 @@ _RFC2822: Final = re.compile(
 )
 """https://www.rfc-editor.org/rfc/rfc5322#section-3.3 with the zone names of its section 4.3."""
 
-_LONGEST: Final = 100  # characters, white space around it too: what is remembered must be short
+_LONGEST: Final = 100  # characters, with surrounding white space: bounds what `_instant` caches
 TOO_EARLY: Final = datetime.min.replace(tzinfo=UTC)
 
 
 def instant(value: object, zone: ZoneInfo) -> datetime | None:
-    """What `value` says as aware UTC, to the microsecond: an embargo lifts no part of a second early.
+    """`value` as aware UTC, to the microsecond, so that an embargo never lifts a fraction of a second early.
 
-    None if it is no date, `TOO_EARLY` if its year is before 1970; see `constraints.in_time`.
-
-    `value` is text, or what TOML made of it. `zone` holds for a date that names none; a day is its midnight.
+    `value` is text, or a date or time that the TOML parser returned. `zone` applies to a date without a zone;
+    a day without a time means its midnight. Returns None if it is no date, `TOO_EARLY` if its year is before
+    1970; see `constraints.in_time`.
     """
     if isinstance(value, str):
         return _instant(value, zone) if len(value) <= _LONGEST else None
     return _aware(value, zone)
 
 
-@lru_cache(maxsize=1_024)  # a story's date is asked for by several fields
+@lru_cache(maxsize=1_024)  # several fields of a story are derived from the same date
 def _instant(text: str, zone: ZoneInfo) -> datetime | None:
     return _aware(_written(text.strip()), zone)
 
@@ -86,7 +86,7 @@ def _written(text: str) -> datetime | None:
             return _in_words(found)
         if found := _RFC2822.fullmatch(text):
             moment = parsedate_to_datetime(text)
-            # RFC 5322 reads -0000 as UTC whose local zone is not known; the standard library drops it.
+            # RFC 5322 section 3.3: -0000 is UTC with an unknown local zone; the standard library drops it.
             return moment.replace(tzinfo=UTC) if found[1] and moment.tzinfo is None else moment
     except ValueError:
         return None

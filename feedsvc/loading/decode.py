@@ -1,6 +1,6 @@
-"""Bytes → text that every feed can carry, with a note of what was taken out.
+"""Bytes → text that every feed format can carry, with a note of each character that was removed.
 
-Pure: knows encodings and characters, neither keys nor formats.
+Pure: knows encodings and characters, neither front matter keys nor formats.
 """
 
 import re
@@ -13,16 +13,20 @@ from feedsvc.domain.xml_text import ILLEGAL, NEXT_LINE, may_hold_illegal, withou
 from feedsvc.loading.errors import FrontMatterError
 
 YAML_ILLEGAL: Final = re.compile("[\x7f-\x84\x86-\x9f\ufeff]")
-"""What YAML's c-printable leaves out beside what XML does: https://yaml.org/spec/1.2.2/#51-character-set"""
+"""Characters that XML allows, and YAML's c-printable does not.
+
+https://yaml.org/spec/1.2.2/#51-character-set
+"""
 
 _MOST_NOTES: Final = 5
 _MOST_ILLEGAL: Final = 10_000
 
 
 def decoded(raw: bytes) -> tuple[str, list[Note]]:
-    """The text of a file: UTF-8 with or without a byte order mark, `\\n` line ends, nothing illegal.
+    """The text of a file with `\\n` line ends, without the characters that XML forbids; and notes of those.
 
-    Raises FrontMatterError, with the line, if `raw` is not UTF-8, or full of what no text holds.
+    `raw` is UTF-8, with or without a byte order mark. Raises FrontMatterError, with the line, if it is not
+    UTF-8, or holds so many forbidden characters that it is no text.
     """
     try:
         text = raw.decode().removeprefix("\ufeff")
@@ -45,9 +49,11 @@ def _one_line_end(text: str) -> str:
 
 
 def without(illegal: re.Pattern[str], text: str, start: int, notes: list[Note], standard: str) -> str:
-    """`text` without what `illegal` matches; `notes` gets the first line of each, if there is room.
+    """`text` without the characters that `illegal` matches.
 
-    `text` begins at line `start` of its file; `standard` names who forbids the characters.
+    Adds to `notes` each character with the first line it is on, up to `_MOST_NOTES` notes. `text` begins at
+    line `start` of its file; `standard` names the standard that forbids the characters. Raises
+    FrontMatterError if there are more than `_MOST_ILLEGAL`.
     """
     return illegal.sub("", text) if _note_all(illegal, text, start, notes, standard) else text
 
@@ -70,11 +76,13 @@ def _line_at(text: str, place: int, start: int) -> int:
 
 
 def scrubbed(value: object, line_of: Callable[[], int], notes: list[Note]) -> object:
-    """A value of front matter without the characters that an escape such as `\\u000b` brought in.
+    """A front matter value without the forbidden characters that an escape such as `\\u000b` can produce.
 
-    `line_of` finds its line when there is something to note. How deep it may be nested is seen to before.
+    `line_of` returns the line of the value; it is called only when there is something to add to `notes`. The
+    caller has limited the depth of nesting already.
     """
-    known: dict[int, object] = {}  # YAML aliases share a value: scrubbing it once keeps a bomb from going off
+    # YAML aliases share one value: scrubbing it once keeps an alias bomb ("billion laughs") from expanding.
+    known: dict[int, object] = {}
 
     def scrub(node: object) -> object:
         if isinstance(node, str):
@@ -97,6 +105,6 @@ def scrubbed(value: object, line_of: Callable[[], int], notes: list[Note]) -> ob
 def _note(notes: list[Note], line_of: Callable[[], int], char: str, standard: str) -> None:
     done = "a space takes its place" if char == NEXT_LINE else "it is removed"
     told = f"U+{ord(char):04X} is not allowed in {standard}; {done}"
-    # To find a line takes a walk through the file: never for a note that would not be kept.
+    # Finding a line takes a search through the file, so it is done only for a note that is kept.
     if len(notes) < _MOST_NOTES and not any(note.reason == told for note in notes):
         notes.append(Note(line_of(), told, "character-removed"))

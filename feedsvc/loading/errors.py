@@ -1,6 +1,6 @@
-"""What makes a story file unreadable, with the place to look at and the name of its kind.
+"""The errors that make a story file unreadable, each with the key or line, and the name of its rule.
 
-Raised and caught within loading: outside it, a bad story is a `Rejected` value.
+Raised and caught within loading only: outside it, a bad story is a `Rejected` value.
 """
 
 from typing import Final, Literal
@@ -8,7 +8,7 @@ from typing import Final, Literal
 from feedsvc.util.errors import FeedsvcError
 
 LONGEST_FRONT_MATTER: Final = 65_536
-"""In characters. Of anything longer, the parsers of YAML and TOML would take seconds."""
+"""In characters. For anything longer, the YAML and TOML parsers could take seconds."""
 
 Rule = Literal[
     "access-unknown",
@@ -61,14 +61,14 @@ Rule = Literal[
     "yaml-documents",
     "yaml-syntax",
 ]
-"""The kinds of fault that loading knows; docs/stories.md tells each with its remedy."""
+"""The kinds of fault that loading reports; docs/stories.md lists each with its remedy."""
 
 NOT_READ: Final[frozenset[str]] = frozenset({"link-broken", "link-outside", "unreadable"})
-"""Those that say nothing of what is in a file: it is tried again although nothing about it changes."""
+"""Rules of files whose content could not be read: they are tried again although the file does not change."""
 
 
 class FieldError(FeedsvcError):
-    """A key holds what it cannot. `key` is as its author wrote it; the message says what is wanted."""
+    """A key has an invalid value. `key` is as its author wrote it; the message says what to write instead."""
 
     def __init__(self, key: str, message: str, rule: Rule) -> None:
         super().__init__(message)
@@ -77,13 +77,13 @@ class FieldError(FeedsvcError):
 
 
 def too_long(line: int) -> "FrontMatterError":
-    """The refusal of front matter that begins at `line` and is longer than `LONGEST_FRONT_MATTER`."""
+    """The error for front matter that begins at `line` and is longer than `LONGEST_FRONT_MATTER`."""
     told = f"front matter is longer than {LONGEST_FRONT_MATTER:,} characters; move text into the story's body"
     return FrontMatterError(line, told, "front-matter-too-long")
 
 
 class FrontMatterError(FeedsvcError):
-    """The file cannot be taken apart. `line` counts from 1 in the file; the message says what is wanted."""
+    """The file cannot be read or parsed. `line` counts from 1; the message says what to write instead."""
 
     def __init__(self, line: int, message: str, rule: Rule) -> None:
         super().__init__(message)

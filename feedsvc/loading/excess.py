@@ -1,6 +1,6 @@
-"""How much front matter may hold: no more than can be read at once, whatever its format.
+"""Limits on the size of front matter, whatever its format, so that reading a story always takes little time.
 
-Pure: numbers of keys, values and levels, never what a key means.
+Pure: counts keys, values and levels; must not know what a key means.
 """
 
 from collections.abc import Mapping
@@ -13,14 +13,15 @@ from feedsvc.loading.errors import FieldError, Rule
 DEEPEST: Final = 20
 TOO_DEEP: Final = f"nested too deeply; write at most {DEEPEST} levels"
 _MOST_KEYS: Final = 1_000
-"""Different ones: of each unknown key it is asked which known one was meant."""
+"""Distinct keys, nested ones included: each unknown key is compared with every known one."""
 _MOST_BITS: Final = 200
 
 
 def refuse(pairs: Mapping[str, object]) -> None:
-    """Raise FieldError for what is too much: levels, values, different keys, a key's or a number's length.
+    """Raise FieldError for too many levels, values or distinct keys, or for a key or number that is too long.
 
-    A value that YAML aliases repeat counts each time: whoever reads it would read it as often.
+    `pairs` are the parsed keys and values. A value that YAML aliases repeat counts each time, as the code
+    that reads it visits it each time.
     """
     names: set[str] = set()
     left = MOST_VALUES

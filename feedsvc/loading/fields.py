@@ -1,7 +1,7 @@
-"""The keys of a story, as Hugo, Jekyll and Pelican authors write them → an Article.
+"""The front matter of a story, as Hugo, Jekyll and Pelican authors write it → an Article.
 
-Knows what each key means and which names it goes by; never how a file is taken apart. `slug` is understood
-and ignored: it would move a story's id when its headline changes, and an id must not move.
+Knows what each key means; must not know how a file is parsed. The key `slug` is ignored on purpose: with it,
+a story's id would change whenever its headline does, and an id must never change.
 """
 
 import re
@@ -43,12 +43,13 @@ _PLACEHOLDER: Final = re.compile(r"(?:^|[/.-]):[a-z]")
 def article(
     found: FrontMatter, path: str, zone: ZoneInfo, partners: tuple[str, ...] = (), site: Site = NO_SITE
 ) -> Article:
-    """The article of one story file, yet without its digest.
+    """The article of one story file, still without its digest.
 
-    `path` is the file's, relative to `content/`, with `/` between its parts; it gives id, section and date
-    where the author wrote none. `zone` holds for dates that name none; `site` decides what keys and folders
-    mean that generators read differently. Raises FieldError if a key holds what it cannot, or may be meant to
-    hold the story back; FrontMatterError if something is missing.
+    `path` is the file's path relative to `content/`, with `/` between its parts; id, section and date are
+    taken from it where the author wrote none. `zone` applies to dates without a zone; `partners` are the
+    names of the configured partners; `site` names the generator, which decides the meaning of keys and
+    folders that generators treat differently. Raises FieldError if a key has an invalid value, or is unknown
+    and may be meant to hold the story back; FrontMatterError if something required is missing.
     """
     place = place_of(path)
     if place.is_ordinary and found.fields.keys() <= _COMMON and site.generator != "nikola":
@@ -57,11 +58,11 @@ def article(
 
 
 _COMMON: Final = frozenset({"title", "date", "section", "tags", "author", "authors", "summary"})
-"""The keys that most stories have no other beside."""
+"""Most stories have no keys but these."""
 
 
 def _common_article(found: FrontMatter, place: Place, zone: ZoneInfo) -> Article:
-    """What `_any_article` makes of a story with nothing but common keys, in less than half the time."""
+    """Returns what `_any_article` does for a story that has only common keys, in less than half the time."""
     title, body = _title_and_body(found)
     published = instants.published(found.first("date"), place, "published", zone)
     section, section_labels = _section(found, place)
@@ -129,7 +130,7 @@ def _any_article(
 def _id(found: FrontMatter, place: Place) -> str:
     written = found.first(*KEYS["id"])
     if written is None:
-        if not place.id or len(place.id) > LONGEST_ID:  # of slugs, which hold nothing else that is unfit
+        if not place.id or len(place.id) > LONGEST_ID:  # it consists of slugs: nothing else can be invalid
             raise FrontMatterError(1, "the file's name makes no id; write id: …", "id-missing")
         return place.id
     return story_id(written)
@@ -152,7 +153,7 @@ def _title_and_body(found: FrontMatter) -> tuple[str, str]:
 
 
 def _heading_text(heading: str) -> str:
-    """The words of `# Words #`: https://spec.commonmark.org/0.31.2/#atx-headings"""
+    """The text of an ATX heading `# Text #`: https://spec.commonmark.org/0.31.2/#atx-headings"""
     words = heading.split()[1:]
     return " ".join(words[:-1] if words and not words[-1].strip("#") else words)
 
@@ -167,7 +168,7 @@ def _section(found: FrontMatter, place: Place) -> tuple[str, tuple[str, ...]]:
 
 @lru_cache(maxsize=4_096)
 def _section_of(folders: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
-    # Jekyll's _posts and _drafts hold stories, but are no section.
+    # Jekyll's folders _posts and _drafts hold stories, but are not sections.
     kept = [folder for folder in folders if slug(folder) and not folder.startswith("_")]
     readable = (without_illegal(humanized(folder)) or slug(folder) for folder in kept)
     return "/".join(slug(folder) for folder in kept), tuple(readable)
@@ -203,7 +204,7 @@ def _url(found: FrontMatter) -> str | None:
 
 
 def _is_no_address(written: Written) -> bool:
-    """Whether it is how Jekyll or Eleventy is to make a URL, or that there is to be none."""
+    """Whether a `permalink` is not a URL: a pattern for Jekyll or Eleventy, or a flag for no page at all."""
     if normalised(written.key) != "permalink":
         return False
     if isinstance(written.value, str) and ("{{" in written.value or "{%" in written.value):
@@ -212,7 +213,7 @@ def _is_no_address(written: Written) -> bool:
 
 
 def _is_pattern(written: Written) -> bool:
-    """Whether it is no URL but how Jekyll is to make one: https://jekyllrb.com/docs/permalinks/"""
+    """Whether the value is a pattern from which Jekyll makes URLs: https://jekyllrb.com/docs/permalinks/"""
     if not isinstance(written.value, str):
         return False
     return written.value.strip() in _PERMALINK_STYLES or bool(_PLACEHOLDER.search(written.value))
@@ -220,12 +221,12 @@ def _is_pattern(written: Written) -> bool:
 
 def _original(found: FrontMatter) -> str | None:
     written = found.first(*KEYS["original"])
-    # Themes have flags of this name.
+    # Some themes have a flag under one of these names.
     return web_address(written) if written and as_flag(written.value) is None else None
 
 
 def _comments(found: FrontMatter) -> str | None:
-    """The page of comments; what else themes keep under these names (flags, settings) is left alone."""
+    """The URL of the comments page. Flags and settings that themes keep under these names are ignored."""
     for name in KEYS["comments"]:
         written = found.first(name)
         if written and isinstance(written.value, str) and _BEGINS_AS_URL.match(written.value.strip()):

@@ -1,8 +1,8 @@
-"""How other systems say that a story is not published, not listed, or for members only.
+"""Front matter flags of other systems which say that a story is unpublished, unlisted, or for members only.
 
-Pure: the keys of Hugo, Jekyll, Eleventy, Zola, Hexo, Nikola, Docusaurus, Ghost and WordPress, as their
-documentation has them (docs/stories.md lists them), and what each value asks for. feedsvc's own keys are in
-`availability`.
+Pure: knows the keys of Hugo, Jekyll, Eleventy, Zola, Hexo, Nikola, Docusaurus, Ghost and WordPress as their
+documentation defines them (docs/stories.md lists them), and what each value asks for. Must not know feedsvc's
+own keys, which are in `availability`.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,14 +16,14 @@ from feedsvc.loading.values import Parts, Written, as_flag
 from feedsvc.loading.vocabulary import NEVER, audience_of
 
 Asks = Literal["draft", "members", "internal"]
-"""What a flag asks for: no publication, members only, or nobody without a password."""
+"""What a flag asks for: not to publish, members only, or nobody without a password."""
 
 Flag = Callable[[Written], Asks | None]
-"""From what stands under a key to what it asks for; raises FieldError if that cannot be read."""
+"""Value of a key → what it asks for, or None; raises FieldError if the value cannot be interpreted."""
 
 
 def _when(said: bool, asks: Asks) -> Flag:
-    """Asks for it if the value is that flag; a value that is neither flag cannot be read."""
+    """A flag that asks for `asks` if its value is `said`; raises FieldError if it is not true or false."""
 
     def asked(written: Written) -> Asks | None:
         found = as_flag(written.value)
@@ -35,7 +35,10 @@ def _when(said: bool, asks: Asks) -> Flag:
 
 
 def _when_off(asks: Asks) -> Flag:
-    """Asks for it if the value says no; themes and plug-ins keep other things under such keys."""
+    """A flag that asks for `asks` if its value says no; any other value is ignored.
+
+    Themes and plug-ins keep other settings under such keys.
+    """
 
     def asked(written: Written) -> Asks | None:
         if isinstance(written.value, dict):
@@ -52,7 +55,7 @@ def _when_off(asks: Asks) -> Flag:
 
 
 def _when_members(written: Written) -> Asks | None:
-    """Asks for members if the value says yes, or which; a number counts something else."""
+    """Asks for members if the value says yes or names an audience; a number is not an audience."""
     said, word = as_flag(written.value), _word(written)
     if said is not None or not word or word[:1].isdigit():
         return "members" if said else None
@@ -72,7 +75,10 @@ def _word(written: Written) -> str:
 
 
 def _build(written: Written) -> Asks | None:
-    """Hugo's build options: https://gohugo.io/content-management/build-options/"""
+    """Hugo's build options, by which a page is not listed or not rendered.
+
+    https://gohugo.io/content-management/build-options/
+    """
     if not isinstance(written.value, dict):
         return "draft" if as_flag(written.value) is False or _word(written) == "never" else None
     parts = Parts(written)
@@ -88,11 +94,11 @@ def _build(written: Written) -> Asks | None:
 
 
 def _visibility(written: Written) -> Asks | None:
-    """Ghost's and WordPress's: https://ghost.org/docs/content-api/#posts"""
+    """`visibility` of Ghost and WordPress: https://ghost.org/docs/content-api/#posts"""
     if as_flag(written.value) is not None:
         return None if as_flag(written.value) else "draft"
     if not isinstance(written.value, str) or written.value.strip()[:1].isdigit():
-        return None  # a number is how far one sees
+        return None  # a number is a distance, as in a weather report
     found = audience_of(written.value)
     if found is None:
         raise written.unfit("is nobody's visibility; write public, members or private", "access-unknown")
@@ -106,7 +112,7 @@ def _permalink(written: Written) -> Asks | None:
 
 
 def _collections(written: Written) -> Asks | None:
-    """Eleventy's: true, or a list of the collections that are to go without the story."""
+    """Eleventy's `eleventyExcludeFromCollections`: true, or a list of the collections to exclude it from."""
     if isinstance(written.value, list):
         return "draft"
     return _when(True, "draft")(written)
@@ -152,14 +158,14 @@ FLAGS: Final[Mapping[str, Flag]] = MappingProxyType(
         "postpassword": _unless_empty("internal"),
     }
 )
-"""Normalised key → what it asks for. `_build` is read as `build` is."""
+"""Normalised key → its flag. Hugo's older `_build` is normalised to `build`."""
 
 _MEANS_ELSE: Final[Mapping[str, frozenset[Generator]]] = MappingProxyType(
-    # jekyll-paginate leaves such a post out of its lists, and jekyll-feed has it all the same.
+    # jekyll-paginate leaves such a post out of its lists, but jekyll-feed still includes it in feeds.
     {"hidden": frozenset({"jekyll"})}
 )
 
 
 def is_honoured(key: str, generator: Generator | None) -> bool:
-    """Whether a flag of that key holds a story back where stories are that generator's."""
+    """Whether `key` (normalised) is a flag that can hold a story back in a site of `generator`."""
     return key in FLAGS and generator not in _MEANS_ELSE.get(key, ())

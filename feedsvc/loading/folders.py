@@ -1,6 +1,7 @@
-"""What folders say of the stories below them: Hugo's cascade, Zola's drafts, Eleventy's data.
+"""Keys that a folder sets for all stories below it: Hugo's cascade, Zola's drafts, Eleventy's data files.
 
-Only what may hold stories back is read of the generators' files. A story's own key goes over its folders'.
+Reads only those keys that may hold stories back. A story's own key overrides the same key of its folders. The
+keys' meaning is in `flags` and `availability`.
 """
 
 import os
@@ -24,40 +25,46 @@ from feedsvc.loading.values import Written, items, normalised
 log = structlog.get_logger(__name__)
 
 Inherited = Mapping[str, Written]
-"""Normalised key → what the nearest folder above a story says under it."""
+"""Normalised key → its value, from the nearest folder above a story that has the key."""
 
 NOTHING: Final[Inherited] = {}
 _INDEXES: Final = ("_index.md", "_index.markdown", "_index.html", "_index.htm")
 _DATA: Final = ".11tydata.json"
-_LONGEST: Final = 1_000_000  # bytes; a longer one is no list of keys
+_LONGEST: Final = 1_000_000  # bytes that are read of a file; a longer one is not a list of keys
 _MOST_STARS: Final = 3
 _GLOB: Final = {"**": ".*", "*": "[^/]*", "?": "[^/]", "{": "(?:", "}": ")", ",": "|"}
 
 
 class _Rule(NamedTuple):
-    """A key that holds for what is below a folder, if `target` (None for all) matches its path."""
+    """A key that applies to the pages below a folder whose path `target` matches; to all if it is None."""
 
     written: Written
     target: re.Pattern[str] | None
 
 
 def with_inherited(found: FrontMatter, inherited: Inherited) -> FrontMatter:
-    """A story's front matter with what its folders say and itself does not."""
+    """A story's front matter, with the keys of its folders that the story does not have itself."""
     return replace(found, fields={**inherited, **found.fields}) if inherited else found
 
 
 def names_of_rules(folder: str, generator: Generator | None) -> tuple[str, ...]:
-    """The files of a folder that may say something of the stories below it; `folder` is its name."""
+    """The names of files that may set keys for the stories below a folder.
+
+    `folder` is the folder's own name, "" for the folder of all stories.
+    """
     data = (f"{folder}.json", f"{folder}.11tydata.json") if folder else ()
     if generator is None:
-        return (*_INDEXES, *data)  # Eleventy needs no configuration, by which it would be known
+        return (*_INDEXES, *data)  # Eleventy needs no configuration file, so it may not have been detected
     if generator == "eleventy":
         return data
     return _INDEXES if generator in {"hugo", "zola"} else ()
 
 
 class Folders:
-    """What the folders below `root` say, each read once. `generator` says whose files they have."""
+    """The keys that the folders below `root` set; reads each folder once.
+
+    `generator` is the one the stories are written for; it decides which files are read.
+    """
 
     def __init__(self, root: str, generator: Generator | None) -> None:
         self._root = root
@@ -65,9 +72,9 @@ class Folders:
         self._rules: dict[str, tuple[_Rule, ...]] = {}
 
     def inherited(self, path: str) -> Inherited:
-        """What the folders of a story file say that may hold it back; `path` is relative to `root`.
+        """The keys of a story's folders that may hold it back; `path` is its file's, relative to `root`.
 
-        Raises FrontMatterError if that can't be read.
+        Raises FrontMatterError if a file with such keys cannot be opened or read.
         """
         rules = self._above(path.rpartition("/")[0])
         if not rules:
@@ -80,7 +87,7 @@ class Folders:
         }
 
     def _above(self, folder: str) -> tuple[_Rule, ...]:
-        """The rules of a folder and those it is in, the widest first."""
+        """The rules of a folder and of all folders above it, the topmost first."""
         known = self._rules.get(folder)
         if known is None:
             above = self._above(folder.rpartition("/")[0]) if folder else ()
@@ -99,7 +106,7 @@ class Folders:
                 text, _notes = decoded(file.read(_LONGEST))
             found = front_matter.read(text, f".{path.rpartition('.')[2].lower()}")
         except OSError as error:
-            # It may hold back every story below.
+            # The file may hold back every story below its folder, so none of them may be published.
             told = f"{path}, which speaks for what is below its folder, cannot be read: {error.strerror}"
             raise FrontMatterError(1, f"{told}; let feedsvc read it", "unreadable") from None
         except FrontMatterError as error:
@@ -114,13 +121,13 @@ class Folders:
             if isinstance(part.value, dict):
                 some = (Written(str(key), value) for key, value in part.value.items())
                 yield from _of(some, path, _target(part.value))
-        # In Hugo it is the list page alone that is a draft.
+        # In Hugo, `draft` in _index.md applies to the list page only.
         if self._generator != "hugo" and (draft := found.first("draft")):
             yield from _of([draft], path, None)
 
 
 def _is_story(found: FrontMatter) -> bool:
-    """Whether a `.json` file that has its folder's name is a story, which speaks for itself alone."""
+    """Whether a `.json` file named after its folder is a story, whose keys apply to itself only."""
     return found.first("title", *KEYS["body"]) is not None
 
 
@@ -133,24 +140,27 @@ def _of(fields: Iterable[Written], path: str, target: re.Pattern[str] | None) ->
 
 
 def _is_pattern(written: Written) -> bool:
-    """Whether it is a permalink that makes URLs, as most are, and holds nothing back."""
+    """Whether it is a permalink that is a pattern for URLs, as most are, and holds nothing back."""
     return normalised(written.key) == "permalink" and FLAGS["permalink"](written) is None
 
 
 def _target(cascade: Mapping[str, object]) -> re.Pattern[str] | None:
-    """The pages a cascade is for: https://gohugo.io/content-management/front-matter/#target"""
+    """A pattern of the pages that a cascade applies to; None for all pages.
+
+    https://gohugo.io/content-management/front-matter/#target
+    """
     target = next((cascade[key] for key in ("target", "_target") if key in cascade), None)
     if not isinstance(target, dict):
         return None
     if str(target.get("kind", "page")) != "page":
-        return re.compile("(?!)")  # for lists alone
+        return re.compile("(?!)")  # matches nothing: the cascade is for list pages only
     glob = target.get("path")
     if not isinstance(glob, str):
         return None
     parts = re.split(r"(\*\*|[*?{},])", glob.rstrip("/"))
     if sum(part in {"*", "**"} for part in parts) > _MOST_STARS:
-        return None  # with each star, the time to match grows by a power of the path's length
+        return None  # each star multiplies the time of a match by the path's length
     try:
         return re.compile("".join(_GLOB.get(part, re.escape(part)) for part in parts), re.IGNORECASE)
     except re.error:
-        return None  # what can't be read is for all: nothing leaks
+        return None  # apply an invalid pattern to all pages, so that nothing leaks

@@ -1,6 +1,6 @@
-"""YAML, TOML and JSON → keys and values, or the line at which they break the format.
+"""Parses YAML, TOML and JSON → keys and values, or an error with the line of the syntax error.
 
-Pure: knows syntax and nothing of stories. Deep nesting and alias bombs harm nothing here.
+Pure: knows syntax; must not know what a story is. Safe against deep nesting and alias bombs.
 """
 
 import json
@@ -21,36 +21,36 @@ _YAML_WANTED: Final = "indent with spaces, and put a value that holds ': ' or ' 
 _NULLS: Final = frozenset({"", "~", "null"})
 _LONGEST_REASON: Final = 200
 _LONGEST_NAME: Final = 60
-# What is left open goes on to the end of the line, or of the text, so that nothing is read twice.
+# An unclosed string matches to the end of the line, or of the text, so that the search never backtracks.
 _TOML_STRING: Final = r"""(?:"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"?+|'[^'\n]*+'?+)"""
 _TOML_KEYS: Final = re.compile(
     r"""\"{3}(?:[^"\\]|\\.|"(?!""))*+(?:"{3})?+|'{3}(?:[^']|'(?!''))*+(?:'{3})?+|\#[^\n]*+"""
     rf"""|(?P<deep>(?:(?:[\w-]++|{_TOML_STRING})[ \t]*+\.[ \t]*+){{{DEEPEST}}})|[\w-]++|{_TOML_STRING}""",
     re.DOTALL,
 )
-"""Texts and comments of TOML, in which dots mean nothing, and keys of more parts than `DEEPEST`."""
+"""Matches TOML strings and comments, to skip the dots in them, and, as `deep`, keys of too many parts."""
 _TOML_PLACE: Final = re.compile(r" \(at line (\d+), column \d+\)")
 
 
 def read_yaml(source: str, start: int) -> dict[str, object]:
     """The mapping in a block of YAML that begins at line `start` of its file.
 
-    Every plain scalar but an empty one is the text its author wrote (`12:30`, `no`, `2026-02-11`). An alias
-    is the very value it stands for. Raises FrontMatterError.
+    A plain scalar is the text its author wrote (`12:30`, `no`, `2026-02-11`), or None if it is empty, `~` or
+    `null`. An alias is the same object as the value it refers to. Raises FrontMatterError.
     """
     plain = plain_yaml(source)
     return yaml_of_events(source, start) if plain is None else plain
 
 
 def yaml_of_events(source: str, start: int) -> dict[str, object]:
-    """The same, of whatever kind the YAML is."""
-    # From events, not by yaml.load: libyaml's composer recurses in C, and 100,000 brackets kill the process.
+    """As `read_yaml`, for YAML of any kind."""
+    # From events, not by yaml.load: libyaml's composer recurses in C; 100,000 brackets crash the process.
     events = yaml.parse(source, Loader=_LOADER)
     try:
         tree = _YamlTree(events, start).document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        # What is left open is noticed at the end; its author looks for where it was opened.
+        # The parser reports an unclosed bracket or quote at the end; the author needs the line that opens it.
         if mark and error.context_mark and mark.line >= source.count("\n"):
             mark = error.context_mark
         line = start + min(mark.line if mark else 0, max(source.count("\n") - 1, 0))
@@ -67,10 +67,10 @@ def yaml_of_events(source: str, start: int) -> dict[str, object]:
 
 
 def plain_yaml(source: str) -> dict[str, object] | None:
-    """What a block of YAML holds if it is of the plainest kind, as most front matter is; else None.
+    """The mapping in a block of the simplest YAML, which most front matter is; None for any other YAML.
 
-    Each line is `key: text` or `key: [text, text]`, with nothing in it that means anything to YAML. It takes
-    a sixth of what libyaml's events take, and gives just what they give.
+    Each line is `key: text` or `key: [text, text]`, without any other YAML syntax. The result is that of
+    `yaml_of_events`, in a sixth of the time.
     """
     if "\t" in source or "\r" in source or not (source.isascii() or _BREAKS.isdisjoint(source)):
         return None
@@ -96,18 +96,18 @@ def plain_yaml(source: str) -> dict[str, object] | None:
 
 
 _BREAKS: Final = frozenset("\x85\u2028\u2029")
-"""What libyaml takes for the end of a line, as it does a return, and Python's patterns below would not."""
+"""Line breaks to libyaml, as is a carriage return, but not to the patterns below."""
 _PLAIN_LINE: Final = re.compile(r"^([A-Za-z][A-Za-z0-9_-]{0,60}): +([\[\w].*)$", re.MULTILINE)
 _PLAIN_LIST: Final = re.compile(r"\[ *\w[^\[\]{},:#]*(?:,\ *\w[^\[\]{},:#]*)*\]")
 
 
 _MERGE: Final = "<<"
-"""The key that takes in what another mapping has: https://yaml.org/type/merge.html"""
+"""The key that merges another mapping into this one: https://yaml.org/type/merge.html"""
 _MOST_MERGED: Final = 100
 
 
 class _YamlTree:
-    """Builds values from YAML's events; holds the anchors seen so far."""
+    """Builds values from YAML events; keeps the anchors seen so far."""
 
     def __init__(self, events: Iterator[yaml.Event], start: int) -> None:
         self._events = events
@@ -145,7 +145,7 @@ class _YamlTree:
         return value
 
     def _alias(self, event: yaml.AliasEvent) -> object:
-        # An anchor is known once its value is whole, so that no value can hold itself.
+        # An anchor is stored only when its value is complete, so that no value can contain itself.
         if event.anchor not in self._anchors:
             name = str(event.anchor)[:_LONGEST_NAME]
             told = f"*{name}: no &{name} ends before it; write the value itself"
@@ -177,7 +177,7 @@ class _YamlTree:
         return merged | made
 
     def _merge(self, into: dict[str, object], value: object, line: int) -> None:
-        """Take in what a mapping has from another, or several, of which the first that has a key counts."""
+        """Merge one mapping, or a list of them, into `into`; of several with one key, the first counts."""
         self._merged += 1
         if self._merged > _MOST_MERGED:
             raise FrontMatterError(line, f"more than {_MOST_MERGED} merges; write the keys", "too-many")
@@ -193,14 +193,14 @@ class _YamlTree:
 
 
 def _is_same(value: object, other: object) -> bool:
-    """Whether it doesn't matter which of a key's two values counts; lists and mappings are not compared."""
+    """Whether a key's two values are equal, so that either may be used; lists and mappings never count."""
     return type(value) is type(other) and value == other and not isinstance(value, list | dict)
 
 
 def read_toml(source: str, start: int) -> dict[str, object]:
     """The table in a block of TOML that begins at line `start` of its file. Raises FrontMatterError."""
     for key in _TOML_KEYS.finditer(source):
-        if key["deep"]:  # tomllib's time is quadratic in the parts of a key
+        if key["deep"]:  # tomllib's time grows with the square of the number of parts
             line = start + source.count("\n", 0, key.start())
             raise FrontMatterError(line, TOO_DEEP, "nested-too-deeply")
     try:
@@ -216,7 +216,7 @@ def read_toml(source: str, start: int) -> dict[str, object]:
 
 
 def read_json(text: str) -> tuple[dict[str, object], int]:
-    """The JSON object that `text` begins with, and where it ends in `text`. Raises FrontMatterError."""
+    """The JSON object at the beginning of `text`, and the offset of its end. Raises FrontMatterError."""
     begin = len(text) - len(text.lstrip())
     try:
         made, end = json_text.decoded(text, begin)

@@ -1,7 +1,7 @@
-"""The text of a story file → its keys and values, and its body.
+"""The text of a story file → its front matter (keys and values), and its body.
 
-Knows where front matter begins and ends, never what a key means. python-frontmatter is not used: it hides the
-line at which the body begins, and takes an unclosed block for body.
+Knows where front matter begins and ends; must not know what a key means. python-frontmatter is not used: it
+does not tell the line at which the body begins, and treats an unclosed block as body.
 """
 
 import re
@@ -43,8 +43,8 @@ _WANTED: Final = "begin the file with lines '---', 'title: …', 'date: 2026-02-
 class FrontMatter:
     """The keys and values of a story file, and its body.
 
-    `fields` has what holds something, keyed by `values.normalised`. `source` is the
-    text that `fields` came from; it begins at line `start` of the file, as `body` does at `body_line`.
+    `fields` holds the keys that are not empty, by their names as `values.normalised` returns them. `source`
+    is the text that `fields` were parsed from; it begins at line `start` of the file, `body` at `body_line`.
     """
 
     fields: dict[str, Written]
@@ -56,27 +56,27 @@ class FrontMatter:
     notes: tuple[Note, ...] = ()
 
     def first(self, *names: str) -> Written | None:
-        """The first of these keys (see `values.normalised`) that holds something."""
+        """The value of the first of these keys (see `values.normalised`) that is not empty, else None."""
         for name in names:
             if name in self.fields:
                 return self.fields[name]
         return None
 
     def all(self, *names: str) -> list[Written]:
-        """All of these keys (see `values.normalised`) that hold something, in this order."""
+        """The values of all of these keys (see `values.normalised`) that are not empty, in this order."""
         return [self.fields[name] for name in names if name in self.fields]
 
     def line_of(self, key: str) -> int:
-        """The line of the file where `key`, as its author wrote it, stands; `start` if it is not found."""
+        """The line of the file that `key`, as its author wrote it, is on; `start` if it is not found."""
         return _line_of(key, self.source, self.start)
 
 
 def read(story: str, suffix: str, generator: Generator | None = None) -> FrontMatter:
-    """Take a story file apart.
+    """Split a story file into its front matter and its body.
 
-    `story` has `\\n` line ends and nothing that XML forbids; `suffix` is the file name's, in lower case with
-    its dot; `generator` is the one that stories are written for. Raises FrontMatterError, with the line of
-    the file.
+    `story` is the file's text, with `\\n` line ends and without characters that XML forbids; `suffix` is that
+    of the file name, in lower case with its dot; `generator` is the one the stories are written for. Raises
+    FrontMatterError, with the line of the file.
     """
     if suffix == ".json":
         return _json_article(story)
@@ -110,7 +110,7 @@ def _fenced(story: str, fence: re.Match[str], markup: Markup, generator: Generat
 
 
 def _json_block(story: str, markup: Markup) -> FrontMatter:
-    """JSON at the beginning of a file, and the story's body after it."""
+    """Splits a file that begins with a JSON object, followed by the story's body."""
     begin = len(story) - len(story.lstrip())
     head = story[: begin + LONGEST_FRONT_MATTER]
     try:
@@ -147,7 +147,7 @@ def _with_json_body(made: FrontMatter) -> FrontMatter:
     for name, markup in {"body": markups[named], **_BODY_KEYS}.items():
         if found := made.first(name):
             return replace(made, body=text(found), body_line=made.line_of(found.key), markup=markup)
-    # Other publishing systems have a list or a number under these names, which is no body.
+    # Other publishing systems may have a list or a number under these names, which is not a body.
     for found in made.all("content", "html", "text"):
         if isinstance(found.value, str):
             guessed = _guessed(normalised(found.key), found.value)
@@ -165,8 +165,8 @@ def _guessed(key: str, body: str) -> Markup:
 
 
 def _header_block(story: str, generator: Generator | None) -> FrontMatter | None:
-    """Front matter that has no first line of dashes: Hexo's YAML, or Pelican's lines."""
-    # In Pelican's lines ` #` begins no comment, and `a: b` may be a title.
+    """Reads front matter without an opening line of dashes: Hexo's YAML, or Pelican's `Key: value` lines."""
+    # Pelican's lines are not YAML: ` #` does not begin a comment, and `a: b` may be a title.
     unfenced = unfenced_yaml(story, may_have_gaps=generator == "hexo") if generator != "pelican" else None
     if unfenced:
         source, end = unfenced
@@ -184,7 +184,7 @@ def _header_block(story: str, generator: Generator | None) -> FrontMatter | None
 
 
 def _yaml(source: str, start: int, notes: list[Note], generator: Generator | None) -> dict[str, object]:
-    if generator == "hexo":  # which takes a tab before a line for two spaces
+    if generator == "hexo":  # which reads each tab at the beginning of a line as two spaces
         source = _TABS.sub(lambda tabs: "  " * len(tabs[0]), source)
     if not source.isascii() or "\x7f" in source:
         source = without(YAML_ILLEGAL, source, start, notes, "YAML")
@@ -192,14 +192,14 @@ def _yaml(source: str, start: int, notes: list[Note], generator: Generator | Non
 
 
 def _html_head(story: str) -> FrontMatter | None:
-    """Pelican's HTML: `<title>` and `<meta name= content=>` in the head, the story in the body."""
-    # Front matter that can't be read (Eleventy's `---json`) may hold the story back.
+    """Reads Pelican's HTML: `<title>` and `<meta name= content=>` in the head, the story in the body."""
+    # Reject front matter of an unknown kind (Eleventy's `---json`): it may hold the story back.
     head = None if story.lstrip().startswith("---") else html_head.read(story)
     if head is None:
         return None
     body = story[head.body_start : head.body_end]
     line = _lines(story, head.body_start) + 1
-    # References are resolved already, and what is a tag in a head is not text.
+    # Literal: `html_head` has resolved references and split tags from text; what looks like one is text.
     return _made(head.pairs, story[: head.end], 1, body, line, "html", literal=True)
 
 
@@ -215,7 +215,7 @@ def _made(
 ) -> FrontMatter:
     found = list(notes)
     fields: dict[str, Written] = {}
-    # Only an escape can bring back what was taken out of the file's own text.
+    # `decode` removed forbidden characters from the file's text; only an escape can bring them back.
     escapes = "\\" in source or "&#" in source
     try:
         excess.refuse(pairs)
@@ -233,7 +233,7 @@ def _line_of(key: str, source: str, start: int) -> int:
     place = _written_place(key, source)
     if place < 0:
         name = rf"""["']?{re.escape(key)}["']?"""
-        # HTML knows no case.
+        # Ignoring case, as HTML does.
         anywhere = rf"(?:^|(?<=[\s,{{])){name}[ \t]*[:=]|name={name}|^\[+[ \t]*{name}|<{name}\b"
         found = re.search(anywhere, source, re.MULTILINE | re.IGNORECASE)
         place = found.start() if found else -1
@@ -241,10 +241,10 @@ def _line_of(key: str, source: str, start: int) -> int:
 
 
 def _written_place(key: str, source: str) -> int:
-    """Where a key stands with its colon or its equals sign, at the beginning of a line if it does; else -1.
+    """The offset of a key that is followed by a colon or equals sign; -1 if there is none.
 
-    A story of JSON is one long line, where an expression that begins with the key finds it a hundred times
-    sooner than one that begins with what may stand before it.
+    Prefers a key at the beginning of a line. A JSON story is one long line: there, a pattern that begins with
+    the key finds it a hundred times faster than one that begins with the characters allowed before it.
     """
     first = -1
     for found in islice(re.finditer(rf"""{re.escape(key)}(?=["']?[ \t]*[:=])""", source), _MOST_PLACES):

@@ -1,6 +1,6 @@
-"""Which site generator a folder of stories belongs to, and which folders and files that generator leaves out.
+"""Detects which site generator a folder of stories belongs to, and which folders and files that one ignores.
 
-Looks for the generator's own configuration beside the stories; knows nothing of what is in a story.
+Looks for the generator's own configuration near the stories; must not know what is in a story.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Final, Literal, NamedTuple
 Generator = Literal["hugo", "jekyll", "pelican", "eleventy", "zola", "hexo", "nikola", "docusaurus", "astro"]
 
 _LEVELS: Final = 4
-"""How many folders above the stories are looked at: Astro's are at `src/content/blog` of its site."""
+"""How many folders above the stories are searched: Astro has its stories in `src/content/blog` of a site."""
 _LONGEST: Final = 200_000
 _CONFIGURATIONS: Final[tuple[tuple[Generator, re.Pattern[str], re.Pattern[str] | None], ...]] = (
     ("docusaurus", re.compile(r"docusaurus\.config\.[cm]?[jt]s"), None),
@@ -32,24 +32,24 @@ _CONFIGURATIONS: Final[tuple[tuple[Generator, re.Pattern[str], re.Pattern[str] |
     ("hexo", re.compile(r"_config\.ya?ml"), re.compile(r"^(?:skip_render|source_dir|new_post_name):", re.M)),
     ("jekyll", re.compile(r"_config\.(?:ya?ml|toml)"), None),
 )
-"""Generator, the name of its configuration, and what stands in it if others have a file of that name."""
+"""Generator, the name of its configuration file, and text that must be in it if others use that name, too."""
 
 
 class Site(NamedTuple):
-    """The site that stories belong to: its generator, and whether its own folder is that of the stories."""
+    """The site that stories belong to: its generator, and whether its top folder is the folder of stories."""
 
     generator: Generator | None = None
     is_root: bool = False
 
 
 NO_SITE: Final = Site()
-"""Stories of no generator that is known."""
+"""Stories for which no generator was detected."""
 
 
 def detect(content: Path) -> Site:
-    """The site that the stories below `content` belong to; no generator if none of its files is found.
+    """The site that the stories below `content` belong to; without a generator if no configuration is found.
 
-    Looks in the folder itself and a few above it, no higher than that of a repository.
+    Searches the folder itself and `_LEVELS` folders above it, but not above the top of a Git repository.
     """
     folder = content.absolute()
     for level, place in enumerate((folder, *folder.parents)):
@@ -90,7 +90,7 @@ _NEVER_STORIES: Final = frozenset(
         *("_data", "_sass", "_plugins", "_site", "_build"),
     }
 )
-"""Packages, templates, data and output, which every generator leaves out that has such folders."""
+"""Folders of packages, templates, data and output, in which no generator has stories."""
 
 _OF_A_SITE: Final[dict[Generator, frozenset[str]]] = {
     "hugo": frozenset(
@@ -105,20 +105,23 @@ _OF_A_SITE: Final[dict[Generator, frozenset[str]]] = {
     "docusaurus": frozenset({"build", "static"}),
     "astro": frozenset({"dist", "public"}),
 }
-"""What stands beside the stories where the folder of stories is that of the whole site."""
+"""Folders without stories at the top of a site, for when that is the folder of stories itself."""
 
 _UNDERSCORED: Final = frozenset({"hexo", "docusaurus", "astro"})
-"""Those that leave out whatever begins with `_`, but for Hexo's own folders of stories."""
+"""Generators that ignore every name that begins with `_`, except Hexo's own folders of stories."""
 _LIST_PAGE: Final = re.compile(r"_index\.", re.IGNORECASE)
 _WITH_LIST_PAGES: Final = frozenset({"hugo", "zola", None})
-"""Those that list a folder in `_index.md`, to others a story; without a generator it may be a list."""
+"""Generators for which `_index.md` is a folder's list page; for others it is a story.
+
+Without a generator it may be a list page, so it is treated as one.
+"""
 _OF_STORIES: Final = frozenset({"_posts", "_drafts"})
 
 
 def leaves_out(site: Site, name: str, *, is_top: bool, is_folder: bool) -> bool:
-    """Whether the site's generator takes nothing below a folder, or of a file, of that name for a story.
+    """Whether the site's generator ignores a file or folder of that name, so that it holds no stories.
 
-    `is_top` says that it stands in the folder of stories itself.
+    `is_top` says that it is in the folder of stories itself, not in a folder below.
     """
     if name.startswith("_"):
         if is_folder:

@@ -1,6 +1,7 @@
-"""Front matter without a first line of dashes: Pelican's `Title: …` lines, and YAML that Hexo reads.
+"""Front matter without an opening line of dashes: Pelican's `Title: …` lines, and YAML as Hexo reads it.
 
-Pure. Knows where such front matter ends, and refuses keys below that which may hold the story back.
+Pure. Knows where such front matter ends; refuses keys below its end that may hold the story back. Must not
+know what the keys above its end mean.
 """
 
 import re
@@ -17,7 +18,7 @@ from feedsvc.loading.unknown_keys import OWN, suspect
 from feedsvc.loading.values import normalised
 from feedsvc.loading.vocabulary import Suspect
 
-# Python-Markdown's: up to three spaces before a key, four or a tab before what goes on with it.
+# Python-Markdown's syntax: at most three spaces before a key, four spaces or a tab before a continuation.
 _HEADER: Final = re.compile(r" {0,3}([A-Za-z][\w-]*)[ \t]*:[ \t]*(.*)")
 _END: Final = re.compile(r"(?:-{3,}|\.{3})[ \t]*\n?\Z")
 _DASHES: Final = r"(?=-{3,}[ \t]*(?:\n|\Z))"
@@ -32,17 +33,17 @@ _WANTED: Final = "write a line '---' above all keys and one below them"
 
 
 class Header(NamedTuple):
-    """The keys and values of a header block, and where in the text the body begins."""
+    """The keys and values of a header block, and the offset in the text at which the body begins."""
 
     pairs: dict[str, object]
     end: int
 
 
 def unfenced_yaml(story: str, *, may_have_gaps: bool) -> tuple[str, int] | None:
-    """Text that may be YAML above a line of dashes, as Hexo has it, and where the body begins.
+    """Text that may be YAML, closed by a line of dashes, and the offset of the body; None if there is none.
 
-    `may_have_gaps`: empty lines may stand in it, which end Pelican's header.
-    See https://github.com/hexojs/hexo-front-matter.
+    Hexo allows this: https://github.com/hexojs/hexo-front-matter. `may_have_gaps` allows empty lines in it,
+    which end a header of Pelican's.
     """
     found = (_ANY if may_have_gaps else _FILLED).match(story)
     if found is None:
@@ -52,7 +53,7 @@ def unfenced_yaml(story: str, *, may_have_gaps: bool) -> tuple[str, int] | None:
 
 
 def keys_above_dashes(text: str) -> list[str]:
-    """The lines above the first line of dashes, if they are nothing but keys, lists and comments."""
+    """The lines above the first line of dashes or dots, if all are keys, lists or comments; else []."""
     above: list[str] = []
     for line in StringIO(text):
         if _END.match(line):
@@ -66,8 +67,8 @@ def keys_above_dashes(text: str) -> list[str]:
 def header_block(story: str) -> Header | None:
     """Pelican's `Title: …` lines, as Python-Markdown's meta-data extension reads them, up to a blank line.
 
-    Raises FrontMatterError for a key that may hold the story back and is not read, as it stands below a line
-    that ends the header.
+    Returns None if the first line is not one. Raises FrontMatterError for a key that is written twice, for a
+    header that is too long, and for a key that may hold the story back but is below the end of the header.
     """
     lines: dict[str, list[str]] = {}
     key, end = "", 0
@@ -95,7 +96,7 @@ def header_block(story: str) -> Header | None:
 
 
 def _refuse_colonless(line: str, number: int) -> None:
-    """Refuse a first line of text that reads as a key without its colon: `Embargo 2027-01-01`."""
+    """Refuse a first line of text that looks like a key without its colon: `Embargo 2027-01-01`."""
     key, _, value = line.strip().partition(" ")
     if len(key) > LONGEST_LABEL:
         return
@@ -106,9 +107,9 @@ def _refuse_colonless(line: str, number: int) -> None:
 
 
 def _refuse_below(below: Sequence[str], first: int, *, is_strict: bool) -> None:
-    """Refuse keys that may hold the story back and stand below the end of the header, from line `first` on.
+    """Refuse keys in the lines below the end of the header that may hold the story back.
 
-    With `is_strict` what stands there is hardly anything but keys.
+    `first` is the number of the first of these lines; `is_strict` says that they are most likely keys.
     """
     for number, line in enumerate(below, start=first):
         if (found := _PAIR.match(line)) and (meant := _meant(normalised(found[1]))):

@@ -1,6 +1,6 @@
-"""Folders and files that are passed over or held back for their names, although they hold stories.
+"""Finds folders and files that are not read because of their names, although they hold stories.
 
-For `feedsvc check`: nothing that may be a story is passed over in silence.
+For `feedsvc check`, so that no story is skipped silently. Must not know how the findings are printed.
 """
 
 import os
@@ -19,7 +19,7 @@ from feedsvc.loading.walk import SUFFIXES
 
 _PROGRAM: Final = re.compile(r"\.11tydata\.[cm]?js$")
 _MOST: Final = 1_000
-"""How many files of one folder are tried: a folder of packages has very many, and none is a story."""
+"""Files of one folder that are tried at most: a folder of packages has very many, and none is a story."""
 _OF_TOOLS: Final = frozenset(
     {
         *(".git", ".github", ".gitlab", ".hg", ".svn", ".vscode", ".idea", ".obsidian", ".cache"),
@@ -29,9 +29,9 @@ _OF_TOOLS: Final = frozenset(
 
 
 class PassedOver(NamedTuple):
-    """A folder or file that is not read, relative to `content/`, and how many stories are in it.
+    """A folder or file that is not read, relative to `content/`, and the number of stories in it.
 
-    `by` says who has such names, and no stories under them.
+    `by` says which programs use such a name for something other than stories.
     """
 
     path: str
@@ -43,7 +43,7 @@ _LEFT: Final = "editors and synchronisers leave backups and copies in conflict w
 
 
 def passed_over(root: Path, rules: LoadRules) -> Iterator[PassedOver]:
-    """What below `root` is not read because of its name, although it holds what would be stories."""
+    """Folders and files below `root` that are not read because of their names, although they hold stories."""
     reader = Reader(root, rules)
     for folder, folders, files in os.walk(root):
         below = Path(folder).relative_to(root)
@@ -72,7 +72,7 @@ def _passed_over(path: str, name: str, stories: int) -> PassedOver:
 
 
 def unread(root: Path) -> Iterator[str]:
-    """Data of folders and stories that are programs, so that nobody knows what they say: Eleventy's."""
+    """The paths of Eleventy's data files that are JavaScript, so that feedsvc cannot know what they set."""
     for folder, folders, files in os.walk(root):
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "node_modules")
         for name in sorted(files):
@@ -87,12 +87,12 @@ def _files(root: Path, below: Path) -> Iterator[str]:
 
 
 def _is_story(reader: Reader, path: str) -> bool:
-    """Whether a file would load as a story that is out: templates, data and lists of sections do not."""
+    """Whether a file would load as a published story; templates, data and section lists would not."""
     name = path.rpartition("/")[2].lower()
     if not name.endswith(SUFFIXES) or name.startswith("_index."):
         return False
     try:
         found = reader.load(path)
-    except (FileNotFoundError, UnicodeEncodeError):  # gone meanwhile, or a name that no store can hold
+    except (FileNotFoundError, UnicodeEncodeError):  # deleted by now, or its name is not UTF-8
         return False
     return isinstance(found, Loaded) and found.article.status == "published"

@@ -1,6 +1,6 @@
-"""The head of an HTML page, as Pelican's authors write it → keys and values, and where its body begins.
+"""The head of an HTML page, as Pelican authors write it → keys and values, and the offsets of its body.
 
-Pure: `<title>`, `<meta name= content=>` and the language; never what a key means.
+Pure: reads `<title>`, `<meta name= content=>` and the language; must not know what a key means.
 """
 
 import html
@@ -16,7 +16,7 @@ _ENDS: Final = {"!--": "-->", "!": ">", "?": ">", "/": ">"}
 
 
 class Head(NamedTuple):
-    """The keys and values of a page, where its head ends, and from where to where its body goes."""
+    """The keys and values of a page, and the offsets at which its head ends, and its body starts and ends."""
 
     pairs: dict[str, object]
     end: int
@@ -25,9 +25,10 @@ class Head(NamedTuple):
 
 
 def read(page: str) -> Head | None:
-    """The head of a page; None if no `<body>` stands within its first `LONGEST_FRONT_MATTER` characters.
+    """The head of a page; None if there is no `<body>` in its first `LONGEST_FRONT_MATTER` characters.
 
-    Raises FrontMatterError for what is left open before it: to browsers all that follows is part of it.
+    Raises FrontMatterError for an unclosed tag or comment before it: to browsers, all that follows would be
+    part of that.
     """
     pairs: dict[str, object] = {}
     for tag in tokens.tags(page, scripts=False):
@@ -63,7 +64,7 @@ def _read_tag(page: str, tag: Tag, pairs: dict[str, object]) -> None:
 
 
 def _add_meta(pairs: dict[str, object], name: str, value: str | None) -> None:
-    """Two of one name are a list: right for authors, and refused where one value is wanted."""
+    """Add a pair; several of one name make a list, which is valid for authors and refused later elsewhere."""
     before = pairs.get(name)
     if not before:
         pairs[name] = value

@@ -1,6 +1,6 @@
-"""The dates of a story: when it was first published, from and until when it may be seen.
+"""The dates of a story: when it was published and updated, and from and until when it is visible.
 
-Pure: knows these keys and their precedence; how a date is written is in `dates`.
+Pure: knows these keys and their precedence; must not know how a date is written, which is in `dates`.
 """
 
 from datetime import datetime
@@ -20,9 +20,10 @@ A_DATE: Final = "write 2026-02-11 or 2026-02-11T14:00:00+01:00"
 
 
 def published(written: Written | None, place: Place, status: Status, zone: ZoneInfo) -> datetime:
-    """When the story was first published: what is written, else the date in the file's name.
+    """When the story was first published (aware UTC): the written date, else the date in the file's name.
 
-    Raises FieldError for what is no date, FrontMatterError if a story that is out has none.
+    A story that is not published may lack a date, which is then `BEGINNING`. `zone` applies to a date without
+    a zone. Raises FieldError for an invalid date, FrontMatterError if a published story has none.
     """
     if written:
         return instant_of(written, zone)
@@ -34,29 +35,35 @@ def published(written: Written | None, place: Place, status: Status, zone: ZoneI
 
 
 def first_published(found: FrontMatter) -> Written | None:
-    """What the story's date is written under, if it is."""
+    """The key and value of the story's date, from the first key that has one; None if no key has."""
     return next(iter(_dated(found, *KEYS["published"])), None)
 
 
 def updated(found: FrontMatter, zone: ZoneInfo, published: datetime) -> datetime:
-    """When the story was last changed: never before it was published."""
+    """When the story was last changed (aware UTC), never before `published`. Raises FieldError."""
     written = found.first(*KEYS["updated"])
     return max(instant_of(written, zone), published) if written else published
 
 
 def embargo(found: FrontMatter, zone: ZoneInfo, published: datetime) -> datetime | None:
-    """The latest of the instants before which some key wants the story kept back: a story never leaks."""
+    """The latest of all dates (aware UTC) before which a key holds the story back; None if there is none.
+
+    A date of publication later than `published` counts, too, so that a story never leaks. Raises FieldError.
+    """
     dated = [moment for moment in _instants(found, zone, *KEYS["published"]) if moment > published]
     return max([*_instants(found, zone, *KEYS["embargo"]), *dated], default=None)
 
 
 def expires(found: FrontMatter, zone: ZoneInfo) -> datetime | None:
-    """The earliest of the instants from which some key wants the story gone."""
+    """The earliest of all dates (aware UTC) from which a key removes the story; None if there is none.
+
+    Raises FieldError.
+    """
     return min(_instants(found, zone, *KEYS["expires"]), default=None)
 
 
 def is_no_date(written: Written) -> bool:
-    """Whether what stands under `published` is a flag or a status: Jekyll's `published: false`."""
+    """Whether the value of `published` is a flag or a status, not a date: Jekyll's `published: false`."""
     if as_flag(written.value) is not None:
         return True
     return isinstance(written.value, str) and status_of(written.value) is not None
@@ -78,7 +85,7 @@ def _is_never(written: Written) -> bool:
 
 
 def instant_of(written: Written, zone: ZoneInfo) -> datetime:
-    """A date as aware UTC. Raises FieldError for what is none, or lies before 1970."""
+    """A date as aware UTC; `zone` applies if it has none. Raises FieldError if invalid or before 1970."""
     moment = dates.instant(written.value, zone)
     if moment is None:
         raise written.unfit(f"is not a date; {A_DATE}", "date-invalid")

@@ -1,6 +1,6 @@
-"""The names of front matter keys: every field that feedsvc reads, under each name that authors give it.
+"""The names of front matter keys: every field that feedsvc reads, with each name that authors use for it.
 
-Pure: knows names (see `values.normalised`), never what a value means.
+Pure: knows names (see `values.normalised`); must not know what a value means.
 """
 
 from types import MappingProxyType
@@ -51,7 +51,7 @@ KEYS: Final = MappingProxyType(
         ),
     }
 )
-"""Field → the names it goes by, normalised; of several that hold something, the first counts."""
+"""Field → its names, normalised; if several of them have a value, the first counts."""
 
 KNOWN: Final = frozenset(name for names in KEYS.values() for name in names)
-"""Every name that feedsvc reads; those of other systems' flags are in `flags`."""
+"""Every name that feedsvc reads, except those of other systems' flags, which are in `flags`."""

@@ -1,6 +1,7 @@
-"""The pictures and files that go with a story, in the shapes themes of Hugo, Jekyll and Pelican know.
+"""Front matter keys for pictures and files → Images and Enclosures, in the forms that themes expect.
 
-Pure: knows these keys' parts; fetches nothing, and resolves no URL.
+Pure: knows the parts of these keys, as themes of Hugo, Jekyll and Pelican define them. Must not fetch
+anything, nor resolve a URL.
 """
 
 from typing import Final
@@ -23,7 +24,7 @@ _FILE_PARTS: Final = (
 
 
 def images(written: Written | None) -> tuple[Image, ...]:
-    """The pictures under a key: a URL, a mapping, or a list of either. Raises FieldError."""
+    """The pictures that a key holds: a URL, a mapping, or a list of these. Raises FieldError."""
     if written is None:
         return ()
     return tuple(image for item in items(written) if not item.is_empty and (image := _image(item)))
@@ -58,7 +59,7 @@ def _may(written: Written) -> bool:
 
 
 def enclosures(written: Written | None) -> tuple[Enclosure, ...]:
-    """The files under a key: a URL, a mapping, or a list of either. Raises FieldError."""
+    """The files that a key holds: a URL, a mapping, or a list of these. Raises FieldError."""
     if written is None:
         return ()
     return tuple(made for item in items(written) if not item.is_empty and (made := _enclosure(item)))
@@ -82,7 +83,7 @@ def _enclosure(item: Written) -> Enclosure | None:
 
 
 def _located(parts: Parts, *names: str) -> str | None:
-    """The URL of a mapping; None if its key stands there empty, as themes' templates have it."""
+    """The URL in a mapping; None for inline data, or if its key is empty, as in templates of themes."""
     if found := parts.first(*names):
         return None if _is_inline(found) else reference(found)
     if parts.has(*names):
@@ -91,7 +92,7 @@ def _located(parts: Parts, *names: str) -> str | None:
 
 
 def _is_inline(written: Written) -> bool:
-    """Whether it holds the picture itself (RFC 2397), which no feed can point at: the story goes without."""
+    """Whether it is a `data:` URL (RFC 2397), to which no feed can link: the picture is left out."""
     return isinstance(written.value, str) and written.value.lstrip()[:5].lower() == "data:"
 
 

@@ -1,6 +1,6 @@
-"""What a story file's path says of its story: an id, a section, perhaps a date.
+"""Derives from a story file's path the story's default id, section folders and date.
 
-Pure: knows paths, and nothing of what is in a file.
+Pure: knows paths; must not know what is in a file.
 """
 
 import re
@@ -16,9 +16,9 @@ _DATED_NAME: Final = re.compile(r"(\d{4}-\d{1,2}-\d{1,2})-.", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a file's path says of its story: `day` is the date in its name, if there is one.
+    """What is derived from a story file's path; `day` is the date in the file's name, "" if it has none.
 
-    `is_ordinary` says that neither a folder nor the name may mean that the story is to be held back.
+    `is_ordinary` says that neither a folder's name nor the file's can mean that the story is held back.
     """
 
     id: str
@@ -29,7 +29,7 @@ class Place:
 
 
 def place_of(path: str) -> Place:
-    """What the path of a story file says, relative to `content/`, with `/` between its parts."""
+    """The Place for the path of a story file, which is relative to `content/`, with `/` between its parts."""
     folder, _, name = path.rpartition("/")
     stem = name.rpartition(".")[0]
     if folder and stem.lower() == "index":
@@ -40,14 +40,14 @@ def place_of(path: str) -> Place:
     return Place(made, folders, name, dated[1] if dated else "", not holds and not name.startswith("_"))
 
 
-@lru_cache(maxsize=4_096)  # many stories are in each folder
+@lru_cache(maxsize=4_096)  # each folder holds many stories
 def _folders(path: str) -> tuple[tuple[str, ...], str, bool]:
-    """The folders of a path, the part of an id that they make, and whether one is named for drafts."""
+    """The folders of a path, the id's part made from them, and whether the name of one is for drafts."""
     folders = tuple(path.split("/")) if path else ()
     below = "/".join(part for folder in folders if (part := slug(folder)))
     return folders, below, any(is_of_drafts(folder) for folder in folders)
 
 
 def is_of_drafts(folder: str) -> bool:
-    """Whether a folder's name says that what is in it is not published."""
+    """Whether a folder's name, such as `_drafts`, says that the stories in it are not published."""
     return folder.lower() in _OF_DRAFTS

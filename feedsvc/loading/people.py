@@ -1,6 +1,6 @@
-"""Who wrote a story, as bylines and front matter name them → Authors, and the agency it came from.
+"""Bylines and author keys of front matter → Authors; and the agency that a story came from.
 
-Pure: knows these keys' parts, and nothing of sections, feeds or files.
+Pure: knows the parts of these keys; must not know sections, feeds or files.
 """
 
 import re
@@ -29,26 +29,27 @@ _BETWEEN_SURNAMES_FIRST: Final = re.compile(r"\s*[;\n]\s*")
 
 
 def authors(written: Written | None) -> tuple[Author, ...]:
-    """The authors under a key: names, `Name <address>`, or mappings; those whose slugs are one, once.
+    """The authors that a key holds: names, `Name <address>`, or mappings. Each slug occurs once.
 
-    A string is parted by semicolons, else by commas and `and`; a list is not. Raises FieldError.
+    A string is split at semicolons, or if it has none, at commas and `and`; the items of a list are not
+    split. Raises FieldError.
     """
     if written is None:
         return ()
     return _byline(written) if isinstance(written.value, str) else _authors(written)
 
 
-@lru_cache(maxsize=4_096)  # few bylines stand above very many stories
+@lru_cache(maxsize=4_096)  # very many stories share few bylines
 def _byline(written: Written) -> tuple[Author, ...]:
     return _authors(written)
 
 
 def _authors(written: Written) -> tuple[Author, ...]:
     if isinstance(written.value, str):
-        line(written)  # a byline is one line of bearable length, or it is told
+        line(written)  # raises FieldError for a byline that is too long
         written = unescaped(written)
         byline = str(written.value)
-        # Pelican's way with `Doe, Jane; Roe, Al`: https://docs.getpelican.com/en/latest/content.html
+        # As Pelican splits `Doe, Jane; Roe, Al`: https://docs.getpelican.com/en/latest/content.html
         between = _BETWEEN_SURNAMES_FIRST if ";" in byline else _BETWEEN_NAMES
         written = written._replace(value=between.split(byline))
     found: Iterable[Author]
@@ -98,7 +99,7 @@ def _mapped(item: Written) -> Author:
 
 
 def source(written: Written | None) -> Term | None:
-    """The agency or desk under a key: its name, or a mapping that holds one. Raises FieldError."""
+    """The agency or desk that a key holds: its name, or a mapping with a name. Raises FieldError."""
     if written is None:
         return None
     if isinstance(written.value, dict):

@@ -1,7 +1,7 @@
-"""Titles and labels as authors write them, with tags and references in them → plain text.
+"""Titles and labels with HTML tags and character references in them → plain text.
 
-Pure: knows what a tag looks like, and neither keys nor bodies. Applied once: what it returns may hold `<em>`
-or `&amp;` that its author meant to be read.
+Pure: knows what a tag looks like; must not know keys or bodies. Must be applied only once: its result may
+contain `<em>` or `&amp;` that the author meant as text.
 """
 
 import html
@@ -25,15 +25,15 @@ _TAG: Final = re.compile(
     r"(?:\s++[a-z_:][\w:.-]*+\s*+=\s*+(?:\"[^\"]*+\"|'[^']*+'|[^\s\"'=<>`]++))*+\s*+/?>",
     re.IGNORECASE,
 )
-"""A tag of HTML. Anything else after `<` is what its author wrote: `a <b and c`, `<3`."""
+"""An HTML tag. Anything else that begins with `<` is text: `a <b and c`, `<3`."""
 
 _UNSEEN: Final = re.compile(r"<!--[^<>]*-->|<(script|style)\b[^<>]*>[^<]*</\1\s*>", re.IGNORECASE)
 _REFERENCE: Final = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
-"""With its semicolon: `?a=1&copy=2` holds none."""
+"""Requires the semicolon: `?a=1&copy=2` contains no reference."""
 
 
 def plain(text: str) -> str:
-    """`text` without tags, and with references (`&amp;`, `&#8217;`) as the characters they stand for."""
+    """`text` without tags, and with character references (`&amp;`, `&#8217;`) resolved."""
     if "<" in text:
         text = _TAG.sub(_gap, _UNSEEN.sub("", text))
     if "&" in text:
@@ -42,7 +42,7 @@ def plain(text: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """What `plain` reads as `text`; `text` itself wherever that is enough."""
+    """Text that `plain` turns into `text`: `text` itself where possible, else with `&`, `<`, `>` escaped."""
     return text if plain(text) == text else html.escape(text, quote=False)
 
 

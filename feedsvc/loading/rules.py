@@ -1,6 +1,6 @@
-"""What loading is told.
+"""The settings of loading.
 
-Pure: values, for those who configure loading and load nothing themselves.
+Pure: values only, so that the code that configures loading need not import the code that loads.
 """
 
 from dataclasses import dataclass
@@ -9,15 +9,16 @@ from typing import Literal
 from feedsvc.loading.generators import NO_SITE, Site
 
 UnknownKeys = Literal["near", "all", "none"]
-"""Which front matter keys that feedsvc does not know are findings: those near a known one, all, or none."""
+"""Which unknown front matter keys `feedsvc check` reports: those similar to a known one, all, or none."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadRules:
-    """What loading is told: the zone of dates written without one, and the most bytes of a story file.
+    """The settings of loading.
 
-    `partners` are the names of those whose rights a story may say; `site` is whose generator the stories are
-    written for.
+    `timezone` is the zone of dates written without one; `max_file_bytes` is the largest size of a story file,
+    in bytes; `partners` are the names that a story may use under `syndication`; `site` names the generator
+    that the stories are written for.
     """
 
     timezone: str = "UTC"

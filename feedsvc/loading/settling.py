@@ -1,7 +1,7 @@
-"""When a story file that changed may be read: as soon as it is whole.
+"""Decides when a changed story file may be read: as soon as it is complete.
 
-Knows neither files nor watchers: what happened to a path, and when, comes in. Instants are seconds of a
-monotonic clock; paths are absolute, without links.
+Must not know files or watchers: events (a path, what happened to it, and when) are passed in. Instants are
+seconds of a monotonic clock; paths are absolute, with symbolic links resolved.
 """
 
 import threading
@@ -11,44 +11,44 @@ from enum import Enum
 from itertools import chain, islice
 from typing import Literal, NamedTuple
 
-_LEAST_PAUSE = 0.05  # seconds between two attempts to read a file, however short it has to be quiet
-_MOST_PAUSE = 5.0  # seconds: a file that is open is tried again so often, in case nobody tells of its closing
-_FIRST_RETRY = 1.0  # seconds until a file that could not be read is tried again; twice as long each time
+_LEAST_PAUSE = 0.05  # seconds between two attempts to read a file, even if `settle` is shorter
+_MOST_PAUSE = 5.0  # seconds between attempts to read an open file, as the event of its closing may be missing
+_FIRST_RETRY = 1.0  # seconds until a file that could not be read is tried again; doubled each time
 _MOST_RETRY = 300.0
-_MOST_LOOKED_AT = 1_000  # of what changed last, when something urgent is looked for
-_MOST_ASKED = 5_000  # paths that are asked for at once, whether they were read before
-_BETWEEN_OF_MANY = 1.0  # seconds between two times that some of many are urgent
-_FEW_GONE = 20  # files, which may go whatever the limit on removals: as many as go by its default
-_MOVE_GRACE = 0.5  # seconds, beside the quiet ones, that a deletion waits for what may take its place
+_MOST_LOOKED_AT = 1_000  # latest changes that `take_urgent` searches for new files
+_MOST_ASKED = 5_000  # paths that are looked up at once, to learn which were read before
+_BETWEEN_OF_MANY = 1.0  # seconds between two times that `take_urgent` takes some of many paths
+_FEW_GONE = 20  # deleted files that `take_urgent` takes at most; the default limit on removals allows as many
+_MOVE_GRACE = 0.5  # seconds, beyond `settle`, that a deletion waits for the same file at another place
 
 
 class Kind(Enum):
     """What happened to a path."""
 
     CREATED = "created"
-    """There is a new file, which somebody may go on writing."""
+    """A new file appeared, which a program may still be writing."""
     TOUCHED = "touched"
-    """Something happened that doesn't say whether anybody has the file open, such as a new mode or time."""
+    """A change that doesn't show whether a program has the file open, such as a new mode or mtime."""
     WRITTEN = "written"
-    """Somebody who has it open wrote to it."""
+    """A program that has the file open wrote to it."""
     CLOSED = "closed"
-    """Somebody who could write to it closed it."""
+    """A program that had the file open for writing closed it."""
     PLACED = "placed"
-    """It was renamed into place, or linked there: it is whole. So is every file of a folder that was."""
+    """It was renamed or linked into place, so it is complete; if it is a folder, so is every file in it."""
     MOVED = "moved"
-    """It was renamed away."""
+    """It was renamed to another place."""
     DELETED = "deleted"
     LOST = "lost"
-    """Events were lost: anything may have happened anywhere."""
+    """Events were lost: any path may have changed."""
 
 
 _GONE = {Kind.MOVED, Kind.DELETED}
 URGENT = {*_GONE, Kind.PLACED}
-"""What can be acted on at once."""
+"""Events that can be acted on at once, as the file is gone or complete."""
 
 
 class State(NamedTuple):
-    """What tells one state of a file from another: size in bytes, times of change of content and of inode."""
+    """Identifies a state of a file: size in bytes, and times of change of its content and of its inode."""
 
     size: int
     mtime_ns: int
@@ -56,10 +56,10 @@ class State(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What is known of a file that is to be read, besides what the file itself says.
+    """What the watcher knows about a file that is to be read.
 
-    `placed`: it was renamed into place. `written`: it was written to, and nobody was seen closing it.
-    `seen`: the state it had when it was looked at last, which was at least the quiet time ago.
+    `placed`: it was renamed into place. `written`: it was written to, and no event of closing followed.
+    `seen`: its state when it was last looked at, at least the settling time ago.
     """
 
     placed: bool = False
@@ -71,10 +71,10 @@ NOTHING_KNOWN = Known()
 
 
 class Unsettled(NamedTuple):
-    """A file that is not to be read yet, in the state it was seen in.
+    """A file that must not be read yet, with the state that it was seen in.
 
-    It is `open` for writing, `fresh` (changed too short a time ago), or `growing` (it changed while it was
-    read). `path` is relative to the folder of stories.
+    `reason`: it is `open` for writing, `fresh` (it changed less than the settling time ago), or `growing` (it
+    changed while it was read). `path` is relative to the folder of stories.
     """
 
     path: str
@@ -84,7 +84,7 @@ class Unsettled(NamedTuple):
 
 @dataclass(slots=True)
 class _Entry:
-    """A path that something happened to, until it has been read."""
+    """The events of one path since it was last read."""
 
     since: float
     changed: float
@@ -93,7 +93,7 @@ class _Entry:
     written: bool = False
     seen: State | None = None
     attempts: int = 0
-    """How often it was found open in a row."""
+    """How many times in a row it was found open."""
     taken: bool = False
 
     def note(self, kind: Kind, now: float) -> None:
@@ -108,12 +108,12 @@ class _Entry:
         elif kind is Kind.CLOSED:
             self.written = False
         self.created = self.created or kind is Kind.CREATED
-        # A new mode, or the closing of what was renamed into place, makes it no less whole.
+        # A file that was renamed into place stays complete when its mode changes or a program closes it.
         if self.kind is not Kind.PLACED or kind not in {Kind.TOUCHED, Kind.CLOSED}:
             self.kind = kind
 
     def due(self, settle: float) -> float:
-        """When it may be tried to read it, apart from what waits for others."""
+        """The instant from which the file may be read, waits for other files aside (see `Settling._due`)."""
         if self.kind in URGENT:
             return self.changed
         pause = settle
@@ -129,7 +129,7 @@ class _Entry:
 
 
 class _Failure(NamedTuple):
-    """A file that could not be read: how often it was tried, and when it is due again."""
+    """A file that could not be read: the number of attempts, and the instant of the next one."""
 
     attempts: int
     due: float
@@ -139,9 +139,10 @@ class _Failure(NamedTuple):
 
 
 class Settling:
-    """The paths that changed and have not been read since. May be used by several threads.
+    """The paths that changed and have not been read since. Thread-safe.
 
-    `settle` is how long (seconds) a file has to be quiet before it is read, unless it is renamed into place.
+    `settle` is how long (seconds) a file must have been unchanged before it is read, unless it was renamed
+    into place.
     """
 
     def __init__(self, settle: float) -> None:
@@ -150,28 +151,28 @@ class Settling:
         self._failures: dict[str, _Failure] = {}
         self._unasked: dict[str, None] = {}
         self._read_before: set[str] = set()
-        """Of the entries' paths, those that were read before, as far as that was asked."""
+        """Those paths of `_entries` that were read before; `_unasked` holds those not looked up yet."""
         self._next_of_many = 0.0
         self._lock = threading.Lock()
 
     def note(self, path: str, kind: Kind, now: float) -> None:
-        """Something happened to a path."""
+        """Record an event of a path, at the instant `now`."""
         with self._lock:
             entry = self._entries.pop(path, None)
             if entry is None:
                 entry = _Entry(now, now, kind)
                 self._unasked[path] = None
             entry.note(kind, now)
-            self._entries[path] = entry  # what changed last stands last
+            self._entries[path] = entry  # moves it to the end: entries are in order of their last change
 
     def lose_track(self) -> None:
-        """Events were lost: whether a file is open is known no more."""
+        """Record that events were lost, so that it is unknown which files are open."""
         with self._lock:
             for entry in self._entries.values():
                 entry.written = False
 
     def hold(self, path: str, found: Unsettled, now: float) -> None:
-        """A file was not read, for it is not whole; it is due again later."""
+        """Record that a file was not read because it may be incomplete; it becomes due again later."""
         with self._lock:
             entry = self._entries.get(path)
             if entry is None:
@@ -185,9 +186,9 @@ class Settling:
             entry.attempts = min(entry.attempts + 1, 16) if found.reason == "open" else 0
 
     def take(self, now: float) -> list[str]:
-        """The paths that are due, what changed last first.
+        """The paths that are due, the latest change first; failed files follow.
 
-        They are not given again unless something happens, or they are put back.
+        A path is not returned again until another event, or `put_back`.
         """
         with self._lock:
             arrivals = self._arrivals()
@@ -206,13 +207,14 @@ class Settling:
     def take_urgent(
         self, now: float, most: int, is_file: Callable[[str], bool], known: Callable[[list[str]], set[str]]
     ) -> list[str]:
-        """As `take`, but few paths, of files: for who takes them between two pieces of long work.
+        """As `take`, but few paths, and only of files, to be loaded between the batches of a long load.
 
-        `is_file` says, by its name, whether a path is one: a folder may hold very many. `known` are those of
-        some paths that were read before, which may hold back what is published: they go before new ones, what
-        changed last first. Of more than `most`, some are taken once a second. Files that are gone are among
-        them if they are few: many are to be decided about together. One that may have been copied or moved to
-        a place that is not due yet, or that long work is about to read, is not.
+        `is_file` tells by its name whether a path is a file: a folder may hold very many. `known` returns
+        those of the given paths that were read before: they may hold back a published story, so they come
+        before new files, the latest change first. If more than `most` paths are due, some of them are taken
+        once a second. Deleted files are included if they are few; many must be decided on together. A deleted
+        file is not included if it may have been copied or moved to a place that is not due yet, or that the
+        long load is about to read.
         """
         self._ask(is_file, known)
         with self._lock:
@@ -227,7 +229,7 @@ class Settling:
         return found
 
     def _ask(self, is_file: Callable[[str], bool], known: Callable[[list[str]], set[str]]) -> None:
-        """Learn which paths were read before: each is asked for once, what came last first."""
+        """Look up which paths were read before; each path is looked up once, the latest first."""
         with self._lock:
             asked = list(islice(reversed(self._unasked), _MOST_ASKED))
         found = known([path for path in asked if is_file(path)]) if asked else set()
@@ -237,7 +239,7 @@ class Settling:
             self._read_before |= found & self._entries.keys()
 
     def _new(self, now: float, is_file: Callable[[str], bool]) -> list[str]:
-        """Of the files that changed last, those that were not read before, are there, and may be read."""
+        """Of the latest changes, the files that exist, were not read before, and are due."""
         recent = islice(reversed(self._entries.items()), _MOST_LOOKED_AT)
         return [
             path
@@ -249,7 +251,10 @@ class Settling:
         ]
 
     def _some(self, paths: list[str], now: float, most: int, of_many: int) -> list[str]:
-        """All of them, or of more than `most` some, once a second: each has its feeds published at once."""
+        """All `paths`; if they are more than `most`, only the first `of_many`, once a second.
+
+        The feeds of each are published at once, which takes time from the long load.
+        """
         if len(paths) <= most:
             return paths
         if now < self._next_of_many:
@@ -258,7 +263,7 @@ class Settling:
         return paths[:of_many]
 
     def _is_due_beside(self, path: str, now: float) -> bool:
-        """Whether a path may be taken beside long work."""
+        """Whether a path may be taken during a long load."""
         entry = self._entries.get(path)
         return entry is not None and not entry.taken and self._due_beside(entry) <= now
 
@@ -266,7 +271,10 @@ class Settling:
         return entry.due(self.settle) + (self.settle + _MOVE_GRACE if entry.kind is Kind.DELETED else 0)
 
     def _moved_with(self, gone: Mapping[str, _Entry], found: set[str], now: float) -> list[str]:
-        """Those of the files gone that may be acted on, after the files that may have taken their places."""
+        """The deleted files that may be acted on, each after the files to which it may have been moved.
+
+        These are the files with the same name, or renamed into place at the same instant.
+        """
         names = {path: path.rpartition("/")[2] for path in gone}
         wanted = set(names.values())
         moments = {entry.changed for entry in gone.values()}
@@ -288,14 +296,14 @@ class Settling:
         return taken
 
     def put_back(self, paths: Iterable[str]) -> None:
-        """What was taken could not be read, for a reason that is not the files': have it due again."""
+        """Make taken paths due again: they could not be read, for a reason that is not in the files."""
         with self._lock:
             for path in paths:
                 if entry := self._entries.get(path):
                     entry.taken = False
 
     def done(self, paths: Iterable[str]) -> None:
-        """What was taken was acted on."""
+        """Forget taken paths that have been dealt with, unless another event followed."""
         with self._lock:
             for path in paths:
                 entry = self._entries.get(path)
@@ -303,7 +311,10 @@ class Settling:
                     self._forget(path)
 
     def was_read(self, path: str, before: float) -> None:
-        """A file was read, and what is known of it was asked for after the instant `before`."""
+        """Forget a file that has been read, unless it changed after the instant `before`.
+
+        The caller asked for `known` after that instant.
+        """
         with self._lock:
             entry = self._entries.get(path)
             if entry and entry.changed <= before:
@@ -315,19 +326,19 @@ class Settling:
         self._unasked.pop(path, None)
 
     def failed(self, path: str, now: float) -> None:
-        """A file could not be read: it is due again after a pause, longer each time, until it is `mended`."""
+        """Record that a file could not be read: it is tried again after ever longer pauses until `mended`."""
         with self._lock:
             if path not in self._failures:
                 self._failures[path] = _Failure(0, now).again(now)
 
     def mended(self, path: str) -> None:
-        """A file that may have failed was read, or is gone."""
+        """Record that a file that may have failed before was read, or is gone."""
         if self._failures:
             with self._lock:
                 self._failures.pop(path, None)
 
     def known(self, path: str, now: float) -> Known | None:
-        """What is known of a file that is about to be read; None if it isn't to be read yet."""
+        """What is known about a file that is about to be read; None if it must not be read yet."""
         if not self._entries:
             return NOTHING_KNOWN
         with self._lock:
@@ -335,19 +346,20 @@ class Settling:
             if entry is not None:
                 if entry.taken or entry.due(self.settle) <= now:
                     return entry.known
-                # It was open: whoever looks anyway may ask again, but its state then was no quiet one.
+                # It was open at the last attempt: the caller may try again, but must not take the state seen
+                # then for a settled one.
                 return entry.known._replace(seen=None) if entry.attempts else None
             return Known(placed=True) if self._is_in_placed_folder(path) else NOTHING_KNOWN
 
     def next_due(self) -> float | None:
-        """The instant at which a path is due next, which may be past; None if none waits."""
+        """The instant at which the next path is due, which may be in the past; None if no path waits."""
         with self._lock:
             arrivals = self._arrivals()
             waiting = (self._due(entry, arrivals) for entry in self._entries.values() if not entry.taken)
             return min(chain(waiting, (one.due for one in self._failures.values())), default=None)
 
     def unsettled_for(self, seconds: float, now: float) -> dict[str, float]:
-        """The files that have been open, or changing, for longer than that: path → since when."""
+        """The files open or changing for more than `seconds`: path → instant of the first event."""
         with self._lock:
             return {
                 path: entry.since
@@ -358,14 +370,14 @@ class Settling:
             }
 
     def _due(self, entry: _Entry, arrivals: float) -> float:
-        """A deletion waits for new files: one of them may be what was deleted, copied to another place."""
+        """When a path is due. A deletion waits for new files: one may be a copy of the deleted file."""
         due = entry.due(self.settle)
         if entry.kind is Kind.DELETED:
             return min(max(due, arrivals), due + self.settle + _MOVE_GRACE)
         return due
 
     def _arrivals(self) -> float:
-        """When the last of the new files is due."""
+        """The instant at which the last of the new files is due; 0 if there is none."""
         return max(
             (entry.due(self.settle) for entry in self._entries.values() if entry.created and not entry.taken),
             default=0.0,

@@ -1,6 +1,6 @@
-"""A story file that `walk` found → an article, or a reason why not.
+"""A story file that `walk` found → an article, or the reason why the file is rejected.
 
-Knows how files are opened and read; must not know the store, nor what was loaded before.
+Knows how files are opened and read; must not know the store, nor which stories were loaded before.
 """
 
 import errno
@@ -38,14 +38,14 @@ _OUTSIDE: Final = "a link that leads out of the content folder; put the story it
 def load(
     root: Path, path: str, rules: LoadRules, settle: float = 0.0, known: Known = NOTHING_KNOWN
 ) -> Loaded | Rejected | Unsettled:
-    """Read one file that `walk` found, and make its article; see `Reader.load`."""
+    """Read one file that `walk` found, and return its article; see `Reader.load`."""
     return Reader(root, rules, settle).load(path, known)
 
 
 class Reader:
-    """Reads files that `walk` found below `root`, a batch of them: where a folder leads is looked up once.
+    """Reads a batch of files that `walk` found below `root`; resolves the real path of each folder only once.
 
-    A file that changed less than `settle` seconds ago is not read, unless more is known of it.
+    A file that changed less than `settle` seconds ago is not read, unless `known` shows that it is complete.
     """
 
     def __init__(self, root: Path, rules: LoadRules, settle: float = 0.0) -> None:
@@ -56,10 +56,11 @@ class Reader:
         self._whole = WholeFiles(settle)
 
     def load(self, path: str, known: Known = NOTHING_KNOWN) -> Loaded | Rejected | Unsettled:
-        """Read one file, and make its article; Unsettled if it is not whole.
+        """Read one file and return its article; Unsettled if the file may still be incomplete.
 
-        Never reads more than `rules.max_file_bytes`. Raises FileNotFoundError if the file has gone meanwhile;
-        every other trouble is a Rejected.
+        `path` is relative to `root`; `known` is what the watcher knows about the file. A file of more than
+        `rules.max_file_bytes` bytes is rejected; at most one byte more than that is read. Raises
+        FileNotFoundError if the file is gone by now; every other problem is returned as a Rejected.
         """
         try:
             raw = self._read(path, known)
@@ -75,7 +76,7 @@ class Reader:
         if not within(self._base, real):
             raise FrontMatterError(1, _OUTSIDE, "link-outside")
         try:
-            # Not by open(): a buffer and its object take as long as the reading.
+            # Not with open(): creating its buffer and file object takes as long as the read itself.
             file = _opened(self._base, real)
             try:
                 raw, size = self._whole.bytes_of(file, path, limit, known)
@@ -109,7 +110,8 @@ class Reader:
         return f"{real}/{name}"
 
 
-# Without O_NONBLOCK a named pipe holds the process; O_NOFOLLOW refuses a link put there since.
+# Without O_NONBLOCK, opening a named pipe blocks the process. O_NOFOLLOW refuses a symbolic link that took
+# the file's place after `walk` saw it.
 _HOW: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -120,7 +122,7 @@ def _opened(base: str, real: str) -> int:
         if error.errno != errno.ELOOP:
             raise
         file = os.open(os.path.realpath(real), _HOW)
-    # Asked of what is open: a folder on the way may have become a link since it was looked up.
+    # Check the open file, not its path: a folder of the path may have become a link since it was resolved.
     if not within(base, _place_of(file, real)):
         os.close(file)
         raise FrontMatterError(1, _OUTSIDE, "link-outside")
@@ -128,7 +130,7 @@ def _opened(base: str, real: str) -> int:
 
 
 def _place_of(file: int, name: str) -> str:
-    """Where an open file is; where the system doesn't tell, where its name leads now."""
+    """The real path of an open file; on systems without /proc, the path that `name` resolves to now."""
     try:
         return os.readlink(f"/proc/self/fd/{file}")
     except OSError:
@@ -136,10 +138,11 @@ def _place_of(file: int, name: str) -> str:
 
 
 def parse(path: str, raw: bytes, rules: LoadRules, inherited: Inherited = NOTHING) -> Loaded | Rejected:
-    """Make the article of a story file from its bytes, or say why not.
+    """Turn the bytes of a story file into its article, or into a Rejected with the reason.
 
-    `path` is relative to `content/`, with `/` between its parts; its suffix tells the format. `inherited` is
-    what its folders say. Pure but for the log of a crash.
+    `path` is relative to `content/`, with `/` between its parts; its suffix determines the format.
+    `inherited` holds the keys that apply to the story because of its folders. Pure, except that it logs an
+    internal error, and that it reads the clock when the file is rejected.
     """
     zone = ZoneInfo(rules.timezone)
     try:
@@ -148,7 +151,7 @@ def parse(path: str, raw: bytes, rules: LoadRules, inherited: Inherited = NOTHIN
         text = raw.decode("utf-8", "replace").replace("\r\n", "\n")
         return replace(_rejected(path, error), may_hold=unreadable.may_hold(text, zone, datetime.now(UTC)))
     except Exception as error:
-        # Whatever one story trips over in here, every other story must still go out.
+        # One story that makes feedsvc fail must not keep the other stories from being published.
         log.exception("story_crashed", path=path)
         seen = f"internal error, {type(error).__name__}: {str(error)[:200]}"
         told = f"{seen}; please report it with the file"
@@ -166,7 +169,7 @@ def _parsed(path: str, raw: bytes, zone: ZoneInfo, rules: LoadRules, inherited: 
     article, json = with_json(made)
     notes.extend(found.notes)
     notes.extend(_cdata_ends(path, article, found))
-    # To find a key's line takes a walk through the file.
+    # At most so many notes: finding the line of a key takes a search through the file.
     for key, told in islice(unknown_keys.findings(found.fields, rules.unknown_keys), _MOST_NOTES):
         notes.append(Note(found.line_of(key), told, "key-unknown"))
     ordered = tuple(sorted(notes, key=lambda note: note.line))
@@ -181,7 +184,7 @@ def _cdata_ends(path: str, article: Article, found: FrontMatter) -> Iterator[Not
     if title and "]]>" in article.title:
         yield Note(found.line_of(title.key), reason, "cdata-end")
     if (position := found.body.find("]]>")) >= 0:
-        # The lines of a JSON article's body are not lines of its file.
+        # In a .json file the line breaks of the body are escapes, not lines of the file.
         lines = 0 if path.lower().endswith(".json") else found.body.count("\n", 0, position)
         yield Note(found.body_line + lines, reason, "cdata-end")
 

@@ -1,6 +1,6 @@
-"""Whether a value holds a story back, under a key that may have been meant to.
+"""Decides whether a value holds a story back, under a key that may be meant to do so.
 
-Pure: a key's meaning and a value come in; which keys are suspected is in `unknown_keys`.
+Pure: is given what the key may mean, and the value. Which keys are suspected is in `unknown_keys`.
 """
 
 from datetime import datetime
@@ -15,14 +15,14 @@ from feedsvc.loading.values import Written, as_flag, shown
 from feedsvc.loading.vocabulary import NEVER, Suspect, audience_of, says_held, status_of
 
 _DATED: Final = frozenset({"begins", "released"})
-"""What a later date holds back, and an earlier one does not."""
+"""Meanings under which a date holds the story back only if it is later than the story's publication."""
 
 
 def holds_back(meant: Suspect, value: object, zone: ZoneInfo, since: datetime | None = None) -> bool:
-    """Whether a value could hold a story back, under a key that was meant so.
+    """Whether `value` may hold the story back, under a key that was meant as `meant`.
 
-    `since` (aware UTC) is from when on the story is out otherwise: a key that may as well be any date holds
-    nothing back if it is no later.
+    `since` (aware UTC) is the time from which the story is published otherwise: if the key may be any kind of
+    date, a date that is no later holds nothing back. `zone` applies to dates without a zone.
     """
     if value in (None, "", [], {}):
         return False
@@ -44,7 +44,7 @@ def holds_back(meant: Suspect, value: object, zone: ZoneInfo, since: datetime | 
 
 
 def _asks(meant: Suspect, value: object) -> bool:
-    """Whether another system's flag of that key asks for something, or cannot be read."""
+    """Whether the value, under another system's flag, holds the story back or cannot be interpreted."""
     try:
         return FLAGS[meant.nearest](Written(meant.nearest, value)) is not None
     except FieldError:
@@ -78,7 +78,10 @@ def _restricts_level(meant: Suspect, value: object) -> bool:
 
 
 def _is_unread(meant: Suspect, value: object, word: str) -> bool:
-    """Whether it stands under a strict key and says neither yes, no, nor when; a number counts something."""
+    """Whether the key is strict, and the value is neither a flag, a date nor a number, and so not understood.
+
+    A number is taken for a count.
+    """
     if not meant.is_strict or as_flag(value) is not None or word in NEVER or _is_number(value):
         return False
     return meant.says != "released" or (isinstance(value, str) and audience_of(word) != "public")

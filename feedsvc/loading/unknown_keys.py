@@ -1,8 +1,9 @@
 """Front matter keys that feedsvc does not know: which may hold a story back, and which are misspelt.
 
-Pure. A key is suspected by its edit distance to a restricting one, by what it contains (`embargo_until`), or
-because newsrooms and other systems use it for that. Whether it holds the story back depends on its value: a
-flag, a date or a word in that sense does, `release: true` or `members: 95` does not.
+Pure. A key is suspected if its edit distance to a restricting key is small, if it contains one
+(`embargo_until`), or if newsrooms and other systems use it to restrict stories. Whether it holds the story
+back depends on its value: a flag, a date or a word in that sense does; `release: true` or `members: 95` does
+not. Must not know how front matter is parsed.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -42,7 +43,7 @@ OWN: Final[dict[str, Suspect]] = {
     "membersonly": Suspect("held", "access"),
     "password": Suspect("held", "password", True),
 }
-"""Restricting keys that feedsvc knows: what a misspelt one is taken for."""
+"""Restricting keys that feedsvc knows → what a misspelling of the key is treated as."""
 
 
 _AFFIXES: Final = (
@@ -50,19 +51,19 @@ _AFFIXES: Final = (
     *("doc", "content", "web", "x", "my", "custom"),
     *("press", "news", "media", "under", "has"),
 )
-"""What people put before or after a key: `storyStatus`, `x-embargo`."""
+"""Words that people put before or after a key: `storyStatus`, `x-embargo`."""
 
 _ANY: Final = {
     **{name: Suspect("flag", name) for name in FLAGS if len(name) >= 7},
     **SYNONYMS,
     **OWN,
 }
-_SHORTEST: Final = 5  # of shorter keys, too many others are a letter away
+_SHORTEST: Final = 5  # letters; too many words differ from a shorter key by one letter
 
 
-@lru_cache(maxsize=4_096)  # few keys stand in very many stories
+@lru_cache(maxsize=4_096)  # very many stories share few keys
 def suspect(key: str) -> Suspect | None:
-    """What an unknown key, normalised, may have been meant as; None for nothing that holds back."""
+    """What an unknown key (normalised) may have been meant as; None if it cannot hold a story back."""
     bare = "".join(char for char in normalize("NFKC", key).lower() if char.isalnum())
     if bare in SYNONYMS or bare in OWN:
         return _ANY[bare]
@@ -83,7 +84,8 @@ def _by_stem(bare: str) -> Suspect | None:
     for stem, meant in STEMS.items():
         before, found, _ = bare.partition(stem)
         if found:
-            # An arms embargo is none of the newsroom's: there, a date or a word of status must say so.
+            # `arms_embargo` is not the newsroom's embargo: after such a word, the key holds a story back only
+            # if its value is a date, or a word such as a status.
             return meant if not before or before in _AFFIXES else meant._replace(says="word", is_strict=False)
     return None
 
@@ -109,21 +111,24 @@ def _by_distance(bare: str) -> Suspect | None:
     meant = _ANY[name]
     if distance > 1 and (is_other or len(name) < _LONG):
         return meant._replace(says="word", is_strict=False)
-    # Of a synonym, another word is as likely.
+    # A key that resembles a synonym is as likely a different word.
     return meant._replace(is_strict=meant.is_strict and not is_other)
 
 
 _LONG: Final = 7
-"""Letters from which on two of a restricting key may be wrong; of a shorter one, a word must say the rest."""
+"""Letters that a restricting key needs for two wrong letters to be accepted whatever the value.
+
+For a shorter one, the value must be a date or a word in that sense.
+"""
 
 
 def _most(name: str) -> int:
-    """How many letters may be wrong, missing, too many or swapped."""
+    """How many letters of a key like `name` may be wrong, missing, added or swapped."""
     return 2 if (name in OWN and len(name) >= _LONG - 1) or len(name) >= _LONG + 2 else 1
 
 
 _READ: Final = KNOWN | FLAGS.keys()
-"""The keys that are read; nothing is to be said of them here."""
+"""The keys that feedsvc reads, which are never reported as unknown."""
 _NESTED: Final = frozenset(
     {
         *("params", "extra", "publishing", "publication", "workflow", "metadata", "frontmatter", "meta"),
@@ -131,18 +136,21 @@ _NESTED: Final = frozenset(
         *("additionalproperties", "contentrestrictions"),
     }
 )
-"""Tables of further keys, as the front matter of generators and the exports of other systems have them."""
+"""Names of tables of further keys, in front matter of generators and in exports of other systems."""
 
 
 class _Unknown(NamedTuple):
-    """The unknown ones of a story's keys: those suspected, tables of further keys, and nearest known ones."""
+    """The unknown keys of a story: the suspected ones, the tables of further keys, and all of them.
+
+    `nearest` pairs each with the known key that it is similar to, or None.
+    """
 
     suspects: tuple[tuple[str, Suspect], ...]
     tables: tuple[str, ...]
     nearest: tuple[tuple[str, str | None], ...]
 
 
-@lru_cache(maxsize=4_096)  # the stories of a site have the same keys, in the same order
+@lru_cache(maxsize=4_096)  # the stories of a site mostly have the same keys, in the same order
 def _unknown(keys: tuple[str, ...]) -> _Unknown:
     unknown = [key for key in keys if key not in _READ]
     return _Unknown(
@@ -155,8 +163,8 @@ def _unknown(keys: tuple[str, ...]) -> _Unknown:
 def refuse(fields: Mapping[str, Written], zone: ZoneInfo, since: datetime) -> None:
     """Raise FieldError for an unknown key that may be meant to hold the story back.
 
-    `fields` are those of a story that nothing else holds back, by their normalised keys; `since` (aware UTC)
-    is from when on it is out.
+    `fields` are those of a story that nothing else holds back, by their normalised keys; `zone` applies to
+    dates without a zone; `since` (aware UTC) is the time from which the story is published.
     """
     unknown = _unknown(tuple(fields))
     for key, meant in unknown.suspects:
@@ -184,7 +192,8 @@ def _refuse_nested(table: Written, zone: ZoneInfo, since: datetime) -> None:
 def refuse_in_part(parts: Iterable[tuple[str, Written]], nearest: str) -> None:
     """Raise FieldError for an unknown part of a picture or file that may be meant to keep it out of feeds.
 
-    `nearest` is the key that says so of it, for the error. A date holds back, past or to come.
+    `parts` are the unknown parts with their normalised names; `nearest` is the key to write instead, for the
+    error. Any date counts, past or future.
     """
     for key, part in parts:
         meant = _OF_PART.get(key) or suspect(key)
@@ -206,7 +215,7 @@ def _is_kept_out(meant: Suspect, key: str, part: Written) -> bool:
 
 _OF_IMAGES: Final = frozenset({"may_syndicate", "syndication", "syndicate"})
 _DATES_AND_WORDS: Final = frozenset({"embargo", "expires", "expirydate", "access", "withdrawn"})
-"""Restricting keys of stories that nobody gives a picture for another purpose."""
+"""Restricting keys of stories that have no other meaning for a picture."""
 _OF_PART: Final = {
     **dict.fromkeys(
         ("restricted", "isrestricted", "private", "internal", "internalonly", "confidential", "embargoed"),
@@ -226,7 +235,10 @@ def _refused(written: Written, meant: Suspect) -> FieldError:
 
 
 def findings(fields: Mapping[str, Written], which: UnknownKeys) -> Iterator[tuple[str, str]]:
-    """Of the unknown keys of a story that loads, those to tell of: the key as written, and what to do."""
+    """The unknown keys of a loaded story to report: each as its author wrote it, with what to do about it.
+
+    `which` selects them: those similar to a known key, all, or none.
+    """
     if which == "none":
         return
     for key, nearest in _unknown(tuple(fields)).nearest:
@@ -238,7 +250,7 @@ def findings(fields: Mapping[str, Written], which: UnknownKeys) -> Iterator[tupl
 
 @lru_cache(maxsize=4_096)
 def misspelt(key: str) -> str | None:
-    """The known key that an unknown one, normalised, is nearly; None if there is none."""
+    """The known key that an unknown one (normalised) is probably a misspelling of; None if there is none."""
     if key in SYNONYMS or key in UNLIKE_OTHERS or key in UNLIKE_RESTRICTING or len(key) < _SHORTEST:
         return None
     found = [

@@ -1,7 +1,7 @@
-"""A story file that could not be read: whether something in it may be meant to hold the story back.
+"""Decides whether something in a story file that cannot be parsed may be meant to hold the story back.
 
-Pure. The file's lines are looked at as `key: value`, whatever format they break: who adds `status: withdrawn`
-to a story, and a colon too many elsewhere, wants it withdrawn all the same.
+Pure. Searches the file for `key: value`, whatever its format: an author who adds `status: withdrawn`, and a
+stray colon elsewhere, still wants the story withdrawn. Must not know why the file could not be parsed.
 """
 
 import re
@@ -29,17 +29,17 @@ _BUILD_OPTIONS: Final = frozenset({"list", "render"})
 
 
 def may_hold(story: str, zone: ZoneInfo, now: datetime) -> bool:
-    """Whether a key in the file's head, known or nearly so, has a value that holds a story back at `now`.
+    """Whether a restricting key in the file's head, perhaps misspelt, has a value that holds back at `now`.
 
-    `story` is the file's text; `now` is aware UTC.
+    `story` is the file's text; `zone` applies to dates without a zone; `now` is aware UTC.
     """
     pairs = _pairs(_head(story))
-    # Of thousands of keys nobody asks for each what it may mean: the story is held back.
+    # Checking thousands of keys would take too long: the story is held back instead.
     return len(pairs) > _MOST_PAIRS or any(_holds(key, value, zone, now) for key, value in pairs)
 
 
 def _head(story: str) -> str:
-    """What stands before the body, as far as that can be told of a file that breaks its format."""
+    """The text before the body, as far as that can be determined in a file with broken syntax."""
     story = story[:_LONGEST]
     if fence := _FENCE.match(story):
         begin = fence.end()

@@ -1,6 +1,7 @@
-"""One value of front matter → text, a flag, a number, labels; or what was seen and what is wanted.
+"""One value of front matter → text, a flag, a number, labels; or an error: the value seen, the value wanted.
 
-Pure: knows the shapes values come in (all text from YAML, typed from TOML and JSON), never what a key means.
+Pure: knows the types of values (all text from YAML, typed from TOML and JSON); must not know what a key
+means. A function that converts a Written raises FieldError if the value does not fit.
 """
 
 import re
@@ -46,9 +47,9 @@ _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
 class Written(NamedTuple):
-    """A value with the key it stands under. `part` names where within it, if it is a list or a mapping.
+    """A value with its key as written. `part` is the position in the key's value: `[2]` of a list, `.name`.
 
-    `literal` says that it is plain text already: what looks like a tag or a reference in it is none.
+    `literal` says that the value is plain text already: what looks like a tag or a reference in it is text.
     """
 
     key: str
@@ -57,29 +58,29 @@ class Written(NamedTuple):
     literal: bool = False
 
     def unfit(self, wanted: str, rule: Rule) -> FieldError:
-        """The error that shows this value and says what it should be, such as `is not a date; write …`."""
+        """The error that shows this value, followed by `wanted`, such as `is not a date; write …`."""
         return FieldError(self.key, f"{self.key}{self.part}: {shown(self.value)} {wanted}", rule)
 
     @property
     def is_empty(self) -> bool:
-        """Whether the key stands there with nothing behind it, as in a template nobody filled in."""
+        """Whether the key has no value, as in a template that was not filled in."""
         value = self.value
         if isinstance(value, str):
             return not value or value.isspace()
         return value is None or value in ([], {})
 
 
-@lru_cache(maxsize=1_024)  # few keys stand in very many stories
+@lru_cache(maxsize=1_024)  # very many stories share few keys
 def normalised(key: str) -> str:
-    """A key without what authors write differently: `Last-Modified`, `last_modified` → `lastmodified`."""
+    """A key in lower case without separators: `Last-Modified`, `last_modified` → `lastmodified`."""
     return key.lower().replace("_", "").replace("-", "").replace(" ", "")
 
 
 def place(fields: dict[str, Written], written: Written, name: str) -> None:
-    """Put a value among `fields` under its key, or `name` if that is a part's.
+    """Add a value to `fields` under the normalised form of `name`: its key, or a part's name in a mapping.
 
-    An empty one gives way to another spelling of its key. Raises FieldError if two hold different things:
-    nobody can tell which of two embargoes was meant.
+    A value replaces an empty one under another spelling of the same key. Raises FieldError if both have
+    different values: which of two embargoes is meant cannot be known.
     """
     key = normalised(name)
     other = fields.get(key)
@@ -91,20 +92,20 @@ def place(fields: dict[str, Written], written: Written, name: str) -> None:
 
 
 def _is_same(value: object, other: object) -> bool:
-    # Two lists built of YAML aliases may take forever to compare.
+    # Comparing two lists that are built of YAML aliases may take forever.
     is_nested = isinstance(value, list | dict) or isinstance(other, list | dict)
     return value is other or (not is_nested and type(value) is type(other) and value == other)
 
 
 def shown(value: object) -> str:
-    """A value as an error message shows it: short, and never expanded."""
+    """A value as an error message shows it: short, without passwords, without items of lists or mappings."""
     match value:
         case None:
             return "nothing"
         case bool():
             return "true" if value else "false"
         case str():
-            # What is wrong with a URL may be the password in it: errors go to logs, and to `feedsvc status`.
+            # The fault may be a password in a URL, and errors go to logs and to `feedsvc status`.
             safe = constraints.masked(value)
             return repr(safe if len(safe) <= 60 else safe[:57] + "...")
         case int() if value.bit_length() > 200:
@@ -119,7 +120,7 @@ def shown(value: object) -> str:
 
 
 def text(written: Written) -> str:
-    """Text of any number of lines, without white space at its ends."""
+    """Text of any number of lines, without surrounding white space."""
     match written.value:
         case str() as found:
             return (found.replace("\r\n", "\n").replace("\r", "\n") if "\r" in found else found).strip()
@@ -133,7 +134,7 @@ def text(written: Written) -> str:
 
 
 def line(written: Written, longest: int = LONGEST_LINE) -> str:
-    """Text of one line, runs of white space made one space. At most `longest` characters."""
+    """Text as one line, each run of white space replaced by one space. At most `longest` characters."""
     found = text(written)
     if len(found) > longest:
         raise written.unfit(f"is too long; write at most {longest} characters", "too-long")
@@ -141,7 +142,7 @@ def line(written: Written, longest: int = LONGEST_LINE) -> str:
 
 
 def plain_text(written: Written) -> str:
-    """Text of any number of lines for people to read: without tags, and with references resolved.
+    """Text of any number of lines as readers see it: without tags, with character references resolved.
 
     At most `LONGEST_TEXT` characters.
     """
@@ -152,20 +153,20 @@ def plain_text(written: Written) -> str:
 
 
 def plain_line(written: Written, longest: int = LONGEST_LINE) -> str:
-    """One line for people to read: without tags, and with references resolved."""
+    """One line as readers see it: without tags, with character references resolved."""
     found = line(written, longest)
     return found if written.literal else " ".join(plain(found).split())
 
 
 def unescaped(written: Written) -> Written:
-    """The same value as plain text, for those who take it apart: `R&amp;D; news` has one semicolon."""
+    """The same value as plain text, to be split afterwards: `R&amp;D; news` has one separator."""
     if written.literal or not isinstance(written.value, str):
         return written
     return written._replace(value=plain(written.value), literal=True)
 
 
 def label(written: Written) -> str:
-    """A name that makes a slug: one plain line, and short, without a password in it."""
+    """A name to derive a slug from: one plain line, at most `LONGEST_LABEL` characters, no password in it."""
     found = plain_line(written, LONGEST_LABEL)
     if constraints.shows_credentials(found):
         raise written.unfit(constraints.NO_CREDENTIALS, "url-credentials")
@@ -173,7 +174,7 @@ def label(written: Written) -> str:
 
 
 def labels(written: Written) -> list[str]:
-    """The items of a list, or of a string that commas, semicolons or lines part. None is empty."""
+    """The non-empty items of a list, or of a string, split at semicolons, else commas, and at line breaks."""
     if isinstance(written.value, str):
         if len(written.value) > LONGEST_TEXT:
             raise written.unfit(f"is too long; write at most {MOST_ITEMS} items", "too-many")
@@ -187,7 +188,7 @@ def labels(written: Written) -> list[str]:
 
 
 def simple_labels(written: Written) -> list[str] | None:
-    """A list of labels with nothing in them to be resolved or refused, as nearly all are; else None."""
+    """The labels of a list if each can be taken as it is, which nearly all can; else None."""
     value = written.value
     if not isinstance(value, list) or len(value) > MOST_ITEMS:
         return None
@@ -199,13 +200,13 @@ def simple_labels(written: Written) -> list[str] | None:
     return names if len(names) == len(made) else None
 
 
-@lru_cache(maxsize=16_384)  # few labels stand in very many stories
+@lru_cache(maxsize=16_384)  # very many stories share few labels
 def _simple_label(value: str) -> str | None:
     return " ".join(value.split()) if _SIMPLE.fullmatch(value) else None
 
 
 def items(written: Written) -> list[Written]:
-    """The items of a list; anything else is its own only item."""
+    """The items of a list; for any other value, that value as the only item."""
     value = written.value
     if not isinstance(value, list):
         return [written]
@@ -219,7 +220,7 @@ def items(written: Written) -> list[Written]:
 
 
 class Parts:
-    """The parts of a mapping, found by any of their names."""
+    """The parts of a mapping, which are looked up by several possible names."""
 
     def __init__(self, written: Written) -> None:
         assert isinstance(written.value, dict)
@@ -230,15 +231,15 @@ class Parts:
             place(self._parts, part, key)
 
     def has(self, *names: str) -> bool:
-        """Whether any of the names stands there, be it with nothing behind it."""
+        """Whether there is a part of any of these names, even an empty one."""
         return any(name in self._parts for name in names)
 
     def first(self, *names: str) -> Written | None:
-        """The first part of these names (see `normalised`) that holds something."""
+        """The first part of these names (see `normalised`) that is not empty, else None."""
         return next(self._found(names), None)
 
     def others(self, *names: str) -> Iterator[tuple[str, Written]]:
-        """The parts of other names (see `normalised`) that hold something, each with its normalised name."""
+        """The parts of other names (see `normalised`) that are not empty, each with its normalised name."""
         return ((name, part) for name, part in self._parts.items() if name not in names and not part.is_empty)
 
     def line(self, *names: str) -> str:
@@ -265,7 +266,7 @@ class Parts:
 
 
 def as_flag(value: object) -> bool | None:
-    """True or false if the value says so in any of the usual ways, else None."""
+    """True or false if the value is a boolean, or a word or number for one (`yes`, `off`, 1), else None."""
     if isinstance(value, bool):
         return value
     if isinstance(value, int | str):
@@ -283,7 +284,7 @@ def flag(written: Written) -> bool:
 
 
 def whole(written: Written) -> int:
-    """A whole number, not below zero; 640.0 is one, as in JSON."""
+    """A whole number, not below zero; 640.0 counts as one, as in JSON."""
     value = written.value
     if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
         return int(value)
@@ -295,7 +296,7 @@ def whole(written: Written) -> int:
 
 
 def pixels(written: Written) -> int | None:
-    """A size in pixels; None for 0, which is what templates hold until somebody fills them in."""
+    """A size in pixels; None for 0, which templates contain until somebody fills them in."""
     found = whole(written)
     if found > constraints.MOST_PIXELS:
         raise written.unfit(f"is too large; write at most {constraints.MOST_PIXELS}", "number-invalid")
@@ -303,14 +304,14 @@ def pixels(written: Written) -> int | None:
 
 
 def held(written: Written, found: str, constraint: Constraint, what: str, rule: Rule) -> str:
-    """`found`, if it may stand; `what` is what else it is not: `a web address`."""
+    """`found` if `constraint` accepts it; else raises FieldError: is not `what` (`a web address`)."""
     if not constraint.accepts(found):
         raise written.unfit(f"is not {what}; {constraint.wanted}", rule)
     return found
 
 
 def story_id(written: Written) -> str:
-    """What names a story for good."""
+    """The permanent id of a story."""
     made = constraints.story_id(text(written))
     if made is None:
         raise written.unfit(f"is not an id; {constraints.ID.wanted}", "id-invalid")
@@ -318,13 +319,13 @@ def story_id(written: Written) -> str:
 
 
 def language(written: Written) -> str:
-    """A language tag; `en_US` is one that programs write so."""
+    """A language tag; `en_US`, as programs write it, becomes `en-US`."""
     tag = line(written).replace("_", "-")
     return held(written, tag, constraints.LANGUAGE, "a language", "language-invalid")
 
 
 def email(written: Written) -> str:
-    """An e-mail address, without the `mailto:` that makes a link of one."""
+    """An e-mail address, without `mailto:` before it."""
     found = re.sub("^mailto:", "", line(written), flags=re.IGNORECASE)
     return held(written, found, constraints.EMAIL, "an e-mail address", "email-invalid")
 
@@ -338,26 +339,26 @@ def media_type(written: Written) -> str:
 def reference(written: Written) -> str:
     """The URL of a picture or file: absolute (http, https) or relative.
 
-    What stands in file names and in no URL is percent-encoded, a `\\` is the slash that browsers take it for,
-    and `//host/x` is on the web.
+    Characters of file names that are not allowed in URLs are percent-encoded, a `\\` becomes a slash, as
+    browsers read it, and `//host/x` becomes an https URL.
     """
     found = _NOT_IN_URL.sub(lambda char: quote(char[0]), line(written).replace("\\", "/"))
     if found.startswith("//"):
         found = f"https:{found}"
     elif _COLON_FIRST.match(found) and not _SCHEME.match(found):
-        found = f"./{found}"  # RFC 3986 §4.2: else it would be taken for a scheme
+        found = f"./{found}"  # RFC 3986 §4.2: else the part before the colon would be taken for a scheme
     return _url(written, found, constraints.REFERENCE)
 
 
 def address(written: Written) -> str:
-    """A URL that stands alone: absolute (http, https), or a path on the site, which gets its `/`."""
+    """The URL of a page: absolute (http, https), or a path on the site; a missing leading `/` is added."""
     found = line(written)
     is_whole = found.startswith("/") or _SCHEME.match(found)
     return _url(written, found if is_whole else f"/{found}", constraints.ADDRESS)
 
 
 def web_address(written: Written) -> str:
-    """An absolute URL (http, https) that stands alone."""
+    """The absolute URL (http, https) of a page."""
     return _url(written, line(written), constraints.WEB_ADDRESS)
 
 

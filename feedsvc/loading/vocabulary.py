@@ -1,6 +1,7 @@
-"""The words by which newsrooms and other systems hold a story back, from vocabulary.toml beside this file.
+"""The words with which newsrooms and other systems hold a story back, read from vocabulary.toml.
 
-Pure: words, and what each says. `flags` and `unknown_keys` decide by them.
+Pure: words, and the meaning of each. Must not decide about a story: `flags`, `suspicion` and `unknown_keys`
+do that.
 """
 
 import re
@@ -15,17 +16,19 @@ from feedsvc.domain.model import Status
 
 Audience = Literal["public", "members", "internal"]
 Says = Literal["held", "released", "begins", "ends", "status", "access", "level", "word", "flag"]
-"""What a key says of a story: that it is held back, or released; from or until when; for whom, how much.
+"""The meaning of a key.
 
-A `word` of its own, nearly such a key, says so with a date or a word in that sense alone; a `flag` is another
-system's, misspelt.
+`held`: true holds the story back; `released`: false does; `begins`, `ends`: a date; `status`; `access`: for
+whom; `level`: how much of it. `word`: an ordinary word that resembles such a key, and holds back only with a
+date or a word in that sense. `flag`: another system's flag, misspelt.
 """
 
 
 class Suspect(NamedTuple):
-    """What a key that feedsvc does not know may have been meant as; `nearest` is the one it knows.
+    """What an unknown key may have been meant as; `nearest` is the key that feedsvc knows for that.
 
-    With `is_strict`, hardly anything else can have been meant: whatever is not plainly harmless holds back.
+    With `is_strict`, the key can hardly mean anything else: every value that is not clearly harmless holds
+    the story back.
     """
 
     says: Says
@@ -36,7 +39,7 @@ class Suspect(NamedTuple):
 NEVER: Final = frozenset(
     {"never", "none", "no", "false", "off", "0", "nil", "null", "~", "n", "na", "n/a", "-"}
 )
-"""Words that say that there is nothing."""
+"""Values that mean no or nothing: `embargo: none`."""
 
 _TABLE: Final[Mapping[str, Any]] = tomllib.loads(
     files("feedsvc.loading").joinpath("vocabulary.toml").read_text("utf-8")
@@ -52,41 +55,41 @@ def _suspects(kind: str) -> dict[str, Suspect]:
 
 
 SYNONYMS: Final[Mapping[str, Suspect]] = _suspects("keys")
-"""Keys of newsrooms and other systems that feedsvc does not read, normalised."""
+"""Restricting keys of newsrooms and other systems that feedsvc does not read, normalised."""
 STEMS: Final[Mapping[str, Suspect]] = _suspects("stems")
-"""What no key contains that means anything else."""
+"""Parts of keys: a key that contains one can hardly mean anything else."""
 UNLIKE_RESTRICTING: Final = frozenset(_TABLE["words"]["near_a_restricting_key"].split())
 UNLIKE_OTHERS: Final = frozenset(_TABLE["words"]["near_another_key"].split())
-"""Words of their own that differ from a known key by a letter or two."""
+"""Ordinary words that differ from a known key by a letter or two, and are not misspellings of it."""
 
 _NOT_YET: Final = re.compile(r"(?:not|needs|to be|awaiting|pending|on hold)[ _-]")
-_SHORTEST: Final = 5  # of shorter words, too many others are a letter away
+_SHORTEST: Final = 5  # letters; too many words differ from a shorter one by one letter
 _STATUSES: Final = {word: name for name, words in _TABLE["status"].items() for word in words.split()}
 _AUDIENCES: Final = {word: name for name, words in _TABLE["audience"].items() for word in words.split()}
 
 
 def status_of(word: str) -> Status | None:
-    """What a word of status says, in feedsvc's terms or another system's; None if it is none."""
-    squeezed = _squeezed(word).removeprefix("stat:")  # NewsML-G2's scheme
+    """The status that a word means, in feedsvc's vocabulary or another system's; None if it is no status."""
+    squeezed = _squeezed(word).removeprefix("stat:")  # the scheme of NewsML-G2's status codes
     if (found := _STATUSES.get(squeezed)) is None and _NOT_YET.match(word.strip().lower()):
         return "draft"
     return cast(Status | None, found)
 
 
 def audience_of(word: str) -> Audience | None:
-    """Whom a word such as `paid` or `private` lets have a story; None if it is none."""
+    """The audience that a word such as `paid` or `private` means; None if it means none."""
     return cast(Audience | None, _AUDIENCES.get(_squeezed(word)))
 
 
 def says_held(word: str) -> bool:
-    """Whether a word says that a story is not for everybody now, as a status or as an audience."""
+    """Whether a word means, as a status or an audience, that a story is not public now."""
     if _squeezed(word) in NEVER:
         return False
     return status_of(word) in {"draft", "withdrawn"} or audience_of(word) in {"members", "internal"}
 
 
 def is_nearly_held(word: str) -> bool:
-    """Whether a word is one that says so but for a letter: `withdrwn`."""
+    """Whether a word is at most one letter away from a status of an unpublished story: `withdrwn`."""
     squeezed = _squeezed(word)
     return any(
         OSA.distance(squeezed, one, score_cutoff=1) <= 1

@@ -1,4 +1,4 @@
-"""Walks the folder of stories: which files are stories, and where a change belongs.
+"""Walks the folder of stories: finds the story files, and tells which of them a changed path concerns.
 
 Knows the file system, names and generators' folders; must not know what is in a file, nor what was read.
 """
@@ -25,16 +25,16 @@ _LIST_PAGE: Final = "_index."
 _PLAIN_NAME: Final = re.compile(
     r"[A-Za-z0-9](?!.*_conflict-)[a-z0-9_-]*\.(?:md|markdown|html|htm|json)", re.ASCII
 )
-"""What needs no closer look: a story's name, and nothing that is passed over."""
-_STAMPS: Final = 2**62  # what a column of the store holds
+"""A name that is certainly a story's, and never passed over, so that it needs no further checks."""
+_STAMPS: Final = 2**62  # the store's column holds integers of 64 bits
 
 
 class FoundFile(NamedTuple):
     """A story file: its path relative to `content/` with `/` between parts, size in bytes, and mtime.
 
-    `linked` says that it is a symbolic link, or was found through one. `unreadable` says that it is no file
-    but a folder that may not be read, so that nobody knows what is in it. `known` is what is known besides.
-    `folders_ns` changes with the files that say something of all stories in a folder (see `folders`).
+    `linked`: it is a symbolic link, or was found through one. `unreadable`: it is not a file but a folder
+    that feedsvc may not read, so that its stories are unknown. `known`: what the watcher knows about it.
+    `folders_ns` changes with the files that set keys for all stories of a folder (see `folders`).
     """
 
     path: str
@@ -47,7 +47,7 @@ class FoundFile(NamedTuple):
 
     @property
     def stamp(self) -> int:
-        """What is another once the file is to be read again: its mtime, and that of its folders' files."""
+        """A number that changes when the file must be read again: from its mtime and its folders' files'."""
         return (self.mtime_ns + self.folders_ns) % _STAMPS
 
 
@@ -55,7 +55,7 @@ class _Folder(NamedTuple):
     path: str
     real: str
     trail: tuple[str, ...]
-    """The real folders in which links were followed on the way here."""
+    """The real paths of the folders in which a symbolic link was followed to get here."""
     linked: bool = False
     stamp: int = 0
 
@@ -63,11 +63,10 @@ class _Folder(NamedTuple):
 def walk(root: Path, under: str = "", site: Site = NO_SITE) -> Iterator[FoundFile]:
     """Every story file below `root`, or below `under` in it (which may be one file), ordered by path.
 
-    Hidden files, what editors and synchronisers leave (see `leftovers`), other suffixes and what
-    the site's generator leaves out (see `generators`) are passed over. Links to folders are followed
-    within `root`; a link that leads out of it is yielded, for `load` to reject with a reason. So is
-    a folder that may not be read. A file name
-    that is not UTF-8 is yielded escaped, and rejected likewise. What is missing yields nothing.
+    Skips hidden files, files that editors and synchronisers leave behind (see `leftovers`), other suffixes,
+    and what the site's generator ignores (see `generators`). Follows symbolic links to folders within `root`.
+    Yields a link that leads out of `root`, a folder without read permission, and a file name that is not
+    UTF-8 (escaped), for `load` to reject with a reason. Yields nothing if `root` or `under` is missing.
     """
     base = os.path.realpath(root)
     waiting: list[FoundFile | _Folder] = []
@@ -83,7 +82,7 @@ def walk(root: Path, under: str = "", site: Site = NO_SITE) -> Iterator[FoundFil
 
 
 def count(root: Path, site: Site = NO_SITE) -> int:
-    """How many story files there are below `root`."""
+    """The number of story files below `root`."""
     return sum(1 for _ in walk(root, site=site))
 
 
@@ -115,7 +114,7 @@ def _start(base: str, under: str, site: Site) -> FoundFile | _Folder | None:
 
 
 def _stamp_of(folder: str, site: Site) -> int:
-    """The times of the files of a folder that say something of all stories below it."""
+    """The sum of the mtimes of the files in a folder that set keys for all stories below it."""
     stamp = 0
     for name in names_of_rules(os.path.basename(folder.rstrip("/")), site.generator):
         with suppress(OSError):
@@ -124,7 +123,7 @@ def _stamp_of(folder: str, site: Site) -> int:
 
 
 def _listed(folder: _Folder, base: str, followed: set[str], site: Site) -> list[FoundFile | _Folder]:
-    """What a folder holds, last path first, so that a stack gives it back in path order."""
+    """The story files and folders in a folder, last path first, as a stack reverses them to path order."""
     listed: list[FoundFile | _Folder] = []
     rules = names_of_rules(os.path.basename(folder.real), site.generator)
     stamp = folder.stamp
@@ -133,7 +132,7 @@ def _listed(folder: _Folder, base: str, followed: set[str], site: Site) -> list[
             for entry in entries:
                 if entry.name in rules:
                     stamp += entry.stat().st_mtime_ns
-                # Nearly every entry is a plain file with a plain name, and an archive has very many.
+                # A fast path: nearly every entry is a regular file with a plain name, and archives are large.
                 made = (
                     _stated(entry, folder.path + entry.name, folder.linked)
                     if _PLAIN_NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)
@@ -185,7 +184,7 @@ def _linked(
 ) -> FoundFile | _Folder | None:
     if not within(base, target):
         return _found(path, entry.path, True)
-    # A link met again, or one to a folder it is in, would never end.
+    # Following a link again, or one to a folder that contains it, would never end.
     if entry.path in followed or any(within(target, real) for real in (*folder.trail, folder.real)):
         return None
     followed.add(entry.path)
@@ -205,9 +204,9 @@ def _unreadable(folder: str, linked: bool) -> FoundFile:
 
 
 def _found(path: str, full: str, linked: bool) -> FoundFile | None:
-    """A file or link by its path; None if it is gone. A link that leads nowhere is not gone.
+    """The file or symbolic link at a path; None if it is gone. A broken link is not gone.
 
-    Raises PermissionError if its folder may not be searched: then nobody knows.
+    Raises PermissionError if its folder may not be searched, so that this is unknown.
     """
     try:
         seen = os.stat(full)
@@ -218,47 +217,47 @@ def _found(path: str, full: str, linked: bool) -> FoundFile | None:
             return None
         except PermissionError:
             raise
-        except OSError:  # the disk fails: reading it says how
+        except OSError:  # a failing disk: `load` will report the error when it reads the file
             return FoundFile(path, 0, 0, linked)
     return FoundFile(path, seen.st_size, seen.st_mtime_ns, linked)
 
 
 def within(outer: str, inner: str) -> bool:
-    """Whether a path is another one, or below it."""
+    """Whether the path `inner` is `outer`, or below it."""
     return inner == outer or inner.startswith(outer.rstrip("/") + "/")
 
 
 def _readable(name: str) -> str:
-    """A name with the bytes escaped that are not UTF-8 (`caf\\xe9.md`), so that a store can hold it."""
+    """A name with bytes that are not UTF-8 escaped (`caf\\xe9.md`), so that a store can hold it."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def is_utf8(name: str) -> bool:
-    """Whether a name, or path, is UTF-8, so that a store can hold it as it is."""
+    """Whether a name or path is UTF-8, so that a store can hold it unchanged."""
     return _readable(name) == name
 
 
 def is_passed_over(name: str) -> bool:
-    """Whether nothing of that name matters to a watcher: hidden, an editor's, packages, templates."""
+    """Whether a watcher can ignore a name: a hidden or editor's file, a folder of packages or templates."""
     return leaves_out(NO_SITE, name, is_top=False, is_folder=True) or is_leftover(name)
 
 
 def is_story_name(path: str) -> bool:
-    """Whether a file at that path would be a story, by its name: not one that is passed over."""
+    """Whether a file at that path would be read as a story, judged by its name."""
     name = path.rpartition("/")[2]
     is_list = name.lower().startswith(_LIST_PAGE)
     return name.lower().endswith(SUFFIXES) and not is_leftover(name) and not is_list
 
 
 def story_path(root: Path, changed: Path, site: Site = NO_SITE) -> str | None:
-    """Where a change seen by a watcher is, relative to `root`: for `walk` to look under.
+    """The path, relative to `root`, that `walk` must look under after a watcher saw `changed` change.
 
-    None if it cannot be a story file, nor a folder that may hold some; "" for `root` itself. The path need
-    not be there any more.
+    "" means `root` itself; None that the path cannot be a story file, nor a folder of stories. The path need
+    not exist any more.
     """
     relative = _relative(root, changed)
     if relative is not None and changed.name in names_of_rules(changed.parent.name, site.generator):
-        return story_path(root, changed.parent, site)  # which says something of all that is in it
+        return story_path(root, changed.parent, site)  # the file sets keys for all stories of its folder
     if relative is None or _is_passed_over(relative.parts, site):
         return None
     path = relative.as_posix() if relative.parts else ""
@@ -266,7 +265,7 @@ def story_path(root: Path, changed: Path, site: Site = NO_SITE) -> str | None:
         return "" if len(relative.parts) < 2 else story_path(root, changed.parent, site)
     if not path or path.lower().endswith(SUFFIXES) or os.path.isdir(changed):
         return path
-    return None if os.path.lexists(changed) else path  # what is gone may have been a folder
+    return None if os.path.lexists(changed) else path  # a path that is gone may have been a folder
 
 
 def _is_passed_over(parts: Sequence[str], site: Site) -> bool:

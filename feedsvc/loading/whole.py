@@ -1,6 +1,6 @@
-"""The bytes of an open story file, if it is whole: nobody is writing to it, as far as the system tells.
+"""Reads an open story file if it is complete: no process is writing to it, as far as the system can tell.
 
-Knows Linux's leases and what /proc says of mounts; must not know what is in a file.
+Knows Linux's file leases and the mounts in /proc; must not know what is in a file.
 """
 
 import errno
@@ -18,20 +18,20 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-_SKEW: Final = 60.0  # seconds that the clock of a file server may be before or behind ours
+_SKEW: Final = 60.0  # seconds by which the clock of a file server may differ from ours
 _LOCAL: Final = {
     *("bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "overlay", "ramfs", "reiserfs", "tmpfs"),
     *("xfs", "zfs"),
 }
-"""File systems on which all writers are this kernel's, and changes are dated by its clock.
+"""File systems to which only this machine's kernel writes, so that its clock sets the times of change.
 
-On others a lease says nothing: NFS 4 and SMB refuse it for files that nobody has open, FUSE grants it while
-others write.
+On other file systems a lease proves nothing: NFS 4 and SMB refuse it for files that nobody has open, FUSE
+grants it while others write.
 """
 
 
 class UnsettledError(Exception):
-    """A file is not to be read yet."""
+    """A file must not be read yet, because it may be incomplete; `found` says why."""
 
     def __init__(self, found: Unsettled) -> None:
         super().__init__(found)
@@ -39,9 +39,9 @@ class UnsettledError(Exception):
 
 
 class WholeFiles:
-    """Reads files that are whole, a batch of them: on which file system they are is looked up once.
+    """Reads a batch of files if they are complete; looks up the type of each file system only once.
 
-    `settle` is how long (seconds) a file has to be quiet, unless it was renamed into place.
+    `settle` is how long (seconds) a file must have been unchanged, unless it was renamed into place.
     """
 
     def __init__(self, settle: float) -> None:
@@ -49,10 +49,11 @@ class WholeFiles:
         self._local: dict[int, bool] = {}
 
     def bytes_of(self, file: int, path: str, limit: int, known: Known) -> tuple[bytes, int]:
-        """What an open file holds, and its size in bytes; at most one byte more than `limit` is read.
+        """The content of an open file, and its size in bytes; reads at most `limit` bytes and one more.
 
-        `path` is how it is called. Raises UnsettledError if it is not whole, FrontMatterError for what is no
-        file, and OSError.
+        `file` is the descriptor; `path` is for errors; `known` is what the watcher knows about the file. The
+        content of a file larger than `limit` may be empty or cut off. Raises UnsettledError if the file may
+        be incomplete, FrontMatterError if it is not a regular file, and OSError.
         """
         seen = os.fstat(file)
         if stat.S_ISDIR(seen.st_mode):
@@ -78,8 +79,12 @@ class WholeFiles:
             raise UnsettledError(Unsettled(path, state, "fresh"))
 
     def _is_fresh(self, state: State, *, is_local: bool) -> bool:
-        """Whether it changed too short a time ago. One that changes in the future has to be seen twice."""
-        # The time of its content may be set to any; that of its inode can't, where there is one.
+        """Whether the file changed less than `settle` seconds ago.
+
+        A file whose time is in the future always counts as fresh: it is read once it was seen twice in the
+        same state.
+        """
+        # A program may set mtime to any time; ctime, where the file system has it, is the kernel's.
         age = time.time() - max(state.mtime_ns, state.ctime_ns) / 1e9
         return age < self._settle + (0 if is_local else _SKEW)
 
@@ -91,7 +96,7 @@ class WholeFiles:
 
 
 def leased(path: str, real: str) -> UnsettledError:
-    """What to raise of a file that can't be opened at once: another has a lease to write it (Samba)."""
+    """The error for a file whose open would block: another process (Samba) has a write lease on it."""
     return UnsettledError(Unsettled(path, _state(os.stat(real)), "open"))
 
 
@@ -101,7 +106,7 @@ def _state(seen: os.stat_result) -> State:
 
 def _read(file: int, size: int, limit: int) -> bytes:
     parts: list[bytes] = []
-    left = limit + 1  # one byte more than allowed tells a file that has grown since
+    left = limit + 1  # one byte more than allowed shows that the file has grown beyond the limit since fstat
     wanted = size + 1
     while left > 0 and (part := os.read(file, min(left, wanted))):
         parts.append(part)
@@ -113,16 +118,16 @@ def _read(file: int, size: int, limit: int) -> bytes:
 
 
 def _is_open(file: int) -> bool | None:
-    """Whether anybody has a file open for writing, or mapped so; None if the system doesn't tell us.
+    """Whether a process has the file open, or mapped, for writing; None if the system does not tell.
 
-    A read lease is refused then (fcntl(2)). Only the file's owner gets one, or who has CAP_LEASE; it is given
-    back at once.
+    Asks for a read lease, which is refused in that case (fcntl(2)), and releases it at once. Only the file's
+    owner, or a process with CAP_LEASE, is given a lease.
     """
     if not hasattr(fcntl, "F_SETLEASE"):
         return None
     try:
-        # Whoever opens the file just now breaks the lease, and we get a signal: SIGIO would end the process,
-        # SIGURG does nothing (signal(7)).
+        # A process that opens the file at this moment breaks the lease, and the kernel signals this process:
+        # SIGIO would end it, SIGURG is ignored by default (signal(7)).
         fcntl.fcntl(file, fcntl.F_SETSIG, signal.SIGURG)
         fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_UNLCK)
@@ -132,7 +137,7 @@ def _is_open(file: int) -> bool | None:
 
 
 def file_system(file: int) -> str:
-    """The name of the file system that an open file is on; "" where the system doesn't tell."""
+    """The type of the file system that an open file is on, such as "ext4"; "" on systems without /proc."""
     try:
         with open(f"/proc/self/fdinfo/{file}", encoding="ascii") as info:
             mount = next(line.split()[1] for line in info if line.startswith("mnt_id:"))
