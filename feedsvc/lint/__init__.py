@@ -1,5 +1,5 @@
-"""What `feedsvc check` finds: in story files, in feeds, in the configuration's names.
+"""The checks of `feedsvc check`: of story files, of feeds, and of names in the configuration.
 
-Must not know the store of the service: it makes one of its own.
+Must not know the service's own store: the checks use a temporary one.
 Open `check` first.
 """

@@ -1,6 +1,7 @@
-"""What is wrong with stories and feeds that load well: by the specifications, and by an aggregator's profile.
+"""Checks stories and feeds that load without errors, against the specifications and an aggregator's profile.
 
-Pure: articles and feeds in, remarks out. Each has the name of its rule, and says what to write instead.
+Pure: articles and feeds in, remarks out. Each remark names its rule, and says what to write instead. Must not
+know files, or how findings are printed.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -15,7 +16,7 @@ from feedsvc.render.story import Story, story
 
 
 class Remark(NamedTuple):
-    """Something to mend: which rule, in which front matter field, and what to do about it."""
+    """Something to correct: the rule, the front matter field ("" for a whole feed), and what to do."""
 
     rule: str
     field: str
@@ -23,7 +24,7 @@ class Remark(NamedTuple):
 
 
 def lint_article(article: Article, site: Site, now: datetime) -> Iterator[Remark]:
-    """What is wrong with one story, whatever feed shows it. `now` is aware UTC."""
+    """Check one story, whatever feed it is in. `now` is aware UTC."""
     told = story(site, article)
     for check in (_texts, _credentials, _excess, _instants, _people, _media, _withdrawal):
         yield from check(article, told, now)
@@ -101,7 +102,7 @@ def _withdrawal(article: Article, _told: Story, _now: datetime) -> Iterator[Rema
 
 
 def lint_links(articles: Sequence[Article], site: Site) -> Iterator[tuple[Article, Remark]]:
-    """Stories of one feed that say they are at the same place: readers take them for one."""
+    """Find stories of one feed that have the same URL: feed readers take them for one story."""
     seen: dict[str, Article] = {}
     for article in articles:
         url = story_url(site, article)
@@ -121,7 +122,7 @@ _HAS: dict[str, Callable[[Story], object]] = {
 
 
 def lint_profile(feed: Feed) -> Iterator[tuple[Article, Remark]]:
-    """What the feed's profile finds wrong with its stories."""
+    """Check the stories of a feed against the feed's profile."""
     profile = feed.profile
     for article in feed.articles:
         told = story(feed.site, article)
@@ -147,7 +148,7 @@ def lint_profile(feed: Feed) -> Iterator[tuple[Article, Remark]]:
 
 
 def lint_sizes(feed: Feed, bodies: dict[Format, bytes]) -> Iterator[Remark]:
-    """What the feed's profile finds wrong with the feed as a whole."""
+    """Check a feed as a whole against its profile; `bodies` has its document in each format."""
     profile, items = feed.profile, len(feed.articles)
     if items < profile.items_least:
         wanted = "widen its include lists"
