@@ -1,5 +1,5 @@
 """The commands of `feedsvc`; the only package that prints.
 
-Must not know how a stage does its work: it wires them from a configuration.
-Open `main` first.
+Builds the parts of the service from a configuration and connects them; must not know how a part does its
+work. Open `main` first.
 """

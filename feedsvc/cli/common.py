@@ -1,6 +1,6 @@
-"""What commands share: `--config`, how a moment is written, and a refresher.
+"""Code that several commands share: `--config`, dates on the command line, the store and the refresher.
 
-Knows no command.
+Must not know any particular command.
 """
 
 import os
@@ -28,7 +28,7 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def with_config(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command `--config`, and the Config it names as its first argument."""
+    """Add the option `--config` to a command; its first argument becomes the Config read from that file."""
 
     @click.option(
         "--config",
@@ -49,16 +49,16 @@ def with_config(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def names_of(article_id: str, config: Config) -> list[str]:
-    """The ids that a story may be kept by which is asked for by this one: it may be as feeds write it."""
+    """The ids under which a story may be stored: `article_id` itself, and the other form that feeds write."""
     other = urls.twin(options.site(config), article_id)
     return [article_id, other] if other else [article_id]
 
 
 class Moment(click.ParamType):  # type: ignore[type-arg] # generic in newer versions only
-    """An instant as people write it: a date, with or without a time, in the site's zone if it names none.
+    """An option that takes a date, with or without a time, in the site's time zone if it has none.
 
-    Or a span such as `30d`, counted from now: into the past, or with `ahead` into the future. Gives a
-    function of the site's zone that returns aware UTC.
+    Or a span such as `30d` before now, or with `ahead` after now. The value is a function that takes the name
+    of the site's time zone and returns aware UTC.
     """
 
     name = "time"
@@ -89,7 +89,7 @@ def _in_zone(written: datetime, zone: str) -> datetime:
 
 @contextmanager
 def store_of(config: Config, *, create: bool = False) -> Iterator[Store]:
-    """The store of a configuration. Who only reads doesn't `create` it. Raises StoreError."""
+    """The store of a configuration, closed at the end; with `create`, made if missing. Raises StoreError."""
     store = opened(config, create=create)
     try:
         yield store
@@ -98,12 +98,12 @@ def store_of(config: Config, *, create: bool = False) -> Iterator[Store]:
 
 
 def warn_of_differences(config: Config) -> list[str]:
-    """Say on standard error, and return, which services run by another configuration than the file has."""
+    """Print on standard error, and return, a line for each service that runs an outdated configuration."""
     try:
         with store_of(config) as store:
             found = running.differences(store, config)
     except trouble.FAULTS:
-        return []  # nothing has run yet, or the store can't be read: others say so
+        return []  # there is no store yet, or it can't be read, which the command itself reports
     for one in found:
         click.echo(one, err=True)
     return found
@@ -111,7 +111,7 @@ def warn_of_differences(config: Config) -> list[str]:
 
 @contextmanager
 def refresher_of(config: Config) -> Iterator[Refresher]:
-    """The refresher of a configuration, over a store that is in line with it."""
+    """The refresher of a configuration; updates the store to that configuration, and closes it at the end."""
     collect_seldom()
     store = opened(config)
     refresher = Refresher(

@@ -1,6 +1,6 @@
-"""`feedsvc explain`: why a story is in a feed, or isn't.
+"""`feedsvc explain`: why a story is or is not in each of its feeds.
 
-Knows nothing of how that is decided: it asks the gate, and counts what stands before the story.
+Must not know how that is decided: asks the gate, and counts the stories that rank before this one.
 """
 
 import json
@@ -28,7 +28,7 @@ from feedsvc.util.errors import ConfigError
 
 
 class Explained(NamedTuple):
-    """What is to be said of a story and one feed. `shown` is how much of the story is in it."""
+    """The explanation for a story and one feed. `shown` is how much of the story is in the feed."""
 
     feed: str
     shown: Level
@@ -44,7 +44,7 @@ class Explained(NamedTuple):
 def explain(
     config: Config, article: str, partner: str | None, at: Callable[[str], datetime] | None, as_json: bool
 ) -> None:
-    """Say of every feed of ARTICLE, by its id or file, why it is or is not in it; exit 1 if it is in none."""
+    """Show why ARTICLE, a story's id or file, is or is not in each of its feeds; exit 1 if it is in none."""
     rules = options.rules(config)
     audience = rules.public
     if partner is not None:
@@ -73,7 +73,7 @@ def explain(
 
 
 def _found(connection: Connection, config: Config, name: str) -> Article:
-    with suppress(ValueError):  # a file, named from here
+    with suppress(ValueError):  # raised if it is not a path, from the current directory, of a content file
         name = Path(name).resolve(strict=False).relative_to(config.content_root.resolve()).as_posix()
     site = generators.detect(config.content_root)
     owned = sources.at(connection, [name]).get(name)

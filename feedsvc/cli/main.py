@@ -1,7 +1,7 @@
-"""The commands; the only module that prints.
+"""The command `feedsvc`, with its subcommands.
 
-Knows how to wire the stages from a Config, and nothing of what they do. Exit codes: 0 good, 1 findings,
-2 usage or configuration.
+Builds the parts of the service from a Config and connects them; must not know how they do their work. Exit
+codes: 0 success, 1 findings, 2 an error of usage, configuration or the store.
 """
 
 import json
@@ -34,11 +34,11 @@ from feedsvc.util.errors import FeedsvcError, PageRefused
 from feedsvc.util.logs import set_up_logging
 
 _USAGE = 2
-_CLAIMED_SECONDS = 5.0  # for feeds that a service is publishing at this moment
+_CLAIMED_SECONDS = 5.0  # to wait for feeds that a running service is publishing at this moment
 
 
 class _Commands(click.Group):
-    """Turns what went wrong on purpose into a message and an exit code."""
+    """Turns expected errors into a message and an exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -46,7 +46,7 @@ class _Commands(click.Group):
         except FeedsvcError as error:
             click.echo(f"feedsvc: {error}", err=True)
             ctx.exit(_USAGE)
-        except SQLAlchemyError as error:  # the store was opened, and fails
+        except SQLAlchemyError as error:  # the store failed after it was opened
             click.echo(f"feedsvc: the store: {trouble.of(error).words}", err=True)
             ctx.exit(_USAGE)
 
@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def _listening(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options of those that listen."""
+    """Add to a command the options of commands that run a server."""
     for option in (
         click.option(
             "--workers", type=click.IntRange(1, 256), help="Web worker processes, over http.workers."
@@ -71,14 +71,14 @@ def _listening(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-# Those that serve are imported when they are asked for: no other waits for a server and a scheduler.
+# `serving` is imported by the commands that need it: importing the server and the scheduler slows the others.
 
 
 @main.command()
 @with_config
 @_listening
 def serve(config: Config, host: str | None, port: int | None, uds: str, workers: int | None) -> None:
-    """Keep the feeds fresh and serve them: the refresher here, web workers beside it."""
+    """Keep the feeds up to date and serve them: runs the refresher and web workers."""
     from feedsvc.cli import serving
 
     serving.serve(config, serving.Where(host, port, uds, workers))
@@ -88,7 +88,7 @@ def serve(config: Config, host: str | None, port: int | None, uds: str, workers:
 @with_config
 @_listening
 def web(config: Config, host: str | None, port: int | None, uds: str, workers: int | None) -> None:
-    """Serve only: the web half of `serve`, for a machine of its own."""
+    """Serve the feeds without keeping them up to date, for example on a machine of its own."""
     from feedsvc.cli import serving
 
     serving.web(config, serving.Where(host, port, uds, workers))
@@ -97,7 +97,7 @@ def web(config: Config, host: str | None, port: int | None, uds: str, workers: i
 @main.command()
 @with_config
 def worker(config: Config) -> None:
-    """Refresh only: the other half of `serve`. Any number may share a PostgreSQL store."""
+    """Keep the feeds up to date without serving them. Any number of workers may share a PostgreSQL store."""
     from feedsvc.cli import serving
 
     serving.worker(config)
@@ -110,11 +110,12 @@ def worker(config: Config) -> None:
 @click.option("--allow-removals", is_flag=True, help="Remove stories whose files are gone, however many.")
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
 def refresh(config: Config, as_json: bool, force: bool, allow_removals: bool, paths: tuple[str, ...]) -> None:
-    """Load what changed, publish every dirty feed, and exit: 1 if a story waits or a feed is still dirty.
+    """Load changed stories, publish the feeds that changed, and exit; exit 1 if a story or feed still waits.
 
-    A file that is being written is left to the next run. With --allow-removals, stories that are held because
-    too many files were gone at once are removed: all of them, or those of a file or folder PATH, named from
-    the content folder or from here. A service that runs meanwhile need not be stopped.
+    A story waits if it is in quarantine, if its file is being written (the next run loads it), or if it is
+    held because too many files were gone at once. With --allow-removals, held stories are removed: all of
+    them, or those of a file or folder PATH, named from the content folder or from the current directory. A
+    running service need not be stopped.
     """
     if paths and not allow_removals:
         raise click.UsageError(f"{paths[0]!r} is too much; a path goes with --allow-removals")
@@ -159,9 +160,9 @@ def refresh(config: Config, as_json: bool, force: bool, allow_removals: bool, pa
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object for each finding.")
 def check(config: Config, as_json: bool) -> None:
     """Check the configuration, every story, and every feed they would make; exit 1 on a finding."""
-    from feedsvc.lint import check as checking  # here, as a service that starts is not to wait for it
+    from feedsvc.lint import check as checking  # imported here so that a service starts without it
 
-    set_up_logging("error", config.log.format)  # what the refresher logs comes back as findings
+    set_up_logging("error", config.log.format)  # what the refresher would log is returned as findings
     load_rules = options.load_rules(config)
     with _progress("checking stories", lambda: walk.count(config.content_root, load_rules.site)) as on_read:
         findings = checking.check(
@@ -180,7 +181,7 @@ def check(config: Config, as_json: bool) -> None:
 
 
 def _known_names(config: Config) -> set[str]:
-    """The names of the stories in the store, if there is one: of those that were pushed there is no file."""
+    """The names used by stories in the store, if there is one, as pushed stories have no file to check."""
     try:
         with store_of(config) as store, store.read() as connection:
             return names.beginning(connection, "")
@@ -195,7 +196,7 @@ def _known_names(config: Config) -> set[str]:
 @with_config
 @click.option("--json", "as_json", is_flag=True, help="Write the figures as one JSON object.")
 def status(config: Config, as_json: bool) -> None:
-    """Say what the store holds, what is dirty, and what waits in quarantine."""
+    """Show what the store holds, how many feeds wait to be published, and which stories are in quarantine."""
     with store_of(config) as store, store.read(long=True) as connection:
         number, size = representations.totals(connection)
         notices = outbox.waiting(connection)
@@ -241,7 +242,7 @@ main.add_command(explaining.explain)
 
 @main.group("import")
 def import_() -> None:
-    """Make stories of what a newsroom has in other forms."""
+    """Convert a newsroom's texts of other forms to stories."""
 
 
 @import_.command()
@@ -252,7 +253,7 @@ def import_() -> None:
 @click.option("--force", is_flag=True, help="Write over a story that was edited since it was imported.")
 @with_config
 def page(config: Config, files: tuple[Path, ...], into: Path | None, force: bool) -> None:
-    """Make stories of pages that were saved as text; exit 1 if one was refused."""
+    """Convert pages that were saved as text to stories; exit 1 if one was refused."""
     folder = into or config.content_root
     refused = 0
     for file in files:
@@ -275,7 +276,7 @@ def page(config: Config, files: tuple[Path, ...], into: Path | None, force: bool
 
 
 def _write(target: Path, text: str, force: bool) -> str:
-    """Write a story in one step, so that nobody reads half of it; says what was done."""
+    """Write a story's file atomically, so that no reader sees half of it; returns what was done, in words."""
     new = text.encode()
     if target.exists():
         if target.read_bytes() == new:
@@ -296,16 +297,17 @@ def settings() -> None:
 
 
 def _to_read(config: Config, refresher: Refresher) -> int | None:
-    """How many stories a look is to read: all, if the store is new; else it finds out itself."""
+    """How many stories a scan will read: all if the store is new; None, for unknown, otherwise."""
     site = generators.detect(config.content_root)
     return walk.count(config.content_root, site) if refresher.is_new else None
 
 
 @contextmanager
 def _progress(label: str, total: Callable[[], int | None]) -> Iterator[Callable[[int], None]]:
-    """A bar that moves while the work is long: on a terminal only, so that logs stay plain lines.
+    """Show a progress bar with a label; on a terminal only, so that logs stay plain lines.
 
-    `total` is asked then only, for to count files takes a moment, too. It may be None: nobody knows.
+    Yields a function to call with the number that is done. `total` returns the number to do, or None if it is
+    unknown; it is called only for a terminal, as counting files takes time, too.
     """
     console = Console(stderr=True)
     if not console.is_terminal:

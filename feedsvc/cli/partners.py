@@ -1,6 +1,6 @@
-"""The commands for partners and newsrooms: tokens, the ledger of what was delivered, and who must be told.
+"""The commands for partners and newsrooms: tokens, the ledger of deliveries, and recalls.
 
-Knows how a token is made; what is known of it afterwards is the store's.
+Knows how a token is generated; must not know how the store keeps it.
 """
 
 import csv
@@ -24,7 +24,7 @@ from feedsvc.store.outbox import Outcome
 from feedsvc.store.tokens import Scope, Token, hashed
 from feedsvc.util.errors import ConfigError
 
-_PREFIX = "fsv_"  # by which scanners for secrets, and people, know one
+_PREFIX = "fsv_"  # lets people, and scanners for secrets, recognise a token
 _BITS = 256
 
 
@@ -48,7 +48,7 @@ def token() -> None:
 def create(
     config: Config, name: str, label: str, expires: Callable[[str], datetime] | None, scope: Scope
 ) -> None:
-    """Make a token for NAME and show it, this once: the store keeps a hash."""
+    """Make a token for NAME and show it, only this once: the store keeps nothing but its hash."""
     if scope == "read" and name not in config.partners:
         near = difflib.get_close_matches(name, config.partners, 1, cutoff=0.3)
         told = f"did you mean {near[0]}?" if near else f"write a table [partners.{name}] first"
@@ -73,7 +73,7 @@ def create(
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object for each token.")
 @with_config
 def list_(config: Config, as_json: bool) -> None:
-    """List the tokens there are and were; the tokens themselves are nowhere."""
+    """List all tokens, also revoked and expired ones, but not their secrets, which are not stored."""
     with store_of(config) as store, store.read() as connection:
         known = tokens.every(connection)
     now = datetime.now(UTC)
@@ -91,7 +91,7 @@ def list_(config: Config, as_json: bool) -> None:
 @click.argument("ids", nargs=-1, required=True)
 @with_config
 def revoke(config: Config, ids: tuple[str, ...]) -> None:
-    """Have tokens, by the ids that `token list` shows, open nothing any more, within a second."""
+    """Revoke tokens by the ids that `token list` shows; they stop working within a second."""
     with store_of(config) as store:
         with store.read() as connection:
             known = {one.id: one for one in tokens.every(connection)}
@@ -114,7 +114,7 @@ def _told(value: object) -> object:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-_LINES = 500  # of `recalls` for which the outbox is asked at a time
+_LINES = 500  # of `recalls`, for which the outbox is queried at a time
 _COLUMNS = ("delivered_at", "partner", "token", "label", "article", "version", "feed", "format")
 
 
@@ -133,7 +133,7 @@ def deliveries(
     as_json: bool,
     as_csv: bool,
 ) -> None:
-    """Say which partner first received which version of which story, when, and through which feed."""
+    """List when each partner first received which version of which story, and through which feed."""
     from_then = since(config.site.timezone) if since else None
     with store_of(config) as store, store.read(long=True) as connection:
         labels = ledger.labels(connection)
@@ -173,9 +173,10 @@ def _row(line: Delivery, labels: dict[str, str]) -> dict[str, str]:
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object for each partner and story.")
 @with_config
 def recalls(config: Config, as_json: bool) -> None:
-    """List partners that hold a story withdrawn, corrected or revoked since, and did not poll; exit 1 if any.
+    """List partners that have not polled since a story they hold was withdrawn, corrected or revoked.
 
-    A story that was revoked is one that the partner may have no longer, or less of than it received.
+    Exit 1 if there are any. A revoked story is one that the partner may no longer have, or of which it may
+    now have less than it received.
     """
     found = False
     with store_of(config) as store, store.read(long=True) as connection:
@@ -201,7 +202,7 @@ def _show(told: dict[str, Any], as_json: bool) -> None:
 
 
 def _notice(outcome: Outcome | None) -> str:
-    """What came of the notice to the partner's webhook."""
+    """The outcome of the notice to the partner's webhook, in words."""
     if outcome is None:
         return "no notice"
     if outcome.sent_at is not None:

@@ -1,6 +1,6 @@
-"""What `feedsvc refresh --allow-removals` and `feedsvc status` say of stories whose files are gone.
+"""Stories whose files are gone, for `feedsvc refresh --allow-removals` and `feedsvc status`.
 
-Knows nothing of what holds them: it names paths, and shows those the store has.
+Must not know why such stories are held: resolves the paths on the command line, and lists those in the store.
 """
 
 import os
@@ -19,14 +19,15 @@ from feedsvc.store import trouble
 from feedsvc.store.removals import Held
 from feedsvc.util.errors import ConfigError
 
-_SHOWN = 20  # of the stories that are held; `--json` has all of them
+_SHOWN = 20  # held stories that are printed at most; `--json` lists all of them
 
 
 def allowed(root: Path, refresher: Refresher, written: Sequence[str]) -> tuple[str, ...]:
-    """The paths below the content folder that are meant: as named from it, or from the current directory.
+    """The paths, relative to the content folder `root`, that the paths in `written` mean.
 
-    None written is the whole folder. The files need not be there: it is enough that they were read once.
-    Raises ConfigError for a path that is none of them, or could be two.
+    Each is written relative to the content folder or to the current directory; no path means the whole
+    folder. The files need not exist any more, but must have been read once. Raises ConfigError for a path
+    from which no story was ever read, or that could mean two places.
     """
     return tuple(_meant(root, refresher, one) for one in written) or ("",)
 
@@ -46,7 +47,7 @@ def _meant(root: Path, refresher: Refresher, written: str) -> str:
 
 
 def _from_content(written: str) -> Iterator[str]:
-    """The path as named from the content folder; none if it can only be meant from here."""
+    """The path if it may be relative to the content folder: not if absolute or beginning with `.` or `..`."""
     path = os.path.normpath(written)
     if not os.path.isabs(written) and written.split("/")[0] not in {"", ".", ".."} and path[:2] != "..":
         yield path
@@ -62,19 +63,19 @@ def _from_here(root: Path, written: str) -> Iterator[str]:
 
 
 def require_folder(config: Config) -> None:
-    """Raise ConfigError if the content folder is not there, and note that for whoever asks the service."""
+    """Raise ConfigError if the content folder is missing; the store records that, for `feedsvc status`."""
     root = config.content_root
     why = why_missing(root)
     if not why:
         return
-    # If nothing was ever published, there is no service to say it.
+    # Without a store, nothing was ever published, and there is no service that should report it.
     with suppress(*trouble.FAULTS), store_of(config) as store, store.write() as tx:
         tell_folder(tx, root, why, datetime.now(UTC))
     raise ConfigError(f"store.content: {root} is no folder; name the folder of stories")
 
 
 def show(held: Sequence[Held]) -> None:
-    """Print the stories that are held, or the first of them."""
+    """Print how many stories are held, and the first `_SHOWN` of them."""
     click.echo(f"{'held':16} {len(held)}")
     for one in held[:_SHOWN]:
         click.echo(f"  {one.path}: gone since {one.since.isoformat(timespec='seconds')}")

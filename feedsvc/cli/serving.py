@@ -1,6 +1,6 @@
-"""The commands that go on until a signal ends them: the refresher, the web workers, and both.
+"""The commands that run until a signal ends them: `serve`, `web` and `worker`.
 
-Knows in which order parts are started and ended, and none of what they do.
+Knows in which order the parts are started and stopped; must not know how they do their work.
 """
 
 import os
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-_WORKERS_START = 1.0  # seconds, about
+_WORKERS_START = 1.0  # seconds, about, that web workers take; the first scan waits to leave them the machine
 
 
 class Where(NamedTuple):
-    """What the command line says over the configuration; None or "" where it says nothing."""
+    """The options of the command line that override the configuration; None or "" for those not given."""
 
     host: str | None = None
     port: int | None = None
@@ -43,18 +43,18 @@ class Where(NamedTuple):
     workers: int | None = None
 
     def address(self, config: Config) -> Address:
-        """Where to listen."""
+        """The address to listen at: the path of a Unix socket, or a host and a port."""
         unix = Path(self.uds) if self.uds else None if self.host or self.port else config.unix_socket
         return unix or (self.host or config.http.host, self.port or config.http.port)
 
 
 def serve(config: Config, where: Where) -> None:
-    """Keep the feeds fresh and serve them: the refresher here, web workers beside it."""
+    """Keep the feeds up to date and serve them: the refresher in this process, web workers in others."""
     _supervise(config, where, _refreshing)
 
 
 def web(config: Config, where: Where) -> None:
-    """Serve only: the web half of `serve`, for a machine of its own."""
+    """Serve the feeds without keeping them up to date, for example on a machine of its own."""
     _supervise(config, where, _opening)
 
 
@@ -76,7 +76,7 @@ def _supervise(
 
 
 def _read_again(config: Config) -> Config:
-    """The configuration as its file has it now, over a store that can be reached. Raises FeedsvcError."""
+    """The configuration read again from its file. Raises FeedsvcError if it or its store cannot be used."""
     again = file.load(config.path, os.environ)
     opened(again).close()
     return again
@@ -87,7 +87,7 @@ def _refreshing(config: Config) -> Iterator[None]:
     with refresher_of(config) as refresher, _notifier(config) as notifier:
         running.note(config, "serve")
         if refresher.rights_changed:
-            refresher.refresh()  # before anybody is served what they may have no more
+            refresher.refresh()  # before the web workers serve stories that a reader may no longer have
         first = 0.0 if refresher.is_new else _WORKERS_START
         schedule = _schedule(config, "serve", refresher, notifier, first)
         schedule.start()
@@ -99,15 +99,15 @@ def _refreshing(config: Config) -> Iterator[None]:
 
 @contextmanager
 def _opening(config: Config) -> Iterator[None]:
-    opened(config).close()  # makes it if it isn't there, and says so if it can't be reached
+    opened(config).close()  # creates a missing store, and raises StoreError if it can't be reached
     running.note(config, "web")
     yield
 
 
 def worker(config: Config) -> None:
-    """Refresh only: the other half of `serve`. Any number may share a PostgreSQL store.
+    """Keep the feeds up to date without serving them. Any number of workers may share a PostgreSQL store.
 
-    SIGHUP has it read its configuration anew; one with a fault changes nothing.
+    On SIGHUP, reads the configuration again; if that has an error, logs it and keeps the present one.
     """
     _end_on_sigterm()
     came = threading.Event()
@@ -151,7 +151,7 @@ def _read_or_say_why(config: Config) -> Config | None:
 
 
 def _end_on_sigterm() -> None:
-    """Have SIGTERM end the process as Ctrl-C does, through every `finally`, while it starts."""
+    """While the process starts, let SIGTERM end it as Ctrl-C does, so that every `finally` runs."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 
 
@@ -176,7 +176,7 @@ def _notifier(config: Config) -> "Iterator[Notifier | None]":
         yield None
         return
     from feedsvc.outbound.webhooks import (
-        Notifier,  # here, for most have no webhook, and an HTTP client takes a while
+        Notifier,  # imported here: most sites have no webhook, and an HTTP client takes long
     )
 
     store = opened(config)
