@@ -1,5 +1,5 @@
-"""Feed → bytes, in RSS, Atom and JSON Feed.
+"""Renders a feed as bytes, in RSS, Atom and JSON Feed.
 
 Must not know the store or HTTP. Equal feeds give equal bytes, whatever was rendered before.
-Open `feed` first, then the format's module; `story` has what all formats say of a story.
+Open `feed` first, then the format's module; `story` has the values that all formats share.
 """

@@ -1,9 +1,9 @@
-"""feedgen, with its traps closed; the only module that imports it.
+"""Wraps feedgen and works around its faults; the only module that imports it.
 
-Knows nothing of articles: it gives the format modules a feed and an entry that do as they are told. What is
-closed here, all seen in feedgen 1.0: dates that default to the clock, RFC 2822 dates made by switching the
-process's locale, Atom links that lose rel, type and length, text without its type, `add_entry` that prepends,
-and elements that feedgen has no call for, which go through its extension interface.
+Knows nothing of articles: it gives the format modules a feed and an entry to fill. The faults, all seen in
+feedgen 1.0: dates default to the clock; RFC 2822 dates are made by switching the process's locale; Atom links
+lose rel, type and length; Atom text is written without its type; `add_entry` prepends; and elements for which
+feedgen has no method have to go through its extension interface.
 """
 
 import re
@@ -33,13 +33,13 @@ RSS_PREFIXES = ("content", "dc", "dcterms", "media", "sy")
 _EXTENSION = "elements"
 _LINK_ATTRIBUTES = ("rel", "type", "hreflang", "title", "length")
 
-# feedgen's own sets the process's locale and sets it back, which other threads see in between.
+# feedgen's own function switches the process's locale and back; other threads see the change meanwhile.
 feedgen.feed.formatRFC2822 = format_datetime
 feedgen.entry.formatRFC2822 = format_datetime
 
 
 class _Elements:
-    """The elements that feedgen has no call for, added after its own in the order they were given."""
+    """Elements for which feedgen has no method, written after feedgen's own, in the order they were added."""
 
     def __init__(self) -> None:
         self.elements: list[etree._Element] = []
@@ -49,19 +49,22 @@ class _Elements:
     def add(
         self, name: str, text: str | None = None, attributes: Mapping[str, str] | None = None
     ) -> etree._Element:
-        """Add an element; `name` may have a prefix of NAMESPACES (`dc:creator`). Returns it, for children."""
+        """Add an element and return it, so that children can be added to it.
+
+        `name` may have a prefix of NAMESPACES (`dc:creator`).
+        """
         element = etree.Element(_qualified(name), dict(attributes or {}))
         element.text = text
         self.elements.append(element)
         return element
 
     def extend_rss(self, element: etree._Element) -> etree._Element:
-        """feedgen's call for RSS: with the root for a feed, with the item for an entry."""
+        """Called by feedgen for RSS, with the root for a feed and with the item for an entry."""
         (element[0] if element.tag == "rss" else element).extend(self.elements)
         return self._styled(element)
 
     def extend_atom(self, element: etree._Element) -> etree._Element:
-        """feedgen's call for Atom: with the feed or the entry."""
+        """Called by feedgen for Atom, with the feed or the entry."""
         element.extend(self.elements)
         return self._styled(element)
 
@@ -91,9 +94,9 @@ class Entry(feedgen.entry.FeedEntry):  # type: ignore[misc] # feedgen has no typ
         self.register_extension(_EXTENSION, _EntryElements)
 
     def atom_entry(self, extensions: bool = True) -> etree._Element:
-        """The entry element, its links with all their attributes and its texts with their type."""
+        """Return the entry element, with all attributes on its links and a type on its texts."""
         entry: etree._Element = super().atom_entry(extensions)
-        # feedgen reads rel, type and the rest from the new element instead of from the link: a shadowed name.
+        # A shadowed name makes feedgen read rel, type and the rest from the new element, not from the link.
         for element, link in zip(entry.findall("link"), self.link() or (), strict=True):
             for name in _LINK_ATTRIBUTES:
                 if link.get(name):
@@ -113,16 +116,16 @@ class Generator(feedgen.feed.FeedGenerator):  # type: ignore[misc] # feedgen has
         self.elements.stylesheet = stylesheet
 
     def rss_root(self) -> etree._Element:
-        """The root of the whole feed as RSS."""
+        """The root element of the whole feed as RSS."""
         root: etree._Element = self._create_rss()[0]
         return root
 
     def atom_root(self) -> etree._Element:
-        """The root of the whole feed as Atom."""
+        """The root element of the whole feed as Atom."""
         return self._create_atom()[0]
 
     def new_entry(self) -> Entry:
-        """Add an entry after those that are there."""
+        """Add an entry after the existing ones."""
         entry = Entry()
         self.add_entry(entry, order="append")
         return entry
@@ -133,7 +136,10 @@ class Generator(feedgen.feed.FeedGenerator):  # type: ignore[misc] # feedgen has
 
 
 def _typed(element: etree._Element) -> etree._Element:
-    """Say of Atom's texts that they are plain; the default, but many a parser guesses without it."""
+    """Set type="text" on Atom's plain-text elements.
+
+    It is the default (RFC 4287 §3.1.1), but many parsers guess when the attribute is absent.
+    """
     for name in ("title", "subtitle", "rights"):
         for text in element.findall(name):
             text.set("type", "text")
@@ -143,23 +149,23 @@ def _typed(element: etree._Element) -> etree._Element:
 def sub_element(
     parent: etree._Element, name: str, text: str | None, attributes: Mapping[str, str] | None = None
 ) -> etree._Element:
-    """Add a child to an element that `add` returned."""
+    """Add a child to an element that `_Elements.add` returned; returns the child."""
     child = etree.SubElement(parent, _qualified(name), dict(attributes or {}))
     child.text = text
     return child
 
 
 def shell(document: bytes, last_tag: bytes) -> Shell:
-    """Cut a feed without entries where they go: before its `last_tag` (`</channel>`, `</feed>`)."""
+    """Split a feed without entries where they go: before `last_tag` (`</channel>`, `</feed>`)."""
     cut = document.rindex(last_tag)
     return Shell(document[:cut], document[cut:])
 
 
 class Frame:
-    """The roots of a feed with nothing in them: an entry serialised there declares no namespace anew.
+    """An empty feed in which single entries are serialised, so that they do not declare the namespaces again.
 
-    `path` names them from the root down to what holds the entries; attributes and namespaces are those that
-    feedgen gives the root of a feed.
+    `path` names the elements from the root down to the parent of the entries. Attributes and namespaces are
+    those that feedgen gives the root of a feed.
     """
 
     def __init__(self, root: etree._Element, *path: str) -> None:
@@ -169,7 +175,7 @@ class Frame:
         self._threads = threading.local()  # lxml's elements are for one thread at a time
 
     def fragment(self, entry: etree._Element) -> bytes:
-        """The bytes of an entry as they stand in a whole feed."""
+        """The bytes of an entry, as they are in a whole feed."""
         root, holder = self._roots()
         holder.append(entry)
         try:
@@ -180,7 +186,7 @@ class Frame:
         return document[document.index(b"<" + tag) : document.rindex(tag + b">") + len(tag) + 1]
 
     def _roots(self) -> tuple[etree._Element, etree._Element]:
-        """The root and what holds the entries, kept for each thread: making them takes a while."""
+        """The root and the parent of the entries; kept per thread, because making them is slow."""
         try:
             kept: tuple[etree._Element, etree._Element] = self._threads.kept
         except AttributeError:
@@ -192,10 +198,10 @@ class Frame:
 
 
 def with_references(document: bytes, names: tuple[str, ...]) -> bytes:
-    """The document with `&`, `<` and `>` as hexadecimal references in the elements of plain text.
+    """The document with `&`, `<` and `>` as hexadecimal references in the named plain-text elements.
 
-    The RSS Advisory Board's profile asks for them: who decodes a title once too often still reads it right.
-    https://www.rssboard.org/rss-profile#data-types-characterdata
+    The RSS Advisory Board's profile recommends them: a reader that decodes a title once too often still shows
+    it correctly. https://www.rssboard.org/rss-profile#data-types-characterdata
     """
     return _plain_texts(names).sub(
         lambda found: _NAMED.sub(lambda name: _HEXADECIMAL[name[0]], found[0]), document
@@ -204,9 +210,9 @@ def with_references(document: bytes, names: tuple[str, ...]) -> bytes:
 
 @cache
 def _plain_texts(names: tuple[str, ...]) -> re.Pattern[bytes]:
-    """Finds those elements where there is a reference in them; lxml writes `>` as one, too.
+    """A pattern for those of the named elements whose text has a reference; lxml writes `>` as one, too.
 
-    It begins with a literal, so that the search leaps from tag to tag.
+    It begins with a literal, so that the search skips from tag to tag.
     """
     either = "|".join(names).encode()
     return re.compile(rb"<(%b)(?: [^<>]*)?>[^<&]*&[^<]*(?=</\1>)" % either)
@@ -217,7 +223,7 @@ _NAMED = re.compile(rb"&(?:amp|lt|gt);")
 
 
 def present(attributes: Iterable[tuple[str, Any]]) -> dict[str, str]:
-    """The attributes that have a value, as text."""
+    """The attributes that have a value, with the values as text."""
     return {name: str(value) for name, value in attributes if value}
 
 

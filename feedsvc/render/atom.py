@@ -1,4 +1,4 @@
-"""Atom 1.0 (RFC 4287) with tombstones (RFC 6721): the shell of a feed, and the entry of a story.
+"""Renders Atom 1.0 (RFC 4287) with tombstones (RFC 6721): a feed's shell, and a story's entry.
 
 Pure: Feed and Story in, bytes out.
 """
@@ -23,35 +23,35 @@ from feedsvc.render.fragments import Shell
 from feedsvc.render.story import UNTITLED, Story, all_there_is
 
 _END = b"</feed>"
-# What holds plain text. A text that looks like a reference would be taken for HTML by many a parser.
+# Elements of plain text. Many parsers take a text for HTML if it looks like a character reference.
 _PLAIN = ("title", "subtitle", "summary", "rights", "name")
 
 
 def shell(feed: Feed) -> Shell:
-    """The feed without its entries, with its tombstones."""
+    """The feed without its entries, but with its tombstones."""
     return cut_shell(plainly(generator(feed).atom_str()), _END)
 
 
 def dated(feed: Feed) -> bytes:
-    """How the feed's date stands in its shell."""
+    """The feed's date exactly as the shell has it, so that it can be replaced there."""
     moment = max(feed.updated, BEGINNING).astimezone(ZoneInfo(feed.site.timezone))
     return f"<updated>{moment.isoformat()}</updated>".encode()
 
 
 def fragment(feed: Feed, story: Story) -> bytes:
-    """The entry of one story, as it stands in any feed."""
+    """The entry of one story, as it is in every feed with that content and those terms."""
     entry = Entry()
     fill_entry(entry, feed, story)
     return plainly(_frame().fragment(entry.atom_entry()))
 
 
 def plainly(document: bytes) -> bytes:
-    """A document, or an entry of one, whose plain texts nobody can take for HTML."""
+    """A document or an entry whose plain texts no parser can take for HTML."""
     return with_references(document, _PLAIN)
 
 
 def generator(feed: Feed) -> Generator:
-    """The feed as feedgen builds it, with no entry yet."""
+    """The feed as feedgen builds it, without entries."""
     site, zone = feed.site, ZoneInfo(feed.site.timezone)
     tombstones = {"at": NAMESPACES["at"]} if feed.tombstones else {}
     document = Generator(tombstones, urls.stylesheet_url(site))
@@ -60,7 +60,7 @@ def generator(feed: Feed) -> Generator:
     document.subtitle(feed.description)
     document.updated(max(feed.updated, *(one.at for one in feed.tombstones), BEGINNING).astimezone(zone))
     document.language(site.language)
-    # The feed's author is that of every entry without one (RFC 4287 §4.1.1).
+    # Entries without an author inherit the feed's author (RFC 4287 §4.1.1).
     document.author(name=site.name, uri=f"{site.url}/")
     document.rights(site.rights or None)
     document.icon(site.icon)
@@ -76,7 +76,7 @@ def generator(feed: Feed) -> Generator:
             document.link(
                 href=urls.feed_url(site, feed.key, fmt, feed.partner), rel="alternate", type=media_type
             )
-    if site.hub and not feed.partner:  # a hub would hand it on to whoever asks
+    if site.hub and not feed.partner:  # a hub distributes what it fetches to anybody who subscribes
         document.link(href=site.hub, rel="hub")
     for one in feed.tombstones:
         attributes = {"ref": urls.entry_id(site, one.article_id), "when": one.at.astimezone(zone).isoformat()}
@@ -87,7 +87,7 @@ def generator(feed: Feed) -> Generator:
 
 
 def fill_entry(entry: Entry, feed: Feed, story: Story) -> None:
-    """Make an empty entry that of one story."""
+    """Fill an empty entry with one story."""
     entry.language = None if story.language == feed.site.language else story.language
     entry.id(story.id)
     entry.title(story.title or story.summary or UNTITLED)
@@ -116,7 +116,7 @@ def _person(author: Author) -> dict[str, str]:
 
 
 def _add_source(entry: Entry, story: Story) -> None:
-    """Whose copy it is. RFC 4287 §4.2.11: a source keeps what its feed must have, id, title and updated."""
+    """Name the original publisher; RFC 4287 §4.2.11 wants the id, title and updated of its feed."""
     source = entry.elements.add("source")
     sub_element(source, "id", story.source_id)
     sub_element(source, "title", story.source, {"type": "text"})
@@ -127,7 +127,7 @@ def _add_source(entry: Entry, story: Story) -> None:
 
 @cache
 def _frame() -> Frame:
-    """What a feed has around its entries: taken from the least one that feedgen builds."""
+    """The Frame for entries, with the root of the smallest feed that feedgen builds."""
     document = Generator({})
     document.id("-")
     document.title("-")

@@ -1,4 +1,4 @@
-"""Feed → bytes, in each format: a shell around the fragments of its stories.
+"""Renders a feed as bytes in each format: a shell around the fragments of its stories.
 
 Knows nothing of the store or of HTTP. Equal feeds give equal bytes, whatever was rendered before.
 """
@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 class _Renderer(Protocol):
-    """What each format's module offers."""
+    """The functions that each format's module offers."""
 
     def shell(self, feed: Feed) -> Shell: ...
 
@@ -32,16 +32,17 @@ _RENDERERS: Mapping[Format, _Renderer] = {"rss": rss, "atom": atom, "json": json
 
 
 class Rendered(NamedTuple):
-    """A feed's bytes, and the stories left out because they could not be rendered, each with the reason."""
+    """A feed's bytes, and the stories that could not be rendered and are left out, each with the reason."""
 
     body: bytes
     failed: tuple[tuple[Article, str], ...]
 
 
 def missing(feeds: Iterable[Feed], cache: FragmentCache) -> list[tuple[Feed, Article]]:
-    """The articles, each once, of which a format's fragment is not in the cache, with a feed they are in.
+    """Articles that lack a fragment in the cache in at least one format, each with a feed that it is in.
 
-    The feeds are without their articles: what else a fragment depends on.
+    An article comes once for each dialect (see `dialect_of`). The feeds come without articles and tombstones:
+    they say what else a fragment depends on.
     """
     found: dict[tuple[str, str, str], tuple[Feed, Article]] = {}
     for feed in feeds:
@@ -55,13 +56,16 @@ def missing(feeds: Iterable[Feed], cache: FragmentCache) -> list[tuple[Feed, Art
 
 
 def fragments(_rules: None, wanted: Sequence[tuple[Feed, Article]]) -> list[dict[Format, bytes]]:
-    """The fragments of each article in every format of the feed beside it; one that fails is left out."""
+    """For each pair, the article's fragments in all formats of the feed; a format that fails is left out.
+
+    `_rules` is not used.
+    """
     return [_fragments(feed, article) for feed, article in wanted]
 
 
 def _fragments(feed: Feed, article: Article) -> dict[Format, bytes]:
     made: dict[Format, bytes] = {}
-    with suppress(Exception):  # `render` tries it again, and tells of it
+    with suppress(Exception):  # `render` tries again, and reports the failure
         told = story(feed.site, article, feed.terms)
         for fmt in feed.formats:
             made[fmt] = _RENDERERS[fmt].fragment(feed, told)
@@ -69,14 +73,15 @@ def _fragments(feed: Feed, article: Article) -> dict[Format, bytes]:
 
 
 def dialect_of(feed: Feed) -> str:
-    """What a story's fragment depends on beside the story and the site."""
+    """A name for what a story's fragment depends on apart from the story, the site and the format."""
     return f"{feed.content}/{feed.profile.name}/{feed.partner}"
 
 
 def render(feed: Feed, cache: FragmentCache) -> dict[Format, Rendered]:
     """Render a feed in each of its formats.
 
-    A story that can't be rendered harms only itself: it is left out, logged, and returned with the reason.
+    A story that cannot be rendered does not affect the others: it is left out, logged, and returned with the
+    reason.
     """
     told: dict[str, Story] = {}
 
@@ -101,7 +106,7 @@ def _rendered(feed: Feed, fmt: Format, cache: FragmentCache, tell: Callable[[Art
             fragment = renderer.fragment(feed, tell(article))
             cache.put(article, fmt, dialect, fragment)
             fragments.append(fragment)
-        except Exception as error:  # whatever a story makes the renderer do, the feed's other stories go out
+        except Exception as error:  # whatever a story makes the renderer raise, the others are published
             log.exception("story_not_rendered", article=article.id, key=feed.key, format=fmt)
             failed.append((article, f"it cannot be rendered as {fmt}: {error}"))
     shell = cache.shell(feed, fmt, renderer.shell, renderer.dated(feed))

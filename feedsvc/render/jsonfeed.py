@@ -1,6 +1,6 @@
-"""JSON Feed 1.1: the shell of a feed, and the item of a story.
+"""Renders JSON Feed 1.1: a feed's shell, and a story's item.
 
-Pure: Feed and Story in, bytes out. Keys stand in the order of the specification.
+Pure: Feed and Story in, bytes out. Keys are in the order of the specification.
 """
 
 import json
@@ -22,12 +22,12 @@ def shell(feed: Feed) -> Shell:
 
 
 def dated(_feed: Feed) -> bytes:
-    """How the feed's date stands in its shell: JSON Feed has none."""
+    """The feed's date as the shell has it: empty, because JSON Feed has no date for the feed."""
     return b""
 
 
 def fragment(feed: Feed, story: Story) -> bytes:
-    """The item of one story, as it stands in any feed."""
+    """The item of one story, as it is in every feed with that content and those terms."""
     return _encoded(item_object(feed, story))
 
 
@@ -51,7 +51,7 @@ def feed_object(feed: Feed) -> dict[str, Any]:
 
 
 def item_object(feed: Feed, story: Story) -> dict[str, Any]:
-    """One item; it has content_html or content_text, as the specification asks."""
+    """One item; it has content_html or content_text, as the specification requires."""
     full = feed.content == "full" and story.html
     return _present(
         {

@@ -1,4 +1,4 @@
-"""RSS 2.0, by the RSS Advisory Board's profile: the shell of a feed, and the item of a story.
+"""Renders RSS 2.0, by the RSS Advisory Board's profile: a channel's shell, and a story's item.
 
 Pure: Feed and Story in, bytes out.
 """
@@ -27,7 +27,7 @@ from feedsvc.render.fragments import Shell
 from feedsvc.render.story import UNTITLED, Story, all_there_is
 
 _END = b"</channel>"
-# What holds plain text; beside these the channel's description does, an item's is HTML.
+# Elements of plain text. The channel's description is plain text, too; an item's is HTML.
 _PLAIN = (
     "title",
     "category",
@@ -50,7 +50,7 @@ _PERIODS = (("hourly", 3600), ("daily", 86_400), ("weekly", 604_800))
 
 
 def shell(feed: Feed) -> Shell:
-    """The channel without its stories; withdrawn ones stand in it where the profile has them so."""
+    """The channel without its stories, but with withdrawn ones if the profile's `deletion` is "status"."""
     document = generator(feed)
     if feed.profile.deletion == "status":
         for tombstone in feed.tombstones:
@@ -59,26 +59,26 @@ def shell(feed: Feed) -> Shell:
 
 
 def dated(feed: Feed) -> bytes:
-    """How the feed's date stands in its shell."""
+    """The feed's date exactly as the shell has it, so that it can be replaced there."""
     moment = format_datetime(feed.updated.astimezone(ZoneInfo(feed.site.timezone)))
     return f"<lastBuildDate>{moment}</lastBuildDate>".encode()
 
 
 def fragment(feed: Feed, story: Story) -> bytes:
-    """The item of one story, as it stands in any channel of the profile."""
+    """The item of one story, as it is in every channel with that profile, content and terms."""
     item = Entry()
     fill_item(item, feed, story)
     return with_references(_frame(feed.profile).fragment(item.rss_entry()), _PLAIN)
 
 
 def plainly(document: bytes) -> bytes:
-    """A document with its plain texts as the RSS profile wants them."""
+    """A document whose plain texts are escaped as the RSS profile recommends."""
     channel, item, rest = document.partition(b"<item>")
     return with_references(channel, _PLAIN_IN_CHANNEL) + item + with_references(rest, _PLAIN)
 
 
 def generator(feed: Feed) -> Generator:
-    """The channel as feedgen builds it, with no item yet."""
+    """The channel as feedgen builds it, without items."""
     site, page = feed.site, urls.page_url(feed.site, feed.key)
     channel = Generator(_namespaces(feed.profile), urls.stylesheet_url(site))
     channel.title(feed.title)
@@ -106,21 +106,21 @@ def generator(feed: Feed) -> Generator:
             _add_link(
                 channel, urls.feed_url(site, feed.key, fmt, feed.partner), "alternate", CONTENT_TYPES[fmt]
             )
-    if site.hub and not feed.partner:  # a hub would hand it on to whoever asks
+    if site.hub and not feed.partner:  # a hub distributes what it fetches to anybody who subscribes
         _add_link(channel, site.hub, "hub")
     _add_rhythm(channel, feed.max_age)
-    # feedgen makes the channel's <link> of the link that was added last.
+    # feedgen takes the channel's <link> from the link that was added last.
     channel.link(href=page, rel="alternate", type="text/html")
     return channel
 
 
 def fill_item(item: Entry, feed: Feed, story: Story) -> None:
-    """Make an empty item that of one story."""
+    """Fill an empty item with one story."""
     profile = feed.profile
-    if story.title or not story.summary:  # an item needs either
+    if story.title or not story.summary:  # RSS requires a title or a description
         item.title(story.title or UNTITLED)
     item.link(href=story.link)
-    # Readers take a description for HTML, whatever it looks like; a summary is plain text.
+    # Readers always parse a description as HTML, and a summary is plain text: hence the escaping.
     full = feed.content == "full" and story.html
     item.description(html.escape(story.summary if full else all_there_is(story), quote=False))
     if full:
@@ -147,7 +147,7 @@ def fill_item(item: Entry, feed: Feed, story: Story) -> None:
 
 
 def _add_people(item: Entry, story: Story) -> None:
-    # RSS's own author is one e-mail address; dc:creator takes every name. Validators refuse both together.
+    # RSS's own author holds one e-mail address; dc:creator holds names. Validators reject both together.
     for author in story.authors:
         item.elements.add("dc:creator", author.name)
     for contributor in story.contributors:
@@ -169,7 +169,7 @@ def _add_image(item: Entry, image: Image, title: str) -> None:
 
 
 def _add_withdrawn(channel: Generator, feed: Feed, tombstone: Tombstone) -> None:
-    """An item that says that a story is gone, and nothing else of it."""
+    """Add an item that says that a story was withdrawn, and nothing else about it."""
     item = channel.new_entry()
     item.title(_WITHDRAWN)
     url = urls.location(feed.site, tombstone.article_id, tombstone.url)
@@ -182,7 +182,7 @@ def _add_withdrawn(channel: Generator, feed: Feed, tombstone: Tombstone) -> None
 
 
 def _identify(item: Entry, profile: Profile, identifier: str, url: str) -> None:
-    """The guid, the same for a story and for the mark that it is gone."""
+    """Set the guid: the same for a story as for the item that says that it was withdrawn."""
     if profile.guid == "url":
         item.guid(url, permalink=True)
     else:
@@ -197,7 +197,7 @@ def _add_link(channel: Generator, href: str, rel: str, content_type: str = "") -
 
 
 def _add_rhythm(channel: Generator, max_age: int) -> None:
-    """What `ttl` says, for readers that go by the syndication module: so often a period."""
+    """Say what `ttl` says in the terms of the syndication module: so many updates per period."""
     period, seconds = next((one for one in _PERIODS if max_age <= one[1]), _PERIODS[-1])
     channel.elements.add("sy:updatePeriod", period)
     channel.elements.add("sy:updateFrequency", str(max(1, seconds // max(1, max_age))))
@@ -209,7 +209,7 @@ def _namespaces(profile: Profile) -> Mapping[str, str]:
 
 @lru_cache(maxsize=64)
 def _frame(profile: Profile) -> Frame:
-    """What a channel of the profile has around its items: taken from the least one that feedgen builds."""
+    """The Frame for items of the profile, with the root of the smallest channel that feedgen builds."""
     channel = Generator(_namespaces(profile))
     channel.title("-")
     channel.link(href="-")

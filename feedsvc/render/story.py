@@ -1,4 +1,4 @@
-"""What every format says of one story, said once: so that the formats can't differ.
+"""Computes the values of a story that all formats share, so that the formats cannot differ.
 
 Pure: knows no format.
 """
@@ -20,14 +20,14 @@ from feedsvc.html.sanitize import has_words, to_html, to_text
 _SUMMARY_LENGTH = 300
 _SHOWN = re.compile(r"<(?:img|video|audio|hr)\b")
 UNTITLED = "Untitled"
-"""What a story without a title is called where a format must have one (RFC 4287 §4.1.2)."""
+"""The title of a story without one, where a format requires a title (RFC 4287 §4.1.2)."""
 _SENTENCE_END = re.compile(r"(?<=[.!?…。！？])[\"'”’»)]*\s+(?![a-z])")
 _ABBREVIATED = re.compile(r"(?:\b[A-Z]|\b(?:Mr|Mrs|Ms|Dr|St|Sen|Gov|Gen|No|vs))\.$")
 
 
 @dataclass(frozen=True, slots=True)
 class Category:
-    """What a story is filed under; `scheme` is the URL of the pages of its kind."""
+    """A section or tag of a story; `scheme` is the URL below which all pages of that kind are."""
 
     label: str
     term: str
@@ -36,10 +36,10 @@ class Category:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """One article as feeds tell it: URLs absolute, instants in the site's zone to the second, text safe.
+    """One article as feeds show it: absolute URLs, instants in the site's zone to the second, safe text.
 
-    `url` is what identifies it, `link` where readers are led, with a partner's parameters. `footer`
-    is what a partner puts below the story, in words; in `html` it stands already.
+    `url` identifies the story; `link` is the URL that readers follow, with the partner's parameters. `footer`
+    is the text that a partner's terms add below the story, as plain text; `html` already contains it.
     """
 
     id: str
@@ -69,13 +69,13 @@ class Story:
 
 
 def story(site: Site, article: Article, terms: Terms = PUBLIC_TERMS) -> Story:
-    """Make of an article what feeds say of it, on a partner's terms."""
+    """The values that feeds show of an article, under a partner's terms (the public's by default)."""
     zone = ZoneInfo(site.timezone)
     url = urls.story_url(site, article)
     identifier = urls.entry_id(site, article.id)
     body = to_html(article.body, article.markup, url)
     if not has_words(body) and not _SHOWN.search(body):
-        body = ""  # tags around nothing
+        body = ""  # only empty elements
     body = _without_kept_back(body, article, url)
     link = urls.with_parameters(url, terms.parameters)
     footer = _footer(terms, article, link, site)
@@ -110,13 +110,13 @@ def story(site: Site, article: Article, terms: Terms = PUBLIC_TERMS) -> Story:
 
 
 def all_there_is(told: Story) -> str:
-    """The text of a story in a feed of summaries, with correction and footer as the full text has them."""
+    """A story's text in a feed of summaries, with the correction and footer that the full text would have."""
     corrected = f"Correction: {told.correction} {told.summary}" if told.correction else told.summary
     return f"{corrected} {told.footer}".strip() if told.footer else corrected.rstrip()
 
 
 def summarized(text: str) -> str:
-    """The first whole sentences of a text, at most 300 characters; a longer first one is cut at a word."""
+    """The first whole sentences of a text, up to 300 characters; a longer first one is cut at a word."""
     if len(text) <= _SUMMARY_LENGTH:
         return text
     end = 0
@@ -129,12 +129,12 @@ def summarized(text: str) -> str:
 
 
 def _credited(article: Article) -> tuple[Author, ...]:
-    """Agency copy without a byline is by the agency."""
+    """The agency, as the author of agency copy without a byline."""
     return (Author(article.source.label, article.source.slug),) if article.source else ()
 
 
 def _people(authors: tuple[Author, ...]) -> tuple[Author, ...]:
-    """Their links only if they lead to the web."""
+    """The authors, with their links only where they are web addresses."""
     return tuple(
         author
         if author.url is None
@@ -183,7 +183,7 @@ def _enclosures(article: Article, base: str) -> tuple[Enclosure, ...]:
 
 
 class _KeptBack:
-    """The images of a story that may not be syndicated, in whatever way their URLs are written."""
+    """The images of a story that may not be syndicated, recognised however their URLs are written."""
 
     def __init__(self, article: Article, base: str) -> None:
         refused = (image for image in article.images if not image.may_syndicate)
@@ -193,13 +193,13 @@ class _KeptBack:
         return bool(self._places)
 
     def holds(self, url: str) -> bool:
-        """Whether a URL is that of one of them, or of it in another size, as its query says."""
+        """Whether a URL is that of such an image, or of the same image in another size (another query)."""
         place = _place(url)
         return place in self._places or (place[0], place[1], "") in self._places
 
 
 def _place(url: str) -> tuple[str, str, str]:
-    """Host, path and query of a URL: what two of one image have in common (RFC 3986 §6.2.2)."""
+    """Host, path and query of a URL, normalised: equal for the same image (RFC 3986 §6.2.2)."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2].lower().removesuffix(":443").removesuffix(":80")
     return host, posixpath.normpath(unquote(parts.path) or "/"), unquote(parts.query)
@@ -211,7 +211,7 @@ _ATTRIBUTE = re.compile(r' ([a-z]+)="([^"]*)"')
 
 
 def _without_kept_back(body: str, article: Article, base: str) -> str:
-    """A body, as the sanitiser writes it, without the images in it that may not be syndicated."""
+    """A body (as the sanitiser writes it) without the images that may not be syndicated."""
     kept_back = _KeptBack(article, base)
     if not kept_back:
         return body
@@ -232,7 +232,7 @@ def _without_kept_back(body: str, article: Article, base: str) -> str:
 
 
 def _footer(terms: Terms, article: Article, link: str, site: Site) -> str:
-    """What a partner is to put below the story, as safe HTML; "" for everybody."""
+    """The HTML that a partner's terms add below the story, sanitised; "" where the terms have no footer."""
     if not terms.footer:
         return ""
     source = article.source.label if article.source else site.name
