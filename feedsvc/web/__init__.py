@@ -1,4 +1,4 @@
-"""The web: Flask, and the server that comes with it, answering with what the refresher published.
+"""Serves over HTTP what the refresher published: the Flask application, and feedsvc's own server.
 
 Must not know loading or refreshing.
 Open `app` first: it puts the parts together.
@@ -16,15 +16,15 @@ from feedsvc.util.logs import set_up_logging
 if TYPE_CHECKING:
     from flask import Flask
 
-# The application and Flask are imported by those who make one: the commands, which need neither, import
-# what else is in this package.
+# `create_app` imports the application, and with it Flask, only when it is called: the commands import other
+# modules of this package, and need neither.
 
 
 def create_app(config: Config | None = None) -> "Flask":
     """The Flask application, for any WSGI server.
 
-    Without `config`, the file that FEEDSVC_CONFIG names (else `config.toml` here) is read. Raises ConfigError
-    or StoreError.
+    Without `config`, it reads the file named by FEEDSVC_CONFIG, else `config.toml` in the current folder, and
+    sets up logging. Raises ConfigError or StoreError.
     """
     from feedsvc.web.app import application
 

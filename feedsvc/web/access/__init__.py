@@ -1,4 +1,4 @@
-"""Who a client is and how much it may ask: tokens, rate limits, throttling of wrong tokens, addresses.
+"""Who a client is and how many requests it may make: tokens, rate limits, throttling, client addresses.
 
 Must not know what is asked for.
 Open `token_cache` first.

@@ -1,4 +1,4 @@
-"""Which address a request comes from, by way of the proxies that are trusted.
+"""Finds a request's client address, behind trusted proxies if there are any.
 
 Pure: knows header fields and networks.
 """
@@ -12,18 +12,19 @@ Network = IPv4Network | IPv6Network
 
 
 def networks(written: Sequence[str]) -> tuple[Network, ...]:
-    """Networks as the configuration names them."""
+    """Parse networks as the configuration writes them (CIDR, or a single address)."""
     return tuple(ip_network(one, strict=False) for one in written)
 
 
 def client_address(environ: Mapping[str, Any], trusted: Sequence[Network]) -> str:
-    """The address a request comes from: that of the connection, unless a trusted proxy is at its other end.
+    """The client's address: that of the connection's peer, unless the peer is a trusted proxy.
 
-    Then it is the last in X-Forwarded-For that is no trusted proxy's: what stands before that, anybody may
-    have written. IPv6 addresses count by their /64, which one subscriber has.
+    Behind a trusted proxy it is the last address in X-Forwarded-For that is not a trusted proxy's: anybody
+    may have written what comes before. An IPv6 address is returned as its /64 network, because one subscriber
+    has all of it.
     """
     address = str(environ.get("REMOTE_ADDR") or "")
-    # At the other end of a Unix socket, which has no address, is a proxy that may open the socket's file.
+    # A Unix socket's peer has no address. It is taken for a trusted proxy: it may open the socket's file.
     if not address or (trusted and is_among(address, tuple(trusted))):
         for hop in reversed(str(environ.get("HTTP_X_FORWARDED_FOR") or "").split(",")):
             if not _parsed(hop.strip()):

@@ -1,6 +1,6 @@
-"""How often somebody may do something, counted by all workers of a service together.
+"""Limits how often somebody may do something, with counts shared by all workers of a service.
 
-Knows nothing of HTTP, nor who they are: who is counted is a key, and what they are counted for another.
+Knows nothing of HTTP, nor who the clients are: `who` identifies a client, `what` the thing that is limited.
 """
 
 import fcntl
@@ -17,23 +17,23 @@ from pathlib import Path
 from typing import NamedTuple
 
 _SLOTS = 65_536
-_PROBES = 16  # a key is looked for in so many places; the stalest of them gives way if all are taken
+_PROBES = 16  # slots in which a key is looked for; if other keys have them all, the stalest is overwritten
 _SLOT = struct.Struct("<Qd")
 _FILE = "limits"
 
 
 class Rate(NamedTuple):
-    """So many in so many seconds; as many at once, if there were none for so long."""
+    """At most `number` in `seconds`; all of them at once after a period of that length without any."""
 
     number: int
     seconds: int
 
 
 class Limits:
-    """Counts by the generic cell rate algorithm: for each key an instant until which its allowance is used.
+    """Counts by the generic cell rate algorithm: per key, the instant until which its allowance is used.
 
-    A file of one megabyte in `folder`, which the workers share, holds those instants; without one they are
-    this process's own. `clock` gives seconds since the epoch.
+    With `folder`, the instants are in a file of one megabyte there, which the workers share; without one they
+    are in this process's memory. `clock` gives seconds since the epoch.
     https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm
     """
 
@@ -49,11 +49,11 @@ class Limits:
         self._held = mmap.mmap(self._file, _SLOTS * _SLOT.size)
 
     def take(self, what: str, who: str, rate: Rate) -> int:
-        """Count one, if it is allowed: then 0; else the whole seconds until the next will be."""
+        """Count one if it is allowed, and return 0; else return the whole seconds until one will be."""
         return self._counted(what, who, rate, taking=True)
 
     def wait(self, what: str, who: str, rate: Rate) -> int:
-        """The whole seconds until one will be allowed; 0 if one is. Counts nothing."""
+        """The whole seconds until the next one is allowed, 0 if it is now. Counts nothing."""
         return self._counted(what, who, rate, taking=False)
 
     def _counted(self, what: str, who: str, rate: Rate, *, taking: bool) -> int:
@@ -73,9 +73,9 @@ class Limits:
         now = self._clock()
         place, until = self._found(key, now)
         interval = rate.seconds / rate.number
-        # No later than a whole allowance: the clock may have been set back.
+        # At most one whole period ahead of now: the clock may have been set back since.
         after = min(max(until, now), now + rate.seconds) + interval
-        # The allowance of a whole period may be used at once.
+        # The whole allowance of a period may be used at once.
         excess = after - now - rate.seconds
         if excess > 1e-6:
             return max(1, math.ceil(excess))
@@ -84,7 +84,7 @@ class Limits:
         return 0
 
     def _found(self, key: int, now: float) -> tuple[int, float]:
-        """Where a key's instant is, or may be put; and the instant."""
+        """The offset of the key's slot, or of the slot that it may take, and the key's instant."""
         stalest, oldest = -1, math.inf
         for probe in range(_PROBES):
             place = ((key + probe) % _SLOTS) * _SLOT.size
@@ -96,7 +96,7 @@ class Limits:
         return stalest, now
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._held.close()
         if self._file >= 0:
             with suppress(OSError):

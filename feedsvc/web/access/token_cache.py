@@ -1,6 +1,6 @@
-"""The tokens that open something, in memory: what a request shows → whose it is.
+"""Keeps all tokens in memory: Authorization header field → token.
 
-Knows neither SQL nor which addresses a token opens. A token is compared by its hash, and never logged.
+Knows neither SQL nor what a token gives access to. Tokens are compared by their hashes, and never logged.
 """
 
 import base64
@@ -15,11 +15,11 @@ from feedsvc.store import tokens
 from feedsvc.store.schema import Store
 from feedsvc.store.tokens import Scope, Token, hashed
 
-_PATIENCE = 0.25  # seconds that a request waits for another one's look
+_PATIENCE = 0.25  # seconds that a request waits while another one reads the tokens
 
 
 class Keyring:
-    """The tokens of the store, read anew when one was made or revoked. `clock` returns aware UTC."""
+    """The tokens of the store, read again whenever one was created or revoked. `clock` returns aware UTC."""
 
     def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
         self._store = store
@@ -29,7 +29,7 @@ class Keyring:
         self._by_hash: dict[str, Token] = {}
 
     def look(self, connection: Connection) -> None:
-        """Read the tokens if any changed since."""
+        """Read the tokens again if any has changed since the last time."""
         version = tokens.version(connection)
         if version != self._version:
             self._keep(tokens.every(connection), version)
@@ -39,7 +39,7 @@ class Keyring:
         self._version = version
 
     def _read_first(self) -> None:
-        # A store that doesn't answer must not hold every thread, one behind the other.
+        # If the store hangs, requests must not queue for the lock until every thread is blocked.
         if not self._lock.acquire(timeout=_PATIENCE):
             raise TimeoutError("the store does not answer")
         try:
@@ -51,28 +51,32 @@ class Keyring:
 
     @property
     def was_read(self) -> bool:
-        """Whether the tokens are in memory, so that `holder` waits for nothing."""
+        """Whether the tokens are in memory, so that `holder` needs no store."""
         return self._version is not None
 
     def may_open(self, authorization: str | None) -> bool:
-        """Whether an Authorization field opens the API, or can't be told yet; it waits for nothing."""
+        """Whether an Authorization field gives access to the API; True while the tokens are not read yet.
+
+        Never waits for the store.
+        """
         return not self.was_read or self.holder(authorization, "write") is not None
 
     def holder(self, authorization: str | None, scope: Scope) -> Token | None:
-        """The good token of that scope in an Authorization field; None if there is none.
+        """The valid token of that scope in an Authorization field; None if there is none.
 
-        Raises SQLAlchemyError or TimeoutError if the tokens were never read, and cannot be.
+        Reads the tokens first if that has not been done. Raises SQLAlchemyError or TimeoutError if that
+        fails.
         """
         if self._version is None:
             self._read_first()
-        # Hashed even where there is none: how long an answer takes tells nothing.
+        # Hashed even if the request has no token, so that the time the answer takes reveals nothing.
         token = self._by_hash.get(hashed(secret_in(authorization)))
         good = token is not None and token.scope == scope and token.is_good(self._clock())
         return token if good else None
 
 
 def secret_in(authorization: str | None) -> str:
-    """The token in an Authorization field: a Bearer's (RFC 6750), or Basic's password (RFC 7617); else ""."""
+    """The token in an Authorization field, "" if none: Bearer's (RFC 6750) or Basic's password (RFC 7617)."""
     scheme, _, rest = (authorization or "").strip().partition(" ")
     if scheme.lower() == "bearer":
         return rest.strip()

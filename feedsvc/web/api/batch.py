@@ -1,6 +1,6 @@
-"""Many stories in one request: a line each in (NDJSON), a line each out.
+"""Takes many stories in one request as NDJSON: one line per story, and one response line per request line.
 
-Knows lines, and how many stories are written at once. One bad line harms only itself.
+Knows lines, and how many stories are written in a transaction. A bad line affects no other.
 """
 
 import json
@@ -31,14 +31,14 @@ from feedsvc.web.api.problems import Problem, of_refused, unreadable
 
 log = structlog.get_logger(__name__)
 
-_STORIES: Final = 500  # in one transaction: it waits for the disk at its end, and keeps other writers waiting
-_BYTES: Final = 4_000_000  # in one transaction, so that memory does not grow with the stories
-_LINES: Final = 200_000  # in a batch, so that what is answered to nonsense has an end
-_IN_MEMORY: Final = 4_000_000  # bytes of answers
-_GATHERED: Final = timedelta(seconds=3)  # for so long feeds wait until all of a batch is there
-_PUBLISHED: Final = timedelta(seconds=1)  # and then they are published, if the batch goes on still
+_STORIES: Final = 500  # per transaction: a commit waits for the disk, a long transaction blocks other writers
+_BYTES: Final = 4_000_000  # per transaction, so that memory does not grow with the size of the stories
+_LINES: Final = 200_000  # per batch: bounds the response even if every line is nonsense
+_IN_MEMORY: Final = 4_000_000  # bytes of response lines; beyond that they go to a temporary file
+_GATHERED: Final = timedelta(seconds=3)  # publication is postponed for so long, to wait for the whole batch
+_PUBLISHED: Final = timedelta(seconds=1)  # and then allowed for so long, if the batch still goes on
 _CHUNK: Final = 65_536
-# In ASCII: there are more line ends in Unicode, and readers that take them for those of lines.
+# ASCII only: Unicode has more line separators, at which some readers would split a line.
 _ENCODE: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
@@ -50,8 +50,8 @@ class _Line(NamedTuple):
 class Batch:
     """One batch, read line by line. `longest` is how many bytes a line may have.
 
-    What is answered is kept until the request has been read: who writes all of a request before reading
-    anything, as most clients do, would wait for us, and we for them.
+    The response lines are kept until the whole request has been read. Most clients write all of a request
+    before they read anything: if we wrote meanwhile, both sides would wait for each other.
     """
 
     def __init__(
@@ -79,13 +79,13 @@ class Batch:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many lines came to what, by status."""
+        """How many lines got each status."""
         return {f"status_{status}": count for status, count in sorted(self._statuses.items())}
 
     def read(self, stream: IO[bytes]) -> Iterator[bytes]:
-        """Take the stories of a request whose body is all there; gives what is answered to each, in pieces.
+        """Store the stories of a request that was received whole; returns the response's bytes in pieces.
 
-        Raises what the store raises if it failed before any story was taken.
+        Raises the store's error if the store failed before any story was accepted.
         """
         try:
             return self._read(stream)
@@ -112,7 +112,7 @@ class Batch:
         return _pieces(answers)
 
     def _lines(self, stream: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-        """The lines that are not blank, with their numbers; of one that is too long, its beginning."""
+        """Number and bytes of each line that is not blank; a line that is too long is cut off."""
         number = 0
         while line := stream.readline(self._longest + 2):
             number += 1
@@ -160,7 +160,7 @@ class Batch:
             self._tell(line, outcome)
 
     def _gather(self, tx: Connection, now: datetime) -> None:
-        """Have feeds wait for the stories to come, but never for long at a time."""
+        """Postpone publication until the next stories have come, but never for long at a time."""
         began = self._gathered_from
         if began is None or now >= began + _GATHERED + _PUBLISHED:
             began = self._gathered_from = now
@@ -168,7 +168,11 @@ class Batch:
             dirty.gather(tx, min(now + _PUBLISHED, began + _GATHERED))
 
     def _unwritten(self, lines: list[_Line], error: Exception) -> None:
-        """Tell of stories that were not written, those that the fault isn't in by themselves."""
+        """Answer for the stories of a transaction that failed.
+
+        If the store is at fault: raise its error if no story has been accepted yet, else refuse these and all
+        further lines with 503. If not, write each in a transaction of its own: then only the bad one fails.
+        """
         is_store = isinstance(error, trouble.FAULTS)
         if len(lines) > 1 and not (is_store and trouble.is_of_store(error)):
             for line in lines:
@@ -204,18 +208,18 @@ class Batch:
         self._answers[number] = _ENCODE({"line": number, **told})
 
     def _flush(self, answers: IO[bytes]) -> None:
-        """Write down what is answered to the lines so far, in their order."""
+        """Append the response lines gathered so far to `answers`, in the order of their numbers."""
         for number in sorted(self._answers):
             answers.write(self._answers[number].encode() + b"\n")
         self._answers.clear()
 
 
 def _id_in(line: bytes) -> str | None:
-    """The id in a line that is no story, for whoever looks for it by that."""
+    """The id in a line that is no valid story, for the client to find it by; None if none is clear."""
     with suppress(ValueError, RecursionError):
         document = json.loads(line, object_pairs_hook=tuple)
         found = [one for key, one in document if key == "id"] if isinstance(document, tuple) else []
-        # A line with two ids is about neither.
+        # With two ids in a line, it is not clear which is meant.
         if len(found) == 1 and isinstance(found[0], str) and len(found[0]) <= LONGEST_ID:
             return found[0]
     return None

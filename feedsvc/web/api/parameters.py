@@ -1,6 +1,6 @@
-"""The query parameters of writes: each is known and given once, or the request is refused.
+"""Checks the query parameters of writes: an unknown or repeated one means that the request is refused.
 
-A parameter that is passed over says something that nobody does: `?resaon=` would withdraw without a reason.
+Ignoring one would do what nobody asked for: `?resaon=` would withdraw a story without a reason.
 """
 
 import difflib
@@ -15,7 +15,7 @@ _GLIMPSE: Final = 80
 
 
 def take_only(*known: str) -> None:
-    """Raise Problem (400) if the request has a parameter that is not one of these, or one of them twice."""
+    """Raise Problem (400) if the request has a parameter that is not one of `known`, or has one twice."""
     for name, values in request.args.lists():
         if name not in known:
             raise Problem(400, f"there is no parameter {name[:_GLIMPSE]!r} here; {_remedy(name, known)}")
@@ -30,7 +30,7 @@ def _remedy(name: str, known: tuple[str, ...]) -> str:
 
 
 def flag(name: str) -> bool:
-    """The value of a parameter that is true or false, and false if it isn't given. Raises Problem (400)."""
+    """The value of a parameter that is true or false; false if absent. Raises Problem (400)."""
     written = request.args.get(name, "false")
     if written not in _FLAGS:
         raise Problem(400, f"?{name}= is true or false, not {written[:_GLIMPSE]!r}.")

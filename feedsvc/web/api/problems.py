@@ -1,6 +1,6 @@
-"""What is wrong with a request to the API, as problem details (RFC 9457).
+"""Builds the API's error responses, as problem details (RFC 9457).
 
-Knows statuses, and what pydantic found in a document; never a token, and no more of a value than a glimpse.
+Knows statuses, and pydantic's errors; never shows a token, and shows at most the beginning of a value.
 """
 
 import difflib
@@ -20,8 +20,9 @@ from feedsvc.domain.json_text import DuplicateKeyError, TooManyValuesError
 ROOT: Final = "/api"
 CONTENT_TYPE: Final = "application/problem+json"
 HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-"""Of every answer of the API."""
-# Not 422 for a name that no partner has: the document is one, by its schema, which must not name partners.
+"""On every response of the API."""
+# "for nobody" (rights for a partner that does not exist) is not 422: the document is valid by its schema,
+# which must not name the partners.
 REFUSED: Final = {
     "owned": 409,
     "absent": 404,
@@ -32,7 +33,7 @@ REFUSED: Final = {
     "withdrawn": 409,
     "older": 409,
 }
-"""The statuses of pushes that were refused, by why."""
+"""Reason for which a push was refused → status."""
 _CHALLENGES: Final = ('Bearer realm="feedsvc"', 'Basic realm="feedsvc", charset="UTF-8"')
 _RETRY_AFTER: Final = "5"
 _MOST_ERRORS: Final = 20
@@ -53,9 +54,9 @@ Unreadable = ValidationError | DuplicateKeyError | TooManyValuesError
 
 
 class Problem(HTTPException):
-    """A request that is refused. `errors` say where in the document, as JSON pointers, and what is wanted.
+    """A request that is refused. `errors` say where in the document (a JSON pointer) and what is wanted.
 
-    `members` stand in the details beside what RFC 9457 names (its §3.2).
+    `members` are extension members of the problem details (RFC 9457 §3.2).
     """
 
     def __init__(
@@ -75,12 +76,12 @@ class Problem(HTTPException):
 
 
 def is_api(path: str) -> bool:
-    """Whether a path is one of the API's, so that what goes wrong there is told as problem details."""
+    """Whether a path belongs to the API, so that errors there are sent as problem details."""
     return path == ROOT or path.startswith(f"{ROOT}/")
 
 
 def of_refused(refused: Refused) -> Problem:
-    """The refusal of a push: it names the version that is there, which a client that has seen it may name."""
+    """The error for a refused push. It names the current version's ETag, for the client to use."""
     members = {name: instant.isoformat() for name, instant in refused.instants.items()}
     headers = {}
     if refused.version:
@@ -89,7 +90,7 @@ def of_refused(refused: Refused) -> Problem:
 
 
 def unreadable(error: Unreadable, model: type[BaseModel]) -> Problem:
-    """The refusal of a document: 400 if it is no JSON, 422 if it is, but no story."""
+    """The error for a refused document: 400 if it is not JSON, 422 if it is JSON but not valid."""
     if isinstance(error, DuplicateKeyError):
         twice = {"pointer": error.pointer[:_LONGEST_POINTER], "detail": "is written twice; keep one"}
         return Problem(422, "The document holds a key twice.", errors=[twice])
@@ -105,10 +106,13 @@ def unreadable(error: Unreadable, model: type[BaseModel]) -> Problem:
 
 
 def _pointer(place: tuple[int | str, ...]) -> str:
-    """RFC 6901. Behind the number of an author pydantic names the shape it took it for, which is left out."""
+    """The JSON pointer (RFC 6901) of a place that pydantic names.
+
+    After an author's number, pydantic names the member of the union that it tried; that is left out.
+    """
     if place[:1] in {("authors",), ("contributors",)}:
         place = place[:2] + place[3:]
-    if place[-1:] == ("[key]",):  # what is wrong is the name itself
+    if place[-1:] == ("[key]",):  # pydantic's way to say that the key, not its value, is wrong
         place = place[:-1]
     pointer = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in place)
     return pointer[:_LONGEST_POINTER]
@@ -133,7 +137,7 @@ def _glimpse(value: Any) -> str:
             return "an object"
         case list():
             return "an array"
-        case int() if value.bit_length() > _MOST_BITS:  # Python writes none of thousands of digits
+        case int() if value.bit_length() > _MOST_BITS:  # str() of an int raises beyond 4,300 digits
             return "a huge number"
         case str() if len(value) > _GLIMPSE:
             value = value[: _GLIMPSE - 1] + "…"
@@ -141,7 +145,7 @@ def _glimpse(value: Any) -> str:
 
 
 def body(problem: HTTPException) -> dict[str, Any]:
-    """The details of a refusal."""
+    """The problem details of a refusal, as a JSON object."""
     status = problem.code or 500
     told: dict[str, Any] = {
         "type": "about:blank",
@@ -163,7 +167,7 @@ def _detail(problem: HTTPException, status: int) -> str:
 
 
 def answer(problem: HTTPException) -> Response:
-    """The answer to a request that is refused, or that failed."""
+    """The response to a request that is refused, or that failed."""
     status = problem.code or 500
     made = Response(json.dumps(body(problem), ensure_ascii=False), status, HEADERS, content_type=CONTENT_TYPE)
     if isinstance(problem, Problem):

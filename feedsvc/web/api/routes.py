@@ -1,7 +1,7 @@
-"""The API that a newsroom's system pushes stories to: one at a time here, many at once in `batch`.
+"""The API's views, for one story at a time and for what describes the API; `batch` does many at once.
 
-Knows requests, and what came of a push as statuses; what a push is, is in `pushing`, and what a story may
-hold in `ingest`.
+Knows requests, and which status each outcome of a push has. `changes.push` (here `pushing`) knows what a push
+does, `ingest` what a story's document may contain.
 """
 
 import json
@@ -47,13 +47,13 @@ log = structlog.get_logger(__name__)
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _BATCH_PATIENCE: Final = 0.25
-"""Seconds that a batch waits for one of those that are being written."""
+"""Seconds that a batch waits if as many as allowed are being written."""
 _PUBLIC: Final = {"X-Content-Type-Options": "nosniff", **dict(CORS)}
-"""Of what everybody may read, scripts of any site too."""
+"""Header fields of documents that everybody may read, scripts of any site included."""
 
 
 def blueprint(api: "Api") -> Blueprint:
-    """The addresses below /api."""
+    """The routes below /api."""
     routes = Blueprint("api", __name__)
     one = f"{ROOT}/articles/<path:article_id>"
     views: list[tuple[str, str, Callable[..., Response]]] = [
@@ -65,7 +65,7 @@ def blueprint(api: "Api") -> Blueprint:
         ("GET", f"{ROOT}/openapi.json", api.openapi),
     ]
     for method, path, view in views:
-        # Slashes are not merged: an id may be a URL.
+        # Slashes are not merged, because an id may be a URL.
         routes.add_url_rule(
             path,
             view.__name__,
@@ -103,7 +103,7 @@ class Api:
         self._keyring = keyring
         self._wrong_tokens = wrong_tokens
         self._clock = clock
-        # A batch takes long: there is always a thread for other requests that wait for the store.
+        # Batches take long: where there are threads enough, two are left for other requests.
         self._batches = BoundedSemaphore(max(1, config.http.threads - 2))
 
     # -- one story ---------------------------------------------------------------------------------------
@@ -160,7 +160,7 @@ class Api:
         return outcome
 
     def _reason(self) -> str:
-        """What readers are told: in the body, or in the address if there is none."""
+        """The reason for readers: from the body, or from the query if there is no body."""
         try:
             reason = WithdrawalDocument(reason=request.args.get("reason", "")).reason
         except ValidationError as error:
@@ -210,7 +210,7 @@ class Api:
     def openapi(self) -> Response:
         return _public(self._openapi, "application/json")
 
-    # Made when somebody asks: most workers never need them, nor the models they are made of.
+    # Made on the first request: most workers never need them, nor the models that they are made from.
     @cached_property
     def _schema(self) -> str:
         return json.dumps(openapi.schema(self._rules.site), ensure_ascii=False)
@@ -222,7 +222,7 @@ class Api:
     # -- requests ----------------------------------------------------------------------------------------
 
     def _holder(self) -> Token:
-        """Whose request it is."""
+        """The token that the request came with. Raises Problem (401 or 429) if it has no valid one."""
         token = self._keyring.holder(request.headers.get("Authorization"), "write")
         if token is not None:
             return token
@@ -245,7 +245,7 @@ class Api:
 
     def _body(self) -> bytes:
         longest = self._limits.story
-        # A byte more: of a body that doesn't say how long it is, what is beyond would be cut off silently.
+        # One byte more than allowed: else a longer body without a Content-Length would be cut off silently.
         request.max_content_length = longest + 1
         with suppress(RequestEntityTooLarge):
             if len(body := request.get_data(cache=False)) <= longest:

@@ -1,5 +1,5 @@
-"""A feed's URL → its response: cache, content-codings, conditional requests, invalidation.
+"""Answers requests for feeds: cache, content-codings, conditional requests, invalidation.
 
 Must not know the server that carries requests and responses.
-Open `responder` first: it alone decides what a feed's URL is answered with.
+Open `responder` first: it alone decides the response to a feed's URL.
 """

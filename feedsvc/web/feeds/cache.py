@@ -1,6 +1,6 @@
-"""Feeds in memory: representations with their ready variants, loaded on first demand.
+"""Caches feeds in memory: representations with their encoded variants, loaded on the first request.
 
-Knows the store by its errors alone, and no rule of HTTP: representations come from `load`, variants from
+Knows the store only by its errors, and no rule of HTTP: representations come from `load`, variants from
 `variants`.
 """
 
@@ -28,28 +28,28 @@ log = structlog.get_logger(__name__)
 Load = Callable[[str, Format, str], Representation | None]
 
 _VARIANT_OVERHEAD = 6_144
-"""Bytes that a variant's objects and responses take beside its body, or an entry's beside its own.
+"""Bytes that a variant's objects and responses take in addition to its body, or an entry's to its own.
 
-tracemalloc says 900 for an entry and 5,000 for a variant; the rest is for what the allocator wastes.
+tracemalloc measures 900 for an entry and 5,000 for a variant; the rest allows for allocator overhead.
 """
 _REQUESTS_KEPT = 64
-"""How many raw requests for one feed are kept: one for each client, coding and ETag it polls with."""
+"""How many raw requests are cached per feed: one for each client, coding and ETag that it polls with."""
 _REQUEST_OVERHEAD = 512
-"""Bytes that such a request's objects take beside its bytes and its response's head."""
+"""Bytes that a cached raw request's objects take in addition to its bytes and its response's head."""
 _RETRY_SECONDS = 1.0
-"""How long after a load that brought nothing new, or nothing at all, the store is left alone."""
+"""No new load is tried for so long after one that failed, or brought a feed that has already expired."""
 _FAILING_SECONDS = 60.0
-"""How long a load that failed counts as what ails the store."""
+"""For so long after a failed load, `failing` reports the store's condition."""
 _PATIENCE_SECONDS = 2.0
-"""How long a request waits for another one's load; one that takes longer is taken for a failed one."""
+"""How long a request waits for another request's load of the same feed; a longer one counts as failed."""
 _GRACE_SECONDS = 5.0
-"""How long after a story's expiry the refresher may take to publish its feeds without it."""
+"""How long after a story's expiry the refresher may take to publish its feeds without the story."""
 _GATES = 256
-"""How many loads of different feeds may run at a time without two of them sharing a gate by chance."""
+"""How many locks there are for loads, one chosen by a path's hash: two feeds that load rarely share one."""
 
 
 class FeedUnavailableError(Exception):
-    """A feed there is cannot be shown: it could not be loaded, or what there is of it has expired.
+    """An existing feed cannot be shown: it could not be loaded, or the cached one has expired.
 
     The cause, if there is one, is the load's own error.
     """
@@ -57,10 +57,11 @@ class FeedUnavailableError(Exception):
 
 @dataclass(slots=True, eq=False)
 class KnownResponse:
-    """What one raw request, byte for byte, is answered with until its feed is invalidated.
+    """The response to one raw request, byte for byte, until its feed is invalidated.
 
-    `counts` is where the response is counted by status. `framing` is the Connection field that this request
-    asks for, as a line, or nothing. `head` is the whole head as it was sent in `second` (since the epoch).
+    `counts` is where the response is counted by status. `framing` is the Connection field line that the
+    response needs for this request, or nothing; `closes` says whether the connection ends with it. `head` is
+    the whole head as it was sent in `second` (since the epoch).
     """
 
     entry: "Entry"
@@ -79,12 +80,12 @@ class KnownResponse:
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """One feed in memory, with its variants as far as they were asked for.
+    """One feed in memory, with the variants that have been asked for so far.
 
-    Read on every request without a lock. `fresh` falls when the feed is invalidated; `used` is set by a hit
-    and cleared by the sweep; `size` is in bytes; until `retry_at` (monotonic seconds) no new load is tried.
-    After `shown_until` (seconds since the epoch) it is not shown: a story in it has expired. `requests` are
-    the raw requests that it is the known response to, each with the bytes that it takes.
+    Read on every request without a lock. `fresh` is cleared when the feed is invalidated; `used` is set by a
+    hit and cleared by the sweep; `size` is in bytes; no new load is tried before `retry_at` (monotonic
+    seconds). After `shown_until` (seconds since the epoch) it must not be shown, because a story in it has
+    expired. `requests` maps the raw requests that are cached for it to the bytes that each takes.
     """
 
     path: str
@@ -101,20 +102,20 @@ class Entry:
 
 
 class FeedCache:
-    """Path → representation with its ready variants, bounded in bytes, loaded on first demand.
+    """Path → representation with its encoded variants; bounded in bytes, loaded on the first request.
 
     Args:
-        load: gives the representation of a key and format, everybody's ("") or a partner's, or None if there
-            is none; it may raise.
-        max_bytes: what bodies and header fields may take; the least recently used go first, roughly.
+        load: returns the representation of a key and format, the public one ("") or a partner's, or None if
+            there is none; it may raise.
+        max_bytes: limit for bodies and header fields; approximately the least recently used are evicted.
         site: for the Link field.
         stale_while_revalidate, stale_if_error: in seconds, for Cache-Control.
         clock: monotonic seconds.
         calendar: seconds since the epoch.
 
-    An invalidated entry stays until its reload succeeds, and is served while that fails or hangs, so that a
-    store that is gone turns no feed in memory into an error. One in which a story has expired is not: that it
-    doesn't leak comes before an answer.
+    An invalidated entry is kept until its reload succeeds, and is served while the reload fails or hangs:
+    feeds in memory stay available while the store is not. An entry with an expired story is not served: that
+    it does not leak is more important than a response.
     """
 
     def __init__(
@@ -138,13 +139,13 @@ class FeedCache:
         self._held_bytes = 0
         self._lock = threading.Lock()
         self._gates = tuple(threading.Lock() for _ in range(_GATES))
-        # The paths being loaded, less those invalidated meanwhile: what is loaded for these is already old.
+        # Paths being loaded, except those invalidated since the load began: its result is already outdated.
         self._loading: set[str] = set()
         self._load_began: dict[str, float] = {}
         self._faults = Faults(log)
         self._last_failure: tuple[float, str] | None = None
         self.known: dict[bytes, KnownResponse] = {}
-        """Raw request → its response. Only whole, single requests; for any thread to look into."""
+        """Raw request → its response. Only whole, single requests; any thread may read it."""
         self.calendar = calendar
         self.peek: Callable[[str], Entry | None] = self._entries.get
         """The entry of a path, fresh or invalidated, without a lock or a load: one dictionary look-up."""
@@ -158,7 +159,7 @@ class FeedCache:
             return any(map(self.may_be_shown, self._entries.values()))
 
     def failing(self) -> str | None:
-        """What ails the store, by the condition's name, if the last load failed, and that within a minute."""
+        """The name of the store's condition if the last load failed, less than a minute ago; else None."""
         failure = self._last_failure
         return failure[1] if failure and self._clock() - failure[0] < _FAILING_SECONDS else None
 
@@ -168,14 +169,14 @@ class FeedCache:
         return self._held_bytes
 
     def at_hand(self, place: Place, *, even_invalidated: bool = False) -> Entry | None:
-        """The entry of a feed if it can be shown without a load; with `even_invalidated`, also an old one."""
+        """The entry of a feed if it needs no load to be shown; with `even_invalidated`, also an old one."""
         held = self.peek(place.path)
         if held is None or not self.may_be_shown(held):
             return None
         return held if even_invalidated or self.needs_no_load(held) else None
 
     def needs_no_load(self, entry: Entry) -> bool:
-        """Whether it is what is published, or the load that would tell has just failed."""
+        """Whether it is current, or a load has just failed, so that no new one should be tried yet."""
         return entry.fresh or self._clock() < entry.retry_at
 
     def may_be_shown(self, entry: Entry) -> bool:
@@ -185,8 +186,8 @@ class FeedCache:
     def find(self, place: Place) -> Entry | None:
         """The entry of a feed, loaded if need be; None if there is no such feed.
 
-        One request at a time loads a path; others wait for it, and after two seconds do with what there was.
-        Raises FeedUnavailableError if there is nothing to show.
+        One request at a time loads a path. Others wait for it up to two seconds, and then use the invalidated
+        entry. Raises FeedUnavailableError if there is nothing to show.
         """
         entry = self.at_hand(place) or self._found_behind_gate(place)
         if entry is not None and not self.may_be_shown(entry):
@@ -195,7 +196,7 @@ class FeedCache:
 
     def _found_behind_gate(self, place: Place) -> Entry | None:
         gate = self._gates[crc32(place.path.encode()) % _GATES]
-        # Else each request would wait as long, in turn, for as long as a load hangs.
+        # While a load hangs, requests must not each wait for the full two seconds.
         patience = 0.0 if self._load_hangs(place.path) else _PATIENCE_SECONDS
         if not gate.acquire(timeout=patience):
             spare = self.at_hand(place, even_invalidated=True)
@@ -217,7 +218,7 @@ class FeedCache:
         return began is not None and time.monotonic() - began > _PATIENCE_SECONDS
 
     def variant(self, entry: Entry, coding: Coding) -> Variant:
-        """The variant of `entry` under `coding`, encoded once whatever number of requests ask at a time."""
+        """The variant of `entry` under `coding`; encoded once, however many requests ask at the same time."""
         with entry.lock:
             made = entry.variants.get(coding)
             if made is None:
@@ -234,7 +235,7 @@ class FeedCache:
         return made
 
     def remember(self, requests: Iterable[bytes], known: KnownResponse) -> None:
-        """Keep what raw requests are answered with, unless their feed was invalidated meanwhile."""
+        """Cache the response to raw requests, unless their feed has been invalidated meanwhile."""
         entry = known.entry
         with self._lock:
             if not entry.fresh or self._entries.get(entry.path) is not entry:
@@ -252,7 +253,7 @@ class FeedCache:
             self._sweep()
 
     def has_room_for_request(self, entry: Entry) -> bool:
-        """Whether one more raw request for a feed can be kept without the others being dropped."""
+        """Whether another raw request for a feed can be cached without dropping the others."""
         return len(entry.requests) < _REQUESTS_KEPT
 
     def _drop_known(self, entry: Entry) -> None:
@@ -265,9 +266,9 @@ class FeedCache:
             self._held_bytes -= size
 
     def invalidate(self, changed: Iterable[tuple[str, str, Format]]) -> None:
-        """Have these feeds loaded anew on their next request, at once even if the last load failed.
+        """Have these feeds reloaded on their next request, at once even if the last load failed.
 
-        For any thread: what a load that runs meanwhile brings is answered with, but not kept.
+        For any thread. The result of a load that is running is still used for its response, but not cached.
         """
         with self._lock:
             for partner, key, fmt in changed:
@@ -279,7 +280,7 @@ class FeedCache:
                     self._drop_known(entry)
 
     def invalidate_all(self) -> None:
-        """Have every feed loaded anew on its next request, as when it is not known what changed."""
+        """Have every feed reloaded on its next request, for when it is not known what changed."""
         with self._lock:
             self._loading.clear()
             for entry in self._entries.values():
@@ -318,7 +319,7 @@ class FeedCache:
             self._drop(place.path)
             return None
         if held is not None and held.representation == representation:
-            # Invalidated on suspicion, or published again as it was: its variants need no second encoding.
+            # Invalidated without a change, or published again unchanged: keep the variants, encode nothing.
             entry = held
             entry.fresh = current
         else:
@@ -347,9 +348,9 @@ class FeedCache:
             self._drop_known(gone)
 
     def _sweep(self) -> None:
-        """Make room: the oldest entry goes, unless it was used since it was last passed over.
+        """Make room: evict the oldest entry, unless it was used since the sweep last passed it.
 
-        A second chance in place of strict recency: a hit then costs one attribute and no lock.
+        The second-chance algorithm rather than strict LRU: a hit then sets one attribute and needs no lock.
         """
         chances = len(self._entries)
         while self._held_bytes > self._max_bytes and self._entries:

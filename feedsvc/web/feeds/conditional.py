@@ -13,10 +13,10 @@ from typing import Final, Literal
 from feedsvc.web.feeds.encoding import Coding
 
 CODINGS: Final[tuple[Coding, ...]] = ("zstd", "br", "gzip", "identity")
-"""What a feed can be had as, best first: the order decides between equal weights."""
+"""The content-codings of feeds, best first: the order decides between equal weights."""
 
-# A coding that no member names is not acceptable, but identity is (RFC 9110 §12.5.3): less wanted than
-# anything the client did name, whose weight is at least 0.001.
+# A coding that no member names is not acceptable, except identity (RFC 9110 §12.5.3). It gets less than the
+# least weight that a client can give, 0.001.
 _UNNAMED_IDENTITY = 0.0005
 
 _CODING_MEMBER = re.compile(
@@ -24,7 +24,7 @@ _CODING_MEMBER = re.compile(
     r"(?:[ \t]*;[ \t]*[qQ]=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?))?[ \t]*"
 )
 
-# The tag is matched by its quotes, so that a comma in it does not end it.
+# The tag is matched by its quotes, because it may contain a comma.
 _ENTITY_TAG = re.compile(r'[ \t]*(W/)?("[^"]*")[ \t]*(?:,|\Z)')
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -44,11 +44,11 @@ _EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 
 def choose_coding(accept_encoding: str | None) -> Coding | None:
-    """The content-coding to answer with: the one of the highest weight, by our order among equals.
+    """The content-coding to respond with: the one of the highest weight; CODINGS decides between equal ones.
 
     `accept_encoding` is the field's value, None if the request has none: then, as for an empty one, identity.
-    Members that break the grammar are ignored, and of two for one coding the greater weight holds. Returns
-    None if the client refuses identity and accepts nothing else there is. RFC 9110 §12.5.3; x-gzip: §8.4.1.3.
+    Malformed members are ignored; of two for the same coding the greater weight holds. Returns None if the
+    client refuses identity and accepts no other of CODINGS. RFC 9110 §12.5.3; x-gzip: §8.4.1.3.
     """
     if accept_encoding is None:
         return "identity"
@@ -78,7 +78,7 @@ def _weights(accept_encoding: str) -> dict[str, float]:
 
 
 def entity_tags(field: str) -> Iterator[tuple[bool, str]]:
-    """The members of an If-Match or If-None-Match list: whether it is weak, and the tag with its quotes.
+    """The members of an If-Match or If-None-Match list: whether each is weak, and its tag with the quotes.
 
     A malformed member is skipped up to the next comma. RFC 9110 §8.8.3.
     """
@@ -96,7 +96,7 @@ def entity_tags(field: str) -> Iterator[tuple[bool, str]]:
 
 
 def matches_strongly(if_match: str, etag: str) -> bool:
-    """Whether If-Match holds for the strong `etag`: the list has it, not marked weak, or the field is `*`.
+    """Whether If-Match is true for the strong `etag`: it lists the tag, not marked weak, or is `*`.
 
     RFC 9110 §13.1.1 and §8.8.3.2. A `*` among other members is malformed, and ignored.
     """
@@ -106,7 +106,7 @@ def matches_strongly(if_match: str, etag: str) -> bool:
 
 
 def matches_weakly(if_none_match: str, etag: str) -> bool:
-    """Whether If-None-Match names the strong `etag`, weak or not, or is `*`: then its condition is false.
+    """Whether If-None-Match lists the strong `etag`, weak or not, or is `*`; the condition is then false.
 
     RFC 9110 §13.1.2 and §8.8.3.2. A `*` among other members is malformed, and ignored.
     """
@@ -123,10 +123,10 @@ def http_date(instant: float) -> str:
 
 
 def parse_http_date(text: str, now: float) -> int | None:
-    """An HTTP date in any of its three forms, in seconds since the epoch; None if it is none of them.
+    """Parse an HTTP date in any of its three forms to seconds since the epoch; None if it is malformed.
 
-    `now` (seconds since the epoch) places the two digits of an RFC 850 year: more than 50 years ahead means
-    the past. The name of the day is not held against the date. RFC 9110 §5.6.7.
+    `now` (seconds since the epoch) gives the century of an RFC 850 date's two-digit year: a date more than 50
+    years ahead is in the past. The day's name need not fit the date. RFC 9110 §5.6.7.
     """
     for form in _DATE_FORMS:
         found = form.fullmatch(text.strip(" \t"))
@@ -169,10 +169,10 @@ def conditional_status(
 ) -> Literal[200, 304, 412]:
     """The status of a GET or HEAD under its preconditions, in the order of RFC 9110 §13.2.2.
 
-    The fields are None where the request has none; several lines of one come joined by commas. Dates that
-    are no HTTP dates are ignored; an If-None-Match puts If-Modified-Since out of force even if it names no
-    tag (§13.1.3). `changed_at` and `now` are seconds since the epoch; the first may be ahead of the second,
-    and is None of what has no date: then conditions on dates are ignored. `etag` is strong, with its quotes.
+    A field is None if the request does not have it; several lines of one come joined by commas. Malformed
+    dates are ignored. With an If-None-Match, even one without a valid tag, If-Modified-Since is ignored
+    (§13.1.3). `changed_at` and `now` are seconds since the epoch. `changed_at` may be later than `now`; it is
+    None for what has no date, and then conditions on dates are ignored. `etag` is strong, with its quotes.
     """
     if if_match is not None:
         if not matches_strongly(if_match, etag):

@@ -1,4 +1,4 @@
-"""Which responder a request belongs to: everybody's feeds, or partners'.
+"""Passes a request to the responder of its path: public feeds, or partners'.
 
 Knows paths, and no rule of HTTP.
 """
@@ -13,24 +13,24 @@ from feedsvc.web.feeds.responder import FeedRequest, Responder
 from feedsvc.web.feeds.response import Response
 
 _LONGEST_KEPT: Final = 512
-"""Bytes of a target whose path is remembered."""
+"""Bytes; the paths of longer targets are not cached."""
 
 
 class Door(Protocol):
-    """What answers below /partners/; see `PartnerDoor`."""
+    """Answers requests below /partners/; see `PartnerDoor`."""
 
     def respond(self, request: FeedRequest) -> Response | None:
-        """The response; None if it is for Flask's views to give."""
+        """The response; None if Flask's views have to give it."""
 
     def from_memory(self, request: FeedRequest) -> Response | None:
-        """The response if nothing has to be waited for."""
+        """The response if that takes no waiting; else None."""
 
     def last_resort(self, request: FeedRequest) -> Response:
-        """The response while no thread comes free."""
+        """The response when no thread is free."""
 
 
 class Feeds:
-    """Every feed of the service. `prefix` is the path that the site is mounted below, "" if none."""
+    """Every feed of the service. `prefix` is the path below which the site is mounted, "" if none."""
 
     def __init__(self, public: Responder, door: Door, prefix: str = "") -> None:
         self._public = public
@@ -41,43 +41,43 @@ class Feeds:
         """Raw request → its response; see `FeedCache`."""
         self.remember = public.remember
         self.calendar = public.calendar
-        """Seconds since the epoch, as a response's Date says them."""
+        """Seconds since the epoch, for the response's Date."""
         self.needs_address = public.needs_address
-        """Whether a response may depend on the address that asks."""
+        """Whether a response may depend on the client's address."""
 
     def path_of(self, target: bytes) -> str:
-        """The path in a target in origin-form, as WSGI writes it: decoded, without query and prefix."""
+        """The path of a target in origin-form, as WSGI writes it: decoded, without query and prefix."""
         return self._kept_path(target) if len(target) <= _LONGEST_KEPT else self._path(target)
 
     def _path(self, target: bytes) -> str:
         return self.without_prefix(unquote_to_bytes(target.partition(b"?")[0]).decode("latin-1"))
 
     def without_prefix(self, path: str) -> str:
-        """The path below the site's prefix; see `without_prefix`."""
+        """The path below the site's prefix; see the function `without_prefix`."""
         return without_prefix(path, self._prefix)
 
     def is_feed(self, path: str) -> bool:
-        """Whether a path is for this to answer."""
+        """Whether `Feeds` answers requests for the path: a public feed's, or any below /partners/."""
         return path.startswith(PARTNERS) or self._public.place_of(path) is not None
 
     def from_memory(self, request: FeedRequest) -> tuple[Response, Entry | None] | None:
-        """The response to a GET or HEAD if it needs no waiting; and of which feed, if it may be kept."""
+        """The response to a GET or HEAD if that takes no waiting; and the entry, if it may be cached."""
         if request.path.startswith(PARTNERS):
             response = self._door.from_memory(request)
             return (response, None) if response else None
         return self._public.from_memory(request)
 
     def respond(self, request: FeedRequest) -> Response | None:
-        """The response, whatever has to be waited for; None if it is for Flask's other views to give."""
+        """The response, after any wait for the store; None if Flask's other views have to give it."""
         return (self._door if request.path.startswith(PARTNERS) else self._public).respond(request)
 
     def last_resort(self, request: FeedRequest) -> Response:
-        """The response while no thread comes free."""
+        """The response when no thread is free."""
         return (self._door if request.path.startswith(PARTNERS) else self._public).last_resort(request)
 
 
 def without_prefix(path: str, prefix: str) -> str:
-    """The path below the prefix; the same if it doesn't begin so, as behind a proxy that has removed it."""
+    """The path below the prefix; unchanged without the prefix, as behind a proxy that has removed it."""
     if prefix and path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in {"", "/"}:
         return path[len(prefix) :] or "/"
     return path

@@ -1,4 +1,4 @@
-"""The bytes of a feed under each content-coding.
+"""Encodes a feed's bytes under each content-coding.
 
 Pure: knows neither HTTP headers nor caches. The same bytes and coding give the same coded bytes.
 """
@@ -11,27 +11,27 @@ import zstandard
 
 Coding = Literal["zstd", "br", "gzip", "identity"]
 
-# Each version is encoded once and then served for minutes, but somebody waits for that once: of the levels
-# under 10 ms on a 50-entry feed the smallest, unless the next one saves less than 1 % for half as long again.
-# `make bench BENCH=encoding` says what each takes: zstd 10 7 ms (11: 13 ms for 4 %), br 8 5 ms (9: 15 ms for
-# 1 %), gzip 7 4 ms (8: 5 ms for 1 %).
+# Each version is encoded once and then served for minutes, but one request waits for that. So: of the levels
+# that take under 10 ms for a 50-entry feed, the one with the smallest result, unless it takes half as long
+# again as the level below to save less than 1 %. `make bench BENCH=encoding` measures: zstd 10 takes 7 ms
+# (11: 13 ms, 4 % smaller), br 8 takes 5 ms (9: 15 ms, 1 % smaller), gzip 7 takes 4 ms (8: 5 ms, 1 % smaller).
 _ZSTD_LEVEL = 10
 _BROTLI_QUALITY = 8
-# libdeflate takes half of zlib's time for less than zlib's smallest. Its bytes follow from its version alone
-# (https://github.com/ebiggers/libdeflate/issues/400), which comes with the package. Those of isal and zlib-ng
-# follow from the processor too, and then two workers could send different bytes under one strong ETag
-# (RFC 9110 §8.8.1); so do those of Python's zlib where the system has zlib-ng in its place.
+# libdeflate takes half of zlib's time, for less than zlib's smallest output. Its output depends only on its
+# version (https://github.com/ebiggers/libdeflate/issues/400), which comes with the package. The output of
+# isal and zlib-ng depends on the processor, too, so that two workers could send different bytes under one
+# strong ETag (RFC 9110 §8.8.1); the same holds for Python's zlib where the system replaces zlib by zlib-ng.
 _GZIP_LEVEL = 7
 
 
 def encoded(body: bytes, coding: Coding) -> bytes:
     """`body` under `coding`; under identity it is the same object.
 
-    zstd: the level's window is at most 4 MB, under the 8 MB that RFC 9659 §3 sets for HTTP. gzip: no
-    time, and "unknown" for the system (RFC 1952 §2.3).
+    zstd: the level's window is at most 4 MB, within the 8 MB that RFC 9659 §3 allows in HTTP. gzip: no time,
+    and "unknown" for the operating system (RFC 1952 §2.3).
     """
     if coding == "zstd":
-        # A copy: what the library gives keeps the memory of a whole feed behind its short length.
+        # A copy, because the library's short result keeps a buffer as large as the whole feed allocated.
         return bytes(memoryview(zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(body)))
     if coding == "br":
         brotlied: bytes = brotli.compress(body, mode=brotli.MODE_TEXT, quality=_BROTLI_QUALITY)

@@ -1,6 +1,6 @@
-"""What is answered instead of a feed or a page, ready to be sent.
+"""Responses for errors, ready to be sent in place of a feed or page.
 
-Pure: knows statuses and their texts, and nothing of when they are due.
+Pure: knows statuses and their texts, not when each is the right one.
 """
 
 import json
@@ -32,7 +32,7 @@ _TEXTS: Final = {
     503: "This cannot be had just now; please try again in a few seconds.",
 }
 STATUSES: Final = tuple(_TEXTS)
-"""Those that there is a response for."""
+"""The statuses that have a response here."""
 NO_HOST: Final = "An HTTP/1.1 request names the host it asks, and names it once."
 
 _PLAIN: Final = "text/plain; charset=utf-8"
@@ -50,9 +50,9 @@ _MORE: Final[dict[int, Headers]] = {
 def error_response(
     status: int, path: str, method: str = "GET", retry_after: int = 0, text: str = ""
 ) -> Response:
-    """The response of that status below `path`: problem details (RFC 9457) in the API, else plain text.
+    """The response with `status` for `path`: problem details (RFC 9457) in the API, else plain text.
 
-    `retry_after` is in seconds. `text` says more than the status does.
+    `retry_after` is in seconds, 0 for the status's default. `text` replaces the status's own text.
     """
     made = _made(status, path.startswith(API), path.startswith(PARTNERS), path.startswith(ROOT), text)
     if retry_after:

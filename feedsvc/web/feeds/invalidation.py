@@ -1,6 +1,6 @@
-"""Follows the store from a web worker: what was published is invalidated in memory within a quarter second.
+"""Watches the store from a web worker, and invalidates in memory what was published, within 250 ms.
 
-Knows nothing of HTTP. The store is looked at from one thread of its own, never on a request's path.
+Knows nothing of HTTP. One thread of its own reads the store; no request waits for that.
 """
 
 import threading
@@ -17,18 +17,18 @@ from feedsvc.util.repeated_faults import Faults
 
 log = structlog.get_logger(__name__)
 
-_INTERVAL = 0.1  # seconds between two looks where only a look tells whether there is anything new
-_PULSE = 0.02  # seconds between two looks at whether there is, where that is cheap
-_SURE = 1.0  # seconds after which a look is due all the same
-_PAUSE = 1.0  # seconds at most between a look that failed and the next; the first is tried again sooner
+_INTERVAL = 0.1  # seconds between two looks where only a query shows commits (PostgreSQL)
+_PULSE = 0.02  # seconds between two checks for commits where they are cheap (SQLite)
+_SURE = 1.0  # seconds after which a look is due even without a sign of a commit
+_PAUSE = 1.0  # at most so many seconds between a failed look and the next; fewer after the first failure
 
 
 class Follower:
-    """Tells caches which representations changed.
+    """Tells caches which representations have changed.
 
-    `invalidate` takes those that changed (partner, key, format), `invalidate_all` is for when it isn't known
-    which; `on_beat` is called after each look, and a failure of its own is logged and changes nothing.
-    `on_look` is given each look's view of the store.
+    `invalidate` takes the changed ones as (partner, key, format); `invalidate_all` is called if it is not
+    known which changed. `on_beat` is called after each round; its failures are logged and have no other
+    effect. `on_look` is called in each look, with the connection that the look reads from.
     """
 
     def __init__(
@@ -52,16 +52,16 @@ class Follower:
         self._thread = threading.Thread(target=self._follow, name="feedsvc-follower", daemon=True)
 
     def start(self) -> None:
-        """Begin to follow."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End."""
+        """Stop the thread, and wait for it to end."""
         self._stopping.set()
         self._thread.join()
 
     def look(self) -> None:
-        """Look once."""
+        """Read once what was published, and invalidate it. Raises what reading the store raises."""
         with self._store.read() as connection:
             self._on_look(connection)
             now = representations.publication(connection)
@@ -75,15 +75,15 @@ class Follower:
         self._seen = now
 
     def look_if_due(self) -> float:
-        """Look if something was committed, or if there's no telling; returns seconds until the next time."""
+        """Look if something was committed, or may have been; returns the seconds until the next call."""
         if self._store.was_replaced:
-            # What was published goes on being served until the new store has all of it.
+            # Cached feeds are served until the new store has everything published, too.
             has_published = self._seen is not None and self._seen[0] > 0
             self._store.reopen(health.is_filled if has_published else None)
-            self._seen = self._pulse = None  # its numbers may be the same
+            self._seen = self._pulse = None  # the new store may have the same numbers for other content
             log.warning("store_replaced")
         pulse = self._store.pulse()
-        # Requests wait while Python looks, and a look takes a hundred times as long as a pulse.
+        # A look takes a hundred times as long as a pulse, and requests wait while it holds the interpreter.
         if pulse is None or pulse != self._pulse or time.monotonic() >= self._due:
             self.look()
             self._pulse, self._due = pulse, time.monotonic() + _SURE
@@ -95,9 +95,9 @@ class Follower:
         while not self._stopping.wait(pause):
             try:
                 pause = self.look_if_due()
-            except Exception as error:  # the store is gone: what is in memory goes on being served
+            except Exception as error:  # the store is unavailable: cached feeds are still served
                 self._faults.failed("look", "store_unreachable", trouble.of(error).words)
-                # Soon at first: a store that is being made is there in a moment.
+                # The first retry comes soon: a store that is just being created is there in a moment.
                 pause = min(2 * pause, _PAUSE) if failing else _INTERVAL
                 failing = True
             else:

@@ -1,6 +1,6 @@
-"""Which feed a path names.
+"""Parses a path into the feed that it names.
 
-Pure: knows no feed that there is.
+Pure: does not know which feeds exist.
 """
 
 import unicodedata
@@ -9,13 +9,13 @@ from typing import NamedTuple
 from feedsvc.domain.model import CONTENT_TYPES, Format
 
 ROOT = "/feeds/"
-"""What the path of every feed begins with."""
+"""The path of every public feed begins with it."""
 
 
 class Place(NamedTuple):
-    """What a feed's path names. `path` is as WSGI writes it: UTF-8 bytes as Latin-1 characters, in NFC.
+    """The feed that a path names. `path` is as WSGI writes it: UTF-8 bytes as Latin-1 characters, in NFC.
 
-    `partner` is whose feed it is, "" for everybody's.
+    `partner` is the partner whose feed it is, "" for a public one.
     """
 
     path: str
@@ -25,16 +25,16 @@ class Place(NamedTuple):
 
 
 def place_of(path: str) -> Place | None:
-    """What PATH_INFO names if it is a feed's: `/feeds/<key>.<format>`; else None.
+    """The public feed that PATH_INFO names, `/feeds/<key>.<format>`; None if it names none.
 
-    The key is NFC, as slugs are, in whatever form the client wrote it. One with a control character is none:
-    no slug has any, and PostgreSQL raises on NUL.
+    The key is in NFC, as slugs are, whatever form the client sent. A key with a control character is
+    rejected: no slug has one, and PostgreSQL raises on NUL.
     """
     return place_below(path)
 
 
 def place_below(path: str, partner: str = "") -> Place | None:
-    """What a path names below that of a partner; see `place_of`."""
+    """The feed that a path names below a partner's path; see `place_of`."""
     if not path.startswith(ROOT):
         return None
     stem, _, suffix = path[len(ROOT) :].rpartition(".")

@@ -1,4 +1,4 @@
-"""What a feed's URL is answered with: the only place that decides it, whichever server asks.
+"""Decides the response to a feed's URL; the only place that does, whichever server asks.
 
 Knows neither the store nor any server: feeds come from the cache, the rules of HTTP from `conditional`.
 
@@ -26,9 +26,9 @@ from feedsvc.web.feeds.variants import Variant, nearer_expiry, opened_as_page
 
 _CODINGS_KEPT = 1_024
 _CODING_FIELD_KEPT = 256
-"""The longest Accept-Encoding, in characters, whose outcome is remembered."""
+"""The longest Accept-Encoding, in characters, for which the chosen coding is cached."""
 _PASSED_OVER = 1_024
-"""How many raw requests are not remembered, where a feed has its most, before the others are dropped."""
+"""If a feed has as many raw requests as allowed: how many more come before one of them replaces these."""
 
 FIELDS = frozenset(
     (
@@ -42,17 +42,17 @@ FIELDS = frozenset(
         "x-forwarded-for",
     )
 )
-"""The header fields of a request that its response depends on."""
+"""The request header fields that a response depends on."""
 
 
 @dataclass(slots=True)
 class FeedRequest:
-    """What a request for a feed says.
+    """A request for a feed.
 
-    `path` is as WSGI writes it (UTF-8 bytes as Latin-1 characters), without a prefix that the site is mounted
-    below. `fields` has those of FIELDS that the request has, in lower case, several lines joined by commas.
-    `remote` is the address at the other end of the connection; `holder` the token that a partner's request
-    came with, once it was seen to be good.
+    `path` is as WSGI writes it (UTF-8 bytes as Latin-1 characters), without the prefix below which the site
+    is mounted. `fields` has those of FIELDS that the request has, names in lower case, several lines joined
+    by commas. `remote` is the address of the connection's peer; `holder` the valid token of a partner's
+    request.
     """
 
     method: str = "GET"
@@ -62,7 +62,7 @@ class FeedRequest:
     holder: Token | None = None
 
     def address_fields(self) -> dict[str, str]:
-        """What the client's address is told by, under the names that WSGI has for it."""
+        """What `client_address` and `WrongTokens` read from a WSGI environment, under WSGI's names."""
         told = {"REMOTE_ADDR": self.remote}
         for name, variable in (
             ("authorization", "HTTP_AUTHORIZATION"),
@@ -76,7 +76,8 @@ class FeedRequest:
 class FeedCounters:
     """How many requests for feeds were answered, by format and status.
 
-    Plain integers: threads may lose one in a great many, and a request pays for two look-ups only.
+    Plain integers without a lock: concurrent threads may rarely lose a count, and a request costs only two
+    look-ups.
     """
 
     def __init__(self) -> None:
@@ -85,7 +86,7 @@ class FeedCounters:
         }
 
     def snapshot(self) -> dict[tuple[str, int], int]:
-        """The counts by (format, status); zeros included, so that a series never appears out of nowhere."""
+        """The counts by (format, status); zeros included, so that every time series exists from the start."""
         return {
             (fmt, status): count for fmt, counts in self.by_format.items() for status, count in counts.items()
         }
@@ -94,15 +95,15 @@ class FeedCounters:
 class Responder:
     """Answers requests for feeds.
 
-    There are two: one for everybody's feeds, and one for partners', with a cache of its own. No byte of one
-    is ever in the other.
+    There are two, one for public feeds and one for partners', each with a cache of its own: no byte of one is
+    ever in the other.
 
     Args:
-        cache: where feeds come from.
-        counters: what each response is counted in.
-        place_of: what a path names, if it is one of its feeds'.
-        admit: asked before each full response; gives 0, or the seconds that the client is to wait.
-        confirm: told of each response that what the client holds, by its entity tag, is what there is.
+        cache: the source of feeds.
+        counters: counts each response.
+        place_of: parses a path into one of its feeds; None for other paths.
+        admit: called before each full response; returns 0, or the seconds that the client has to wait.
+        confirm: called for each 304 to a client that has named the current ETag, and so holds these bytes.
     """
 
     def __init__(
@@ -118,7 +119,7 @@ class Responder:
         self.known = cache.known
         """Raw request → its response; see `FeedCache`."""
         self.needs_address = admit is not None
-        """Whether a response may depend on the address that asks."""
+        """Whether a response may depend on the client's address."""
         self._admit = admit
         self._confirm = confirm
         self._cache = cache
@@ -131,7 +132,7 @@ class Responder:
     def respond(self, request: FeedRequest) -> Response | None:
         """The response to a request for a feed; None if there is no such feed. It may wait for the store.
 
-        For threads. Where there is none, the 404 is counted; to say it is for the caller.
+        Called in threads. For a feed that does not exist the 404 is counted here, but the caller sends it.
         """
         place = self.place_of(request.path)
         if place is None:
@@ -152,10 +153,10 @@ class Responder:
         return self._from(entry, request) or self.unavailable(request)
 
     def from_memory(self, request: FeedRequest) -> tuple[Response, Entry] | None:
-        """The response to a GET or HEAD, and its feed, if that is in memory and ready; nothing is waited for.
+        """The response to a GET or HEAD, and the feed's entry, if the variant is in memory; never waits.
 
-        None is for all else: such a request is for `respond`. An invalidated feed is such, unless its reload
-        has just failed; so is one in a coding that it is not in yet, which takes a thousand times as long.
+        None otherwise: `respond` has to answer. That includes an invalidated feed, unless its reload has just
+        failed, and a coding in which the feed is not encoded yet: encoding takes a thousand times as long.
         """
         entry = self._peek(request.path)
         if entry is None or not (entry.fresh or self._cache.needs_no_load(entry)):
@@ -174,9 +175,9 @@ class Responder:
     def remember(
         self, raw: Collection[bytes], entry: Entry, response: Response, framing: bytes, closes: bool
     ) -> None:
-        """Have the same bytes get the same response until the feed is invalidated, if that may be.
+        """Cache the response to these bytes until the feed is invalidated, if that is allowed.
 
-        It may not where the response depends on the time, or on who asks. Each of `raw` is exactly one whole
+        It is not where the response depends on the time, or on who asks. Each of `raw` is exactly one whole
         message.
         """
         if not self._cache.has_room_for_request(entry):
@@ -189,7 +190,7 @@ class Responder:
         self._cache.remember(raw, KnownResponse(entry, response, counts, framing, closes))
 
     def _stands(self, response: Response, variant: Variant) -> bool:
-        """Whether it is a variant's response, and depends on neither time nor address."""
+        """Whether it is one of the variant's responses, and depends on neither time nor address."""
         if variant.ready_until != inf:
             return False
         if response is variant.not_modified:
@@ -197,19 +198,19 @@ class Responder:
         return not self._admit and (response is variant.full or response is variant.full_head)
 
     def last_resort(self, request: FeedRequest) -> Response:
-        """The response while no thread comes free to load the feed: the invalidated one, else 503."""
+        """The response when no thread is free to load the feed: the invalidated entry's, else 503."""
         place = self.place_of(request.path)
         entry = self._cache.at_hand(place, even_invalidated=True) if place else None
         response = self._from(entry, request) if entry and request.method in {"GET", "HEAD"} else None
         return response or self.unavailable(request)
 
     def unavailable(self, request: FeedRequest) -> Response:
-        """The 503 of a feed that can't be had just now."""
+        """The 503 of a feed that is unavailable at the moment."""
         place = self.place_of(request.path)
         return self._error(503, place.format if place else None, request)
 
     def _from(self, entry: Entry, request: FeedRequest) -> Response | None:
-        """What the feed answers a GET or HEAD with; None if a story in it has expired."""
+        """The response to a GET or HEAD of the feed; None if a story in it has expired."""
         coding = self._coding(request.fields.get("accept-encoding"))
         if coding is None:
             return self._error(406, entry.format, request)
@@ -219,7 +220,7 @@ class Responder:
     def _from_variant(self, entry: Entry, variant: Variant, request: FeedRequest) -> Response | None:
         entry.used = True
         fields = request.fields
-        # Nearly every poll is this one, and what it gets is what all below comes to: half the time of it.
+        # A short cut for nearly all polls: the same result as everything below, in half the time.
         if (
             fields.get("if-none-match") == variant.etag
             and variant.ready_until == inf
@@ -250,12 +251,12 @@ class Responder:
         if status == 200 and self._admit and (seconds := self._admit(entry, request)):
             return self._error(429, entry.format, request, retry_after=seconds)
         self._counts[entry.format][status] += 1
-        # A date, or "*", would not say that the client holds anything.
+        # A date, or "*", does not prove that the client holds these bytes.
         if status == 304 and self._confirm and variant.etag in fields.get("if-none-match", ""):
             self._confirm(entry, request)
         full = variant.full if request.method == "GET" else variant.full_head
         response = variant.not_modified if status == 304 else full
-        # What a browser sends when somebody follows a link or enters an address, and no feed reader does:
+        # Browsers send it when somebody follows a link or enters an address; feed readers don't:
         # https://www.w3.org/TR/fetch-metadata/#sec-fetch-dest-header
         if fields.get("sec-fetch-dest") == "document" and entry.format != "json":
             return opened_as_page(response)

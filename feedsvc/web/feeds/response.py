@@ -1,4 +1,4 @@
-"""A response that is ready to be sent, by any server.
+"""A response that any server can send as it is.
 
 Pure: knows no rule about when it is sent.
 """
@@ -14,16 +14,16 @@ CORS: Final[Headers] = (
     ("Access-Control-Allow-Origin", "*"),
     ("Access-Control-Expose-Headers", "ETag, Last-Modified, Link"),
 )
-"""What lets scripts of any site read a response (https://fetch.spec.whatwg.org/#http-cors-protocol)."""
+"""Lets scripts of any site read a response (https://fetch.spec.whatwg.org/#http-cors-protocol)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """Status, header fields and body; `body` is empty where none is to be sent, as after HEAD.
+    """Status, header fields and body; `body` is empty where none is sent, as for HEAD.
 
-    `head` is the status line and the fields as HTTP/1.1 writes them. Date and what frames the message on its
-    connection are for the server to add, which sends the fields that `headers_at` or `head_at` gives for that
-    very Date. `dated` is the instant that Last-Modified names, in seconds since the epoch.
+    `head` is the status line and the header fields as HTTP/1.1 writes them. The server adds Date and the
+    fields that frame the message on its connection; it sends the fields that `headers_at` or `head_at`
+    returns for that Date. `dated` is the Last-Modified instant, in seconds since the epoch.
     """
 
     status: int
@@ -36,21 +36,22 @@ class Response:
         object.__setattr__(self, "head", _head(self.status, self.headers))
 
     def without_body(self) -> "Response":
-        """The same in answer to HEAD."""
+        """The same response for HEAD."""
         return Response(self.status, self.headers, dated=self.dated) if self.body else self
 
     def headers_at(self, date: float) -> Headers:
-        """The fields as they are sent at `date` (seconds since the epoch), the response's Date.
+        """The header fields to send at `date` (seconds since the epoch), the response's Date.
 
-        A Last-Modified that lies after Date must not be sent (RFC 9110 §8.8.2.1), and Date in its place would
-        be moved although the bytes are not: the field is left out until its instant has come.
+        A Last-Modified later than Date must not be sent (RFC 9110 §8.8.2.1). Replacing it by Date would
+        change the validator although the bytes do not change, so the field is left out until its instant has
+        come.
         """
         if self.dated <= date:
             return self.headers
         return tuple(one for one in self.headers if one[0] != "Last-Modified")
 
     def head_at(self, date: float) -> bytes:
-        """The same as `head`."""
+        """The head to send at `date` (seconds since the epoch); see `headers_at`."""
         return self.head if self.dated <= date else _head(self.status, self.headers_at(date))
 
 
@@ -71,4 +72,4 @@ PREFLIGHT: Final = Response(
         ("Cache-Control", "public, max-age=86400"),
     ),
 )
-"""The answer to OPTIONS where any site's scripts may read."""
+"""The response to OPTIONS where scripts of any site may read."""

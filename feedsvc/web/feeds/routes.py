@@ -1,4 +1,4 @@
-"""Flask's views of feeds: they ask who decides, and hand on the response.
+"""Connects Flask to the feeds: passes requests to `Feeds`, and its responses back.
 
 Knows neither the store nor any rule of HTTP but that of Host.
 """
@@ -20,10 +20,10 @@ _VARIABLES: Final = tuple((f"HTTP_{name.upper().replace('-', '_')}", name) for n
 
 
 def blueprint(feeds: Feeds) -> Blueprint:
-    """The feeds, everybody's and partners'.
+    """The routes of all feeds, public and partners'.
 
-    Whatever method they are asked with, they are answered before Flask looks for a view: it would know few
-    methods, and send redirects to addresses that are not the same to it.
+    Requests for feeds, whatever their method, are answered before Flask looks for a view: it would reject
+    unusual methods itself, and redirect to paths that it takes for equivalent.
     """
     routes = Blueprint("feeds", __name__)
 
@@ -47,18 +47,18 @@ def blueprint(feeds: Feeds) -> Blueprint:
         _unknown_feed,
         methods=["GET"],
         provide_automatic_options=False,
-        # A path with // names no feed; the redirect that Flask would send is another answer than 404.
+        # A path with // names no feed: the response is 404, not the redirect that Flask would send.
         merge_slashes=False,
     )
     return routes
 
 
 HOLDER: Final = "feedsvc.holder"
-"""Where in the environment the token is that a partner's request came in with. No header field can set it."""
+"""The key in the environment for the valid token of a partner's request. No header field can set it."""
 
 
 def feed_request(environ: Mapping[str, Any]) -> FeedRequest:
-    """What a WSGI environment says of a request for a feed."""
+    """The request for a feed that a WSGI environment describes."""
     return FeedRequest(
         environ["REQUEST_METHOD"],
         environ["PATH_INFO"],
@@ -68,19 +68,19 @@ def feed_request(environ: Mapping[str, Any]) -> FeedRequest:
 
 
 def as_flask(response: Response, date: float = inf) -> FlaskResponse:
-    """The same response for Flask to send at `date`, in seconds since the epoch, or later."""
+    """The same response as one of Flask, to be sent at `date` (seconds since the epoch) or later."""
     made = FlaskResponse(response.body, response.status)
-    made.headers.clear()  # of its own it would add a Content-Type
+    made.headers.clear()  # removes the Content-Type that Flask adds by itself
     made.headers.extend(response.headers_at(date))
     return made
 
 
 def _names_host_once(environ: Mapping[str, Any]) -> bool:
-    """RFC 9112 §3.2. Servers join the lines of a field with commas; HTTP/1.0 has no Host."""
+    """The rule of RFC 9112 §3.2. Servers join several lines of a field with commas; HTTP/1.0 has no Host."""
     host = environ.get("HTTP_HOST")
     return "," not in host if host else environ.get("SERVER_PROTOCOL") != "HTTP/1.1"
 
 
 def _unknown_feed(name: str) -> FlaskResponse:  # noqa: ARG001 (the route's variable)
-    # A tag's first story makes its feed, so that the answer must not be kept.
+    # The feed may exist soon, with a tag's first story: the response must not be cached.
     return as_flask(error_response(404, ROOT))

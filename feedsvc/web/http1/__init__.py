@@ -1,5 +1,5 @@
-"""HTTP/1.1 messages (RFC 9112) and connections: what a request may be, and how many there may be.
+"""Handles HTTP/1.1 messages (RFC 9112) and connections: which requests are accepted, and limits on both.
 
-Must not know what a feed or page is answered with. llhttp reads every byte.
+Must not know the response to a feed or page. llhttp parses every byte.
 Open `head` first.
 """

@@ -1,25 +1,25 @@
-"""The body of a request, read whole before anybody works on it: in memory, or on the disk if it is large.
+"""Collects a request's whole body before it is processed: in memory, or on disk if it is large.
 
-Knows no framework: pieces come from whoever reads the connection.
+Knows no framework: whoever reads the connection adds the pieces.
 """
 
 import tempfile
 from typing import IO, Final
 
 _IN_MEMORY: Final = 1_000_000
-"""Bytes of one body."""
+"""Bytes of one body; a longer one goes to disk."""
 _IN_MEMORY_IN_ALL: Final = 16_000_000
-"""Bytes of all bodies together: beyond that even a small one goes to the disk."""
+"""Bytes of all bodies together; beyond that even a small one goes to disk."""
 
 _held = 0
 
 
 class BodyTooLargeError(Exception):
-    """A body is longer than it may be."""
+    """A body is longer than allowed."""
 
 
 class Body:
-    """A body as it comes; at most `longest` bytes. To be closed."""
+    """A body that is being received; at most `longest` bytes. Must be closed."""
 
     def __init__(self, longest: int) -> None:
         self._longest = longest
@@ -28,12 +28,12 @@ class Body:
         self.size = 0
 
     def expect(self, size: int) -> None:
-        """Take it that there will be so many bytes. Raises BodyTooLargeError."""
+        """Check an announced length, in bytes. Raises BodyTooLargeError."""
         if size > self._longest:
             raise BodyTooLargeError
 
     def add(self, piece: bytes) -> None:
-        """Take the next piece. Raises BodyTooLargeError."""
+        """Add the next piece. Raises BodyTooLargeError."""
         global _held
         self.size += len(piece)
         if self.size > self._longest:
@@ -47,12 +47,12 @@ class Body:
         self._held = self.size if in_memory else 0
 
     def whole(self) -> IO[bytes]:
-        """All of it, from its beginning."""
+        """The whole body as a file, from its beginning."""
         self._file.seek(0)
         return self._file
 
     def close(self) -> None:
-        """Let go of it."""
+        """Release the memory and the file."""
         global _held
         _held -= self._held
         self._held = 0

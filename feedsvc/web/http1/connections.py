@@ -1,6 +1,6 @@
-"""Every connection of a worker: how many there may be, and when one has been of no use for too long.
+"""Limits a worker's connections: how many there may be, and how long one may be idle.
 
-Knows no message.
+Knows nothing of HTTP messages.
 """
 
 import asyncio
@@ -17,16 +17,16 @@ from feedsvc.config.http import HttpTable
 from feedsvc.web.access.client_address import Network, is_among
 from feedsvc.web.feeds.conditional import http_date
 
-_GRACE: Final = 0.25  # seconds that a client which may just be asking has when the worker ends
-_DESCRIPTORS: Final = 65_536  # more than that would only be clients who ask for nothing
-_OWN_DESCRIPTORS: Final = 96  # the store's, and those of bodies on the disk
-_AT_ONCE: Final = 500  # connections looked at before others are answered
+_GRACE: Final = 0.25  # seconds before a worker that ends closes idle connections: a request may be on its way
+_DESCRIPTORS: Final = 65_536  # enough for active clients; further connections would be idle ones
+_OWN_DESCRIPTORS: Final = 96  # for the store, and for bodies on disk
+_AT_ONCE: Final = 500  # connections checked before the event loop may answer others
 _STALLED: Final = 5  # seconds after which a response that nobody reads makes room for a new connection
-_SHED: Final = 16  # of so many idle connections one is closed at a time when there are too many
+_SHED: Final = 16  # when there are too many connections, one in so many of the idle ones is closed
 
 
 class Connection(Protocol):
-    """A client's connection, as far as limits go. `seen` is when it was last of use, in monotonic seconds."""
+    """A client's connection, as limits see it. `seen` is when it was last active, in monotonic seconds."""
 
     seen: int
     transport: asyncio.Transport
@@ -41,7 +41,7 @@ class Connection(Protocol):
     def connection_lost(self, exc: Exception | None, /) -> None: ...
 
     def check(self, now: int) -> None:
-        """Close it if it has been of no use for too long; `now` is in monotonic seconds."""
+        """Close it if it has been idle for too long; `now` is in monotonic seconds."""
         ...
 
 
@@ -56,11 +56,11 @@ class Draining(asyncio.Protocol):
 
 
 class Connections:
-    """The connections of a worker, and the clock they go by.
+    """The connections of a worker, and the clock that they share.
 
-    `limits` are the settings of [http]; `most` connections is what the system allows. `trusted` are proxies,
-    which may have any number. `now` is in monotonic seconds, `second`
-    since the epoch; `date` is the end of every head: the Date field, and an empty line.
+    `limits` are the settings of [http]; `most` is how many connections the system allows. `trusted` are
+    networks of proxies, for which there is no limit per address. `now` is in monotonic seconds, `second`
+    since the epoch; `date` is the end of every head: the Date field and an empty line.
     """
 
     def __init__(self, limits: HttpTable, trusted: Sequence[Network], most: int) -> None:
@@ -78,7 +78,7 @@ class Connections:
         self.date = f"date: {http_date(self.second)}\r\n\r\n".encode()
 
     async def watch(self) -> None:
-        """Keep the clock, and close what has been idle for too long, until cancelled."""
+        """Every second, update the clock and close connections that were idle too long; until cancelled."""
         while True:
             await asyncio.sleep(1.001 - time.time() % 1)
             self._set_clock()
@@ -88,7 +88,7 @@ class Connections:
                     await asyncio.sleep(0)
 
     def add(self, connection: Connection) -> None:
-        """Take a new connection, or turn it away at once."""
+        """Register a new connection; close it, or idle ones, if there are too many (by address or in all)."""
         address = ""
         if self.limits.connections_per_address is not None:
             address = remote_address(connection.transport)
@@ -102,7 +102,7 @@ class Connections:
             self._make_room(connection)
 
     def remove(self, connection: Connection) -> None:
-        """Forget a connection that has ended."""
+        """Forget a connection that has been closed."""
         address = self._open.pop(connection, "")
         if address:
             self._by_address[address] -= 1
@@ -128,7 +128,7 @@ class Connections:
             self._close_idle()
 
     def abort(self) -> None:
-        """End every connection, whatever is still to come of it."""
+        """Close every connection at once, even in the middle of a response."""
         for one in [*self._open]:
             one.transport.abort()
 
@@ -155,7 +155,7 @@ def _is_unsent(transport: asyncio.Transport) -> bool:
 
 
 def most_connections() -> int:
-    """Have as many descriptors as the system lets this process have; how many connections that allows."""
+    """Raise the limit of open descriptors as far as allowed; returns how many connections that permits."""
     of_now, at_most = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _DESCRIPTORS if at_most == resource.RLIM_INFINITY else min(at_most, _DESCRIPTORS)
     with suppress(OSError, ValueError):
@@ -164,6 +164,6 @@ def most_connections() -> int:
 
 
 def remote_address(transport: asyncio.BaseTransport) -> str:
-    """The address at the other end; "" of a Unix socket."""
+    """The peer's address; "" for a Unix socket."""
     peer: Any = transport.get_extra_info("peername")
     return str(peer[0]) if isinstance(peer, tuple) else ""

@@ -1,4 +1,4 @@
-"""Which heads of requests are refused, though llhttp reads them; and how a target names a path.
+"""Refuses request heads that llhttp would accept, and turns a request target into origin-form.
 
 Pure: no connection and no clock.
 """
@@ -11,14 +11,14 @@ import httptools
 from feedsvc.web.feeds.error_responses import NO_HOST
 
 LONGEST_TARGET: Final = 8_192
-"""Bytes; RFC 9110 §4.1 wants 8,000 at least."""
+"""Bytes; RFC 9110 §4.1 recommends at least 8,000."""
 
 Fields = Sequence[tuple[bytes, bytes]]
 """Header fields, their names in lower case."""
 
 
 class RefusedHeadError(Exception):
-    """A head is refused with `status`; `text` says why if the status doesn't."""
+    """A head is refused with `status`; `text` gives the reason where the status does not."""
 
     def __init__(self, status: int, text: str = "") -> None:
         super().__init__(f"refused with {status}")
@@ -27,10 +27,10 @@ class RefusedHeadError(Exception):
 
 
 def origin_form(method: bytes, version: str, target: bytes, fields: Fields) -> bytes:
-    """The target of a request as a path with its query. Raises RefusedHeadError.
+    """The target of a request as a path with its query (RFC 9112 §3.2.1). Raises RefusedHeadError.
 
-    `version` is "1.1" or the like. Of HTTP/1.1 there is one Host (RFC 9112 §3.2); of transfer-codings only
-    chunked is known (§6.1); CONNECT is for proxies (RFC 9110 §9.3.6).
+    `version` is "1.1" or the like. HTTP/1.1 requires exactly one Host (RFC 9112 §3.2). Chunked is the only
+    transfer-coding that is supported (§6.1). CONNECT is for proxies (RFC 9110 §9.3.6).
     """
     if version not in {"1.0", "1.1"}:
         raise RefusedHeadError(505)
@@ -50,7 +50,7 @@ def origin_form(method: bytes, version: str, target: bytes, fields: Fields) -> b
 
 
 def _path(method: bytes, target: bytes) -> bytes:
-    """RFC 9112 §3.2; nothing if it is no target of http or https."""
+    """The target in origin-form (RFC 9112 §3.2); empty if it is no target of http or https."""
     if target == b"*":
         return b"/" if method == b"OPTIONS" else b""
     target = target.partition(b"#")[0]
@@ -66,7 +66,7 @@ def _path(method: bytes, target: bytes) -> bytes:
 
 
 def without_upgrade(method: bytes, target: bytes, version: str, fields: Fields) -> bytes:
-    """A head as who doesn't know its Upgrade field reads it (RFC 9110 §7.8)."""
+    """The head as a server reads it that ignores its Upgrade field (RFC 9110 §7.8)."""
     lines = [b"%s %s HTTP/%s" % (method, target, version.encode())]
     for name, value in fields:
         if name == b"connection":

@@ -1,6 +1,6 @@
-"""uvicorn's protocol, within our limits: what reads all requests but polls, and refuses what is none.
+"""uvicorn's protocol within feedsvc's limits: parses all requests but polls, and refuses malformed ones.
 
-Knows no feed. Whose connection it is has it only until all that was asked is answered.
+Knows no feed. It has the connection only until everything that was requested is answered.
 """
 
 import asyncio
@@ -16,11 +16,11 @@ from feedsvc.web.http1.head import LONGEST_TARGET, RefusedHeadError, origin_form
 from feedsvc.web.http1.raw_request import CLOSE
 
 _SLICE: Final = 4_096
-"""Bytes that are parsed before it is looked at whether too much is asked at once."""
+"""Bytes that are parsed before the limits (pipelined requests, size of the head) are checked again."""
 
 
 class Connection(Protocol):
-    """Whose connection it is."""
+    """The owner of the connection, which has handed it over."""
 
     connections: Connections
     transport: asyncio.Transport
@@ -28,20 +28,20 @@ class Connection(Protocol):
     has_ended: bool
 
     def connection_lost(self, exc: Exception | None, /) -> None:
-        """Know that the connection has ended."""
+        """Called when the connection has ended."""
 
     def send(self, response: Response, framing: bytes) -> None:
-        """Send a whole response, with its Connection field as a line."""
+        """Send a whole response; `framing` is its Connection field line."""
 
     def close(self, size: int = 0, *, has_unread: bool = False) -> None:
-        """Close once what was sent has arrived."""
+        """Close after what was sent has arrived."""
 
     def take_back(self) -> None:
-        """Go on: all is answered."""
+        """Called when everything is answered: read the connection again."""
 
 
 class _CycleTransport:
-    """What uvicorn writes a response to: to close after it waits for the client to have read it."""
+    """The transport that uvicorn writes a response to; `close` waits until the client has read all of it."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -50,7 +50,7 @@ class _CycleTransport:
         return self._connection.has_ended or self._connection.transport.is_closing()
 
     def write(self, data: bytes) -> None:
-        if not self.is_closing():  # uvicorn tells only the last of several responses
+        if not self.is_closing():  # uvicorn reports the end of the connection to the last response only
             self._connection.transport.write(data)
 
     def close(self) -> None:
@@ -59,7 +59,7 @@ class _CycleTransport:
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, within our limits, until it has answered all that a connection asked."""
+    """uvicorn's protocol within feedsvc's limits, until all requests of a connection are answered."""
 
     def __init__(self, connection: Connection, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -72,13 +72,13 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.connections.discard(self)  # which are told of the connection itself
+        self.connections.discard(self)  # uvicorn's set has the owner of the connection instead
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._connection.connection_lost(exc)
 
     def end(self, exc: Exception | None) -> None:
-        """Let go of the connection, which has ended."""
+        """Clean up after the connection has ended."""
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -87,7 +87,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._read_on()
 
     def _read_on(self) -> None:
-        """Parse what has come, as long as nothing has to be answered first; go back if all is answered."""
+        """Parse what was received, unless a response has to come first; hand back once all is answered."""
         while self._unread and not (self.pipeline or self._refused or self._is_last):
             piece, self._unread = self._unread[:_SLICE], self._unread[_SLICE:]
             self._feed(piece)
@@ -104,7 +104,7 @@ class LimitedProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(piece)
         except httptools.HttpParserUpgrade as upgrade:
-            # llhttp takes what follows for no HTTP any more; but it is, and a body may be among it.
+            # llhttp stops parsing after an upgrade. We don't upgrade: what follows is HTTP, perhaps a body.
             method, version = self.parser.get_method(), self.parser.get_http_version()
             self.parser = httptools.HttpRequestParser(self)
             head = without_upgrade(method, self.url, version, self.headers)
@@ -118,7 +118,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         if self._is_last:
-            raise RefusedHeadError(400)  # the connection was to end with the message before
+            raise RefusedHeadError(400)  # the previous message was to be the connection's last
         super().on_message_begin()
         self.in_head, self._head_bytes, self._head_since = True, 0, self._connection.connections.now
 
@@ -128,7 +128,7 @@ class LimitedProtocol(HttpToolsProtocol):
             raise RefusedHeadError(414)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self.in_head:  # else it is a trailer field, which nothing here means
+        if self.in_head:  # trailer fields are ignored
             super().on_header(name, value.strip())
 
     def on_headers_complete(self) -> None:
@@ -148,7 +148,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
-        if self._in_body:  # else it is the head of an upgrade, which is read again
+        if self._in_body:  # else it is the head of an upgrade, which `_feed` parses again
             super().on_message_complete()
             self._in_body, self._is_last = False, not self.cycle.keep_alive
 
@@ -156,16 +156,16 @@ class LimitedProtocol(HttpToolsProtocol):
 
     @property
     def is_answering(self) -> bool:
-        """Whether a response is still to come, or its end."""
+        """Whether a response, or the rest of one, has yet to be sent."""
         return bool(self.pipeline) or (self.cycle is not None and not self.cycle.response_complete)
 
     def _refuse(self, why: RefusedHeadError) -> None:
-        """Answer what is no request, after all that was asked before it, and close."""
+        """Refuse a malformed request, after the responses to those before it, and close."""
         self._refused = why
         if self._in_body and self.cycle.response_complete:
-            self._connection.close(has_unread=True)  # it has its answer
+            self._connection.close(has_unread=True)  # its response has been sent already
             return
-        if self._in_body:  # its body won't come
+        if self._in_body:  # the rest of its body can't be parsed any more
             if self.pipeline:
                 self.pipeline.popleft()
             self.cycle.disconnected = self.cycle.response_complete = True
@@ -184,7 +184,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self.pipeline.clear()
             return
         super().on_response_complete()
-        if self.timeout_keep_alive_task is not None:  # `check` sees to that
+        if self.timeout_keep_alive_task is not None:  # `check` closes idle connections instead
             self.timeout_keep_alive_task.cancel()
         self._connection.seen = self._connection.connections.now
         if self._refused:
@@ -193,7 +193,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self._read_on()
 
     def eof_received(self) -> bool | None:  # type: ignore[override]
-        """Stay for the response to a client that has said all it wants to (RFC 9112 §9.6), and no longer."""
+        """After a client's EOF, keep the connection until its responses are sent (RFC 9112 §9.6)."""
         if not self.is_answering or self._in_body or not self.transport.can_write_eof():
             return None
         if not self._refused:
@@ -201,7 +201,7 @@ class LimitedProtocol(HttpToolsProtocol):
         return True
 
     def check(self, now: int) -> None:
-        """Refuse a head that doesn't come to its end; close where a body comes that nobody waits for."""
+        """Refuse a head that takes too long; close if a body takes too long that no response depends on."""
         if self.in_head and now - self._head_since > self._limits.header_timeout:
             self.in_head = False
             self._refuse(RefusedHeadError(408))

@@ -1,6 +1,6 @@
-"""What raw bytes say that are exactly one whole GET or HEAD, such as nearly every poll is.
+"""Parses bytes that are exactly one whole GET or HEAD, as nearly every poll is.
 
-Knows no connection: anything else is for a protocol to read.
+Knows no connection: a protocol has to parse everything else.
 """
 
 import re
@@ -11,16 +11,16 @@ import httptools
 from feedsvc.web.feeds.responder import FIELDS, FeedRequest
 
 LONGEST: Final = 8_192
-"""Bytes of a request that is read so."""
+"""Bytes; longer requests are left to a protocol."""
 KEEP_ALIVE: Final = b"connection: keep-alive\r\n"
 CLOSE: Final = b"connection: close\r\n"
 
 _CAREFUL: Final = "careful"
-"""Stands for fields with which a request is left to a protocol."""
+"""Marks header fields because of which a request is left to a protocol."""
 _MEANINGS: Final = {
     **{name: name for name in (*FIELDS, "connection", "host")},
     **dict.fromkeys(("content-length", "expect", "transfer-encoding", "upgrade"), _CAREFUL),
-    # Those that nearly all clients send, so that they are not looked up twice.
+    # Fields that nearly all clients send: listed, so that one look-up finds that they are not needed.
     **dict.fromkeys(("accept", "accept-language", "cache-control", "pragma", "user-agent"), ""),
 }
 _NAMES: Final = {
@@ -34,11 +34,11 @@ _user_agent = re.compile(rb"\r\n[Uu]ser-[Aa]gent: ([\t -~\x80-\xff]*)\r\n").sear
 
 
 def without_user_agent(data: bytes) -> bytes:
-    """The same request with an empty User-Agent, which no response depends on; as it is if it has none.
+    """The same request with an empty User-Agent, because no response depends on it; unchanged if it has none.
 
-    If one of the two is exactly one whole message without a body, so is the other, and they say the same:
-    what goes are bytes that any field's value may have (RFC 9110 §5.5), between the field's colon and the end
-    of its line.
+    If one of the two is exactly one whole message without a body, so is the other, and they have the same
+    meaning: the removed bytes are allowed in any field value (RFC 9110 §5.5), and are between the field's
+    colon and the end of its line.
     """
     if len(data) <= LONGEST and (found := _user_agent(data)) is not None:
         start, end = found.span(1)
@@ -47,10 +47,10 @@ def without_user_agent(data: bytes) -> bytes:
 
 
 class RawRequestReader(FeedRequest):
-    """Reads one such request after another, and is then what it says; for one thread.
+    """Parses one such request after another; its attributes are those of the last one. For one thread.
 
-    `target` is in origin-form; `framing` is the Connection field that the response is to have, as a line, and
-    `closes` says whether the connection ends with it.
+    `target` is in origin-form; `framing` is the Connection field line that the response needs, and `closes`
+    says whether the connection ends with the response.
     """
 
     __slots__ = (
@@ -74,7 +74,7 @@ class RawRequestReader(FeedRequest):
         self._parser = httptools.HttpRequestParser(self)
 
     def read(self, data: bytes) -> bool:
-        """Whether it is such a request, and has no field that asks for more care than this takes."""
+        """Parse `data`; whether it is such a request, without fields that need a protocol."""
         if len(data) > LONGEST:
             return False
         self.target = b""
@@ -87,12 +87,12 @@ class RawRequestReader(FeedRequest):
             self._renew()
             return False
         if self._begun != 1 or self._complete != 1:
-            self._renew()  # it may be within another message
+            self._renew()  # the parser may be in the middle of a message
             return False
         self.method = _METHODS.get(self._parser.get_method(), "")
         is_plain = self._is_plain and self.method != "" and self._is_framed_plainly()
         if not self._stays_open:
-            self._renew()  # it takes nothing more after that; the next message is another connection's
+            self._renew()  # the parser accepts no message after a last one; the next is another connection's
         return is_plain
 
     def _is_framed_plainly(self) -> bool:
@@ -102,7 +102,7 @@ class RawRequestReader(FeedRequest):
             return False
         if self._stays_open and "connection" not in fields:
             self.framing, self.closes = b"", False
-            return bool(host)  # it is HTTP/1.1, for HTTP/1.0 says when it is to stay open
+            return bool(host)  # this is HTTP/1.1: HTTP/1.0 needs a Connection field to stay open
         version = self._parser.get_http_version()
         self.closes = not self._stays_open
         self.framing = CLOSE if self.closes else KEEP_ALIVE if version == "1.0" else b""

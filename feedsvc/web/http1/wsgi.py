@@ -1,4 +1,4 @@
-"""What a WSGI application (PEP 3333) is told of a request in an ASGI scope, and what it answers.
+"""Converts a request's ASGI scope to a WSGI environment (PEP 3333), and calls a WSGI application with it.
 
 Knows no server: the body comes in as a file.
 """
@@ -17,17 +17,18 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 PIECE: Final = 1_000_000
-"""Bytes of a response that are made before they are sent."""
+"""A response is sent in pieces of about so many bytes, each made before it is sent."""
 WHOLE_BODY: Final = "feedsvc.whole_body"
-"""Is in the environment if wsgi.input has all of the body already."""
+"""Key that is in the environment if wsgi.input has the whole body already."""
 _UNNAMED: Final = {b"content-type": "CONTENT_TYPE", b"content-length": "CONTENT_LENGTH"}
 
 
 def environ_of(scope: Mapping[str, Any]) -> dict[str, Any]:
-    """The environment of a request, still without its body.
+    """The environment of a request, without its body.
 
-    A field with an underscore in its name is left out: it would be taken for the one with a hyphen, which a
-    proxy may have seen to. So is Proxy, which libraries would take for a setting (https://httpoxy.org/).
+    A field with an underscore in its name is left out: WSGI would not distinguish it from the field with a
+    hyphen, which a proxy may have checked. So is Proxy, which libraries would take for a setting
+    (https://httpoxy.org/).
     """
     server, client = scope.get("server") or ("", None), scope.get("client") or ("", None)
     environ: dict[str, Any] = {
@@ -56,7 +57,7 @@ def environ_of(scope: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def with_body(environ: dict[str, Any], body: IO[bytes], size: int) -> None:
-    """Have an environment say that its body is all in a file, of so many bytes."""
+    """Give an environment its whole body as a file of `size` bytes."""
     environ.pop("HTTP_TRANSFER_ENCODING", None)
     environ |= {"CONTENT_LENGTH": str(size), "wsgi.input": body, WHOLE_BODY: True}
 
@@ -65,7 +66,7 @@ def with_body(environ: dict[str, Any], body: IO[bytes], size: int) -> None:
 def whole_body(
     environ: Mapping[str, Any], stream: Callable[[], IO[bytes]], longest: int
 ) -> Iterator[IO[bytes]]:
-    """The body of a request, all of it, whichever server gives it: one that is cut off changes nothing.
+    """The whole body of a request as a file, under any server: so a truncated body changes nothing.
 
     Raises RequestEntityTooLarge, and what reading `stream()` raises.
     """
@@ -85,7 +86,7 @@ def whole_body(
 
 
 class Made(NamedTuple):
-    """A response: its first PIECE, and the rest, which is made when it is asked for."""
+    """A response: its first PIECE, and an iterator that makes the rest."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -94,17 +95,17 @@ class Made(NamedTuple):
 
 
 def made_by(app: "WSGIApplication", environ: dict[str, Any]) -> Made:
-    """What an application answers. For a thread."""
+    """The application's response. Called in a thread."""
     status, headers = 500, list[tuple[str, str]]()
 
     def start_response(line: str, fields: list[tuple[str, str]], _exc_info: Any = None) -> Any:
         nonlocal status, headers
         status, headers = int(line[:3]), fields
 
-    # A client of HTTP/1.0 knows no chunked coding: it gets all in one, with its length.
+    # HTTP/1.0 has no chunked coding: the body is sent in one piece, with its length.
     in_one = environ["SERVER_PROTOCOL"] == "HTTP/1.0"
     pieces = _pieces(app(environ, start_response), in_one)
-    body = next(pieces, b"")  # a generator may start its response only now
+    body = next(pieces, b"")  # a generator may call start_response only now
     if len(body) < PIECE or in_one:
         pieces.close()
         if body and all(name.lower() != "content-length" for name, _ in headers):

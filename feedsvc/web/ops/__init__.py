@@ -1,4 +1,4 @@
-"""For those who run the service: /healthz, /readyz, /metrics.
+"""Endpoints for operators: /healthz, /readyz, /metrics.
 
 Must not know feeds or stories.
 Open `health` first.

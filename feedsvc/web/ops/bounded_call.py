@@ -1,6 +1,6 @@
-"""Asks something that may hang, as a store may, and waits for the answer for a bounded time only.
+"""Calls a function that may hang, such as a query to the store, and waits for a bounded time only.
 
-Knows nothing of what is asked.
+Knows nothing of the function.
 """
 
 import threading
@@ -11,7 +11,10 @@ Answer = TypeVar("Answer")
 
 
 class Asking(Generic[Answer]):
-    """Calls `ask` in a thread of its own: one at a time, whose answer all get that ask meanwhile."""
+    """Calls `ask` in a thread of its own, one call at a time; callers meanwhile share that call's result.
+
+    `seconds` is how long each caller waits.
+    """
 
     def __init__(self, ask: Callable[[], Answer], seconds: float) -> None:
         self._ask = ask
@@ -20,7 +23,7 @@ class Asking(Generic[Answer]):
         self._asked: _Asked[Answer] | None = None
 
     def answer(self) -> Answer:
-        """What `ask` returns. Raises TimeoutError if that takes too long, or what it raises."""
+        """What `ask` returns. Raises TimeoutError if that takes too long, or what `ask` raises."""
         with self._lock:
             if self._asked is None or not self._asked.is_alive():
                 self._asked = _Asked(self._ask)
@@ -34,7 +37,7 @@ class Asking(Generic[Answer]):
 
 class _Asked(threading.Thread, Generic[Answer]):
     def __init__(self, ask: Callable[[], Answer]) -> None:
-        super().__init__(name="feedsvc-asking", daemon=True)  # the process may end though it hangs
+        super().__init__(name="feedsvc-asking", daemon=True)  # a hanging call must not keep the process alive
         self._ask = ask
         self._answers: list[Answer] = []
         self._error: Exception | None = None

@@ -1,6 +1,6 @@
-"""What all workers of one service counted, together: so that it doesn't matter which of them is asked.
+"""Adds up the counters of all workers of one service, so that any worker can report the total.
 
-Knows nothing of what counts mean. Each worker leaves its counts in a file of its own in a folder they share.
+Knows nothing of what is counted. Each worker writes its counts to a file of its own in a shared folder.
 """
 
 import json
@@ -10,16 +10,16 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-_INTERVAL = 1.0  # seconds between two writings of a file
+_INTERVAL = 1.0  # seconds between two writes of a file
 
 Counts = Mapping[tuple[str, int], int]
 
 
 class Tally:
-    """Counts of this process, live, and of the others, at most a second old.
+    """The counts of this process, current, and of the other workers, at most a second old.
 
-    A worker that died leaves its file behind, so that no counter goes back. Without a folder, which a process
-    that is nobody's worker has not, only this process counts.
+    The file of a worker that died stays, so that no counter decreases. Without a folder (a process that is
+    not one of a service's workers) only this process counts.
     """
 
     def __init__(self, own: Callable[[], Counts], folder: Path | None) -> None:
@@ -30,7 +30,7 @@ class Tally:
         self._due = 0.0
 
     def keep(self) -> None:
-        """Leave the counts for the other workers, if they moved and the last time is a second ago."""
+        """Write the counts for the other workers, if they have changed, at most once a second."""
         now = time.monotonic()
         if self._folder is None or now < self._due:
             return
@@ -44,7 +44,7 @@ class Tally:
         self._written = counts
 
     def total(self) -> Counts:
-        """The counts of every worker that there is or was."""
+        """The counts of all workers, including those that have ended."""
         total = Counter(dict(self._own()))
         for file in self._folder.glob("*.json") if self._folder else ():
             if file.name != self._file:

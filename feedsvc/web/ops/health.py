@@ -1,6 +1,6 @@
-"""What an operator's tools ask: /healthz (alive), /readyz (answers feeds), /metrics (Prometheus).
+"""Serves monitoring: /healthz (alive), /readyz (can answer feeds), /metrics (Prometheus).
 
-Knows nothing of pages or of how feeds are made: numbers come from the store and from the counters handed in.
+Knows nothing of pages or of how feeds are made: the numbers come from the store and from the given counters.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -47,19 +47,19 @@ log = structlog.get_logger(__name__)
 
 Counters = Callable[[], Mapping[tuple[str, int], int]]
 
-_STORE_SECONDS: Final = 2.0  # to wait for the store; then it is taken not to answer
+_STORE_SECONDS: Final = 2.0  # to wait for the store; after that it is reported as not answering
 _REMEDIES = {removals.HELD: removals.CONFIRM}
-"""Condition → the command that ends it, where there is one; it names no path."""
+"""Condition → the command that ends it, where there is one; the commands name no path."""
 
 
 class Memory(Protocol):
     """The feeds that a process has in memory."""
 
     def has_any(self) -> bool:
-        """Whether there is one that may be shown."""
+        """Whether there is at least one that may be shown."""
 
     def failing(self) -> str | None:
-        """What ails the store, by the condition's name, if the last feed could not be loaded lately."""
+        """The name of the store's condition if the last attempt to load a feed failed recently; else None."""
 
 
 def blueprint(
@@ -71,11 +71,11 @@ def blueprint(
     memory: Memory | None = None,
     with_metrics: bool = True,
 ) -> Blueprint:
-    """The endpoints for operators: GET and HEAD only, and never cached; /metrics only `with_metrics`.
+    """The endpoints for operators: GET and HEAD only, never cached; /metrics only `with_metrics`.
 
-    `counters` gives how many requests for feeds all workers together answered, by (format, status). It is
-    ready while it can answer feeds, from the store or from `memory`. The refresher is well if it ran within
-    `fresh_within`. `clock` returns aware UTC.
+    `counters` returns how many requests for feeds all workers together answered, by (format, status). The
+    process is ready while it can answer feeds, from the store or from `memory`. The refresher is healthy
+    if it ran within `fresh_within`. `clock` returns aware UTC.
     """
     figures = registry(store, counters, clock, fresh_within)
     readiness = _Readiness(store, memory, fresh_within, clock)
@@ -94,7 +94,7 @@ def blueprint(
 
 
 def fresh_within(config: Config) -> timedelta:
-    """How long ago the refresher may have run last."""
+    """How long ago the last run of a healthy refresher may be."""
     return health.within(config.schedule.refresh)
 
 
@@ -106,9 +106,9 @@ def registry(
     *,
     is_alone: bool = False,
 ) -> CollectorRegistry:
-    """What Prometheus is told of the store, the requests and this process.
+    """The registry with the metrics of the store, the requests and this process.
 
-    `is_alone` says that nobody else opens the store again if its file is replaced.
+    `is_alone`: nothing else in this process reopens the store if its file is replaced, so the metrics do.
     """
     made = CollectorRegistry()
     made.register(_Numbers(store, counters, clock, fresh_within, is_alone))
@@ -118,9 +118,10 @@ def registry(
 
 @contextmanager
 def metrics_listener(config: Config, folder: Path) -> Iterator[None]:
-    """/metrics on a listener of its own, if the configuration names one. Raises ConfigError if it is taken.
+    """Serve /metrics on a listener of its own, if the configuration names one.
 
-    `folder` is that of the workers, whose counts it tells; those of the process are this one's.
+    `folder` is the workers' shared one, with their counts; process metrics are those of the calling process.
+    Raises ConfigError if it cannot listen at the address.
     """
     if not config.http.metrics:
         yield
@@ -151,7 +152,7 @@ def _never_kept(answer: Response) -> Response:
 
 
 class _Seen(NamedTuple):
-    """What the store says: the number of the last publication, when the refresher ran, what is degraded."""
+    """What the store says: the last publication's number, when the refresher ran, what is degraded."""
 
     published: int
     refreshed_at: datetime | None
@@ -159,7 +160,7 @@ class _Seen(NamedTuple):
 
 
 class _Readiness:
-    """/readyz: 200 while feeds can be answered; what is wrong all the same stands under `degraded`."""
+    """/readyz: 200 while feeds can be answered; other conditions are listed under `degraded`."""
 
     def __init__(
         self,
@@ -181,7 +182,7 @@ class _Readiness:
             refreshed_at = health.refreshed_at(connection)
             found = health.standing(self._store, connection, self._clock(), self._fresh_within)
             representations.probe(connection)
-        # Names alone: the details may name hosts and paths, as an error's message may.
+        # Only names: the details may contain hosts and paths, and the endpoint may be public.
         return _Seen(published, refreshed_at, [one.name for one in found])
 
     def answer(self) -> Response:
@@ -193,12 +194,12 @@ class _Readiness:
             degraded.update(names)
             failed = _unpublished(published, refreshed_at)
             self._faults.over("readyz")
-        except Exception as error:  # whatever ails the store, a load balancer needs an answer
+        except Exception as error:  # whatever is wrong with the store, a load balancer needs a response
             found_wrong = trouble.of(error)
             self._faults.failed("readyz", "readiness_check_failed", found_wrong.words)
             degraded.add(found_wrong.condition)
             if self._memory is None or not self._memory.has_any():
-                # The message may name hosts and paths, which are not for everybody who can ask.
+                # Not the message: it may contain hosts and paths, and the endpoint may be public.
                 failed = {"store": f"the store does not answer ({type(error).__name__})"}
         if self._memory is not None and (condition := self._memory.failing()):
             degraded.add(condition)
@@ -230,7 +231,7 @@ def _unpublished(published: int, refreshed_at: datetime | None) -> dict[str, str
 
 
 class _Numbers(Collector):
-    """What Prometheus is told, read when it asks."""
+    """The metrics, read from store and counters on each scrape."""
 
     def __init__(
         self,
@@ -259,7 +260,7 @@ class _Numbers(Collector):
         try:
             gauges, degraded = self._asking.answer()
             self._faults.over("metrics")
-        except Exception as error:  # that the store is gone is itself what must be told
+        except Exception as error:  # an unavailable store must be reported, too
             found_wrong = trouble.of(error)
             self._faults.failed("metrics", "metrics_without_store", found_wrong.words)
             gauges, degraded = [], [found_wrong.condition]

@@ -1,7 +1,7 @@
-"""What partners were sent, on its way into the ledger: noted off the request's path, written within a second.
+"""Records in the store what partners were sent: noted in memory by a request, written within a second.
 
-Knows nothing of HTTP. What could not be written is tried again until it is, and meanwhile kept in the spool:
-the store may be held by a large refresh, or be gone, when this process ends or is ended.
+Knows nothing of HTTP. What cannot be written is retried until it is, and meanwhile kept on disk in the spool:
+when this process ends or is killed, the store may be locked by a large refresh, or be unavailable.
 """
 
 import threading
@@ -22,12 +22,12 @@ from feedsvc.web.partners.delivery_spool import Spool
 
 log = structlog.get_logger(__name__)
 
-_INTERVAL = 0.25  # seconds between two writings
-_LONGEST_PAUSE = 4.0  # seconds between two while the store takes nothing
-_KEPT_AFTER = 0.4  # seconds between two looks at what could not be written meanwhile
-_ADOPTING = 20  # so many writings pass between two looks for what other processes left
-_REMEMBERED = 50_000  # answers that are known to be written already
-_A_WRITING = 200  # answers at a time
+_INTERVAL = 0.25  # seconds between two writes
+_LONGEST_PAUSE = 4.0  # seconds at most between two attempts while writes to the store fail
+_KEPT_AFTER = 0.4  # seconds between two moves to the spool of what is not written yet
+_ADOPTING = 20  # writes between two searches for spool files of ended processes
+_REMEMBERED = 50_000  # responses remembered as already written
+_A_WRITING = 200  # responses per transaction
 
 
 _Name = tuple[str, str, int]
@@ -40,20 +40,20 @@ class _Sent(NamedTuple):
 
 
 class Ledger:
-    """Takes what was sent, and writes it to the store. `clock` returns aware UTC.
+    """Notes deliveries, and writes them to the store. `clock` returns aware UTC.
 
-    `spool` is where it is kept if that takes a while.
+    `spool` keeps on disk what is not written yet.
     """
 
     def __init__(self, store: Store, clock: Callable[[], datetime], spool: Spool | None = None) -> None:
         self._store = store
         self._clock = clock
         self._spool = spool or Spool(None)
-        self._kept = 0  # how many of the first of `_sent` are in the spool
+        self._kept = 0  # how many of `_sent`, from its beginning, are in the spool
         self._keeping = threading.Lock()
         self._sent: deque[_Sent] = deque()
         self._written: set[_Name] = set()
-        # What is confirmed with the next poll again needs no spool.
+        # Confirmations are not spooled: the next poll repeats them.
         self._held: deque[_Sent] = deque(maxlen=_A_WRITING)
         self._confirmed: set[_Name] = set()
         self._faults = Faults(log)
@@ -63,24 +63,24 @@ class Ledger:
         self._keeper = threading.Thread(target=self._keep_on, name="feedsvc-ledger-spool", daemon=True)
 
     def start(self) -> None:
-        """Begin to write."""
+        """Start the threads."""
         self._thread.start()
         self._keeper.start()
 
     def record(self, token: Token, representation: Representation) -> None:
-        """Note that `representation` was sent to who has the token."""
+        """Note that `representation` was sent to the holder of `token`."""
         if _name(token, representation) not in self._written:
             self._sent.append(_Sent(token, representation, self._clock()))
 
     def confirm(self, token: Token, representation: Representation) -> None:
-        """Note that who has the token says to hold `representation`, and was told that there is no other."""
+        """Note that the holder of `token` has `representation`: it named its ETag, and got a 304."""
         name = _name(token, representation)
         if name not in self._confirmed and name not in self._written:
             self._confirmed.add(name)
             self._held.append(_Sent(token, representation, self._clock()))
 
     def write(self) -> None:
-        """Write what was noted so far. Raises what the store raises, and then nothing is lost."""
+        """Write everything noted so far. Raises what the store raises; then nothing is lost."""
         with self._writing:
             while some := [self._sent[place] for place in range(min(len(self._sent), _A_WRITING))]:
                 self._record([line for sent in some for line in _lines(sent)])
@@ -93,7 +93,7 @@ class Ledger:
             with self._store.write() as tx:
                 deliveries.confirm(tx, [line for sent in held for line in _lines(sent)])
         except Exception:
-            self._confirmed.clear()  # the next poll says so again
+            self._confirmed.clear()  # so that the next poll's confirmation is noted
             raise
         if len(self._confirmed) > _REMEMBERED:
             self._confirmed.clear()
@@ -110,7 +110,7 @@ class Ledger:
             self._written.clear()
 
     def keep(self) -> None:
-        """Put what was noted and is not written yet into the spool. Raises OSError if that can't be."""
+        """Put what was noted and is not written yet into the spool. Raises OSError if that fails."""
         with self._keeping:
             if self._kept and self._spool.was_lost():
                 self._kept = 0
@@ -120,7 +120,7 @@ class Ledger:
                 self._kept += len(new)
 
     def adopt(self) -> None:
-        """Write what other processes left in the spool that live no more. Raises what the store raises."""
+        """Write what processes that have ended left in the spool. Raises what the store raises."""
         if number := self._spool.adopt(self._record):
             log.info("ledger_adopted", lines=number)
 
@@ -129,15 +129,15 @@ class Ledger:
             deliveries.record(tx, lines)
 
     def forget(self) -> None:
-        """Take nothing for written any more: the store may be another, or an older one."""
+        """Forget what was written: the store may be another, or an older one."""
         self._written.clear()
         self._confirmed.clear()
 
     def close(self) -> None:
-        """Write what is left, and end."""
+        """Spool and write what is left, and end the threads."""
         self._closing.set()
         try:
-            self.keep()  # first: whoever waits for this process may lose patience before the store is free
+            self.keep()  # first: this process may be killed before the store can be written
         except OSError as error:
             log.warning("ledger_not_kept", answers=len(self._sent), error=repr(error))
         if self._thread.is_alive():
@@ -167,7 +167,7 @@ class Ledger:
                 if rounds % _ADOPTING == 0:
                     self.adopt()
                 rounds += 1
-            except Exception as error:  # the store is gone or busy: what was noted waits for it
+            except Exception as error:  # the store is unavailable or busy: retry later
                 told = trouble.of(error).words
                 seconds = self._faults.failed("write", "ledger_waits", told, answers=len(self._sent))
                 pause = min(seconds, _LONGEST_PAUSE)

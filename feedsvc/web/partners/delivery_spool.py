@@ -1,7 +1,7 @@
-"""Where lines of the ledger wait on the disk while the store takes none: they outlive who noted them.
+"""Keeps deliveries on disk while the store cannot be written, so that they outlive the process.
 
-Knows nothing of HTTP, nor when the store is to be asked. A file is its process's for as long as that lives
-and holds its lock; one that nobody holds is anybody's to write to the store, who then removes it.
+Knows nothing of HTTP, nor when to try the store. A file belongs to the process that holds its lock, for as
+long as that lives. Any process may write the content of an unlocked file to the store, and then removes it.
 """
 
 import fcntl
@@ -24,16 +24,16 @@ from feedsvc.store.schema import Store
 log = structlog.get_logger(__name__)
 
 _SUFFIX = ".ledger"
-_SETTLING = 1.0  # seconds that the end of a service may wait for the store
+_SETTLING = 1.0  # seconds that a service which ends waits for the store
 
 
 def spool_folder(store: Store, run_folder: Path | None) -> Path | None:
-    """Where lines wait: beside SQLite's file, where they outlive the service; else in what workers share."""
+    """The folder for spool files: beside SQLite's file, to outlive the service; else `run_folder`."""
     return store.file.with_name(f"{store.file.name}-ledger") if store.file else run_folder
 
 
 class Spool:
-    """The file of this process in `folder`, made when it is needed; none without a folder."""
+    """This process's file in `folder`, created when needed. Without a folder nothing is kept."""
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
@@ -41,9 +41,9 @@ class Spool:
         self._file = -1
 
     def keep(self, lines: Sequence[Delivery]) -> None:
-        """Put lines on the disk, or in what the system writes there: a crash of this process spares them.
+        """Append lines to the file. They survive a crash of this process, but perhaps not one of the system.
 
-        Raises OSError if there is no room.
+        Raises OSError, as when the disk is full.
         """
         if self._folder is None:
             return
@@ -55,7 +55,7 @@ class Spool:
             left = left[os.write(self._file, left) :]
 
     def was_lost(self) -> bool:
-        """Whether the file is gone from its folder: what was kept is to be kept again, in a new one."""
+        """Whether the file was deleted from its folder; its lines must then be kept again, in a new one."""
         if self._file < 0 or self._path is None or _is(self._path, self._file):
             return False
         os.close(self._file)
@@ -63,12 +63,12 @@ class Spool:
         return True
 
     def clear(self) -> None:
-        """Forget what was kept: the store has it."""
+        """Empty the file, because the store has its lines."""
         if self._file >= 0:
             os.ftruncate(self._file, 0)
 
     def close(self, *, clear: bool) -> None:
-        """Let go of the file: with `clear` it is removed, else it is left for whoever comes next."""
+        """Close the file: with `clear` it is removed, else another process will adopt it."""
         if self._file >= 0:
             if clear and self._path:
                 self._path.unlink(missing_ok=True)
@@ -76,9 +76,9 @@ class Spool:
             self._file = -1
 
     def adopt(self, write: Callable[[Sequence[Delivery]], None]) -> int:
-        """Have `write` take what processes left that live no more; returns how many lines that were.
+        """Pass the lines that ended processes left to `write`; returns how many lines.
 
-        What `write` raises is raised, and then the file stays.
+        A file is removed once `write` has taken its lines. What `write` raises is raised, and the file stays.
         """
         number = 0
         for path in sorted(self._folder.glob(f"*{_SUFFIX}")) if self._folder else ():
@@ -94,7 +94,7 @@ class Spool:
 
 
 def settle(url: str, run_folder: Path) -> None:
-    """Write to the store what workers left in the folder they shared, before that goes; for a second."""
+    """Before `run_folder` is removed, write to the store what workers left there; waits a second at most."""
     if not any(run_folder.glob(f"*{_SUFFIX}")):
         return
     thread = threading.Thread(target=_settle, args=(url, run_folder), name="feedsvc-settle", daemon=True)
@@ -105,14 +105,14 @@ def settle(url: str, run_folder: Path) -> None:
 
 
 def owner_of(url: str) -> str:
-    """What tells the folder of a service over that store from those of others; it names no password."""
+    """An identifier of the store's URL, which marks a service's run folder; it reveals no password."""
     return hashlib.blake2b(url.encode(), digest_size=8).hexdigest()
 
 
 def may_go(url: str, run_folder: Path, owner: str) -> bool:
-    """Whether a folder that a killed service left may be removed: its lines are written to the store first.
+    """Whether a folder left by a killed service may be removed; its lines are written to the store first.
 
-    Those of another store are left to the next service over that.
+    If the folder belongs to another store (see `owner_of`), its lines are left to that store's next service.
     """
     if any(run_folder.glob(f"*{_SUFFIX}")) and owner == owner_of(url):
         _settle(url, run_folder)
@@ -141,12 +141,12 @@ def _made(folder: Path) -> tuple[Path, int]:
         fcntl.flock(file, fcntl.LOCK_EX)
         if _is(path, file):
             return path, file
-        os.close(file)  # somebody took it for one that was left, before it was held
+        os.close(file)  # another process adopted and removed it before it was locked
 
 
 @contextmanager
 def _unheld(path: Path) -> Iterator[int]:
-    """The file, held now, if nobody else did; else -1."""
+    """The file, now locked by us, if no other process had locked it; else -1."""
     try:
         file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except OSError:
@@ -178,5 +178,5 @@ def _read(file: int) -> Iterator[Delivery]:
             try:
                 *values, at = json.loads(line)
                 yield Delivery._make((*values, from_micros(at)))
-            except (ValueError, TypeError):  # cut off in the middle: its process died as it wrote
+            except (ValueError, TypeError):  # truncated: its process died while writing
                 log.warning("ledger_line_unreadable", bytes=len(line))

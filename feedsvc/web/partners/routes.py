@@ -1,4 +1,4 @@
-"""Who may have partners' feeds: whoever shows a good token of that partner.
+"""Authenticates requests for partners' feeds: a valid token of that partner is required.
 
 Knows no rule of HTTP but those of authentication (RFC 9110 §11); feeds come from the responder behind it.
 """
@@ -28,13 +28,13 @@ Record = Callable[[Token, Representation], None]
 
 
 class PartnerDoor:
-    """Answers everything below /partners/ but to whom it lets in: then feeds, and the rest is Flask's.
+    """Answers requests below /partners/; leaves those with a valid token that name no feed to Flask.
 
     Args:
-        feeds: the responder for partners' feeds, which this alone leads to.
+        feeds: the responder for partners' feeds; only this class passes requests to it.
         keyring: the tokens.
-        partners: the partners there are, by name, with what they are licensed to have now.
-        wrong_tokens: where wrong tokens are counted, by address.
+        partners: the partners by name, with the feeds that they are licensed to have now.
+        wrong_tokens: counts requests without a valid token, by address.
     """
 
     def __init__(
@@ -51,13 +51,13 @@ class PartnerDoor:
         self._wrong = wrong_tokens
         self._faults = Faults(log)
         self.counts: dict[tuple[str, str], int] = {}
-        """How many requests were let in, by partner, and how many not: ("", "401"), ("", "429")."""
+        """How many requests were let in, by (partner, "in"), and how many not: ("", "401"), ("", "429")."""
 
     def respond(self, request: FeedRequest) -> Response | None:
-        """The response; None if the request was let in, and is for no feed that there is. It may wait."""
+        """The response; None if the token is valid, but no feed is asked for. May wait for the store."""
         try:
             request.holder = self._holder(request)
-        except Exception as error:  # the store is gone before it was ever read
+        except Exception as error:  # the tokens were never read, and the store is unavailable
             self._faults.failed("tokens", "tokens_unreadable", trouble.of(error).words)
             return error_response(503, request.path, request.method)
         self._faults.over("tokens")
@@ -67,7 +67,7 @@ class PartnerDoor:
         return self._feeds.respond(request) if self._is_given(request) else None
 
     def from_memory(self, request: FeedRequest) -> Response | None:
-        """The response if nothing has to be waited for: a licensed feed in memory, and a good token."""
+        """The response if that takes no waiting: a licensed feed in memory, and a valid token."""
         if not self._keyring.was_read:
             return None
         request.holder = self._holder(request)
@@ -80,7 +80,7 @@ class PartnerDoor:
         return found[0]
 
     def last_resort(self, request: FeedRequest) -> Response:
-        """The response while no thread comes free: 503, or an invalidated feed for who may have it."""
+        """The response when no thread is free: an invalidated feed if the token allows it, else 503."""
         if self._keyring.was_read and (holder := self._holder(request)):
             request.holder = holder
             if self._is_given(request):
@@ -88,13 +88,13 @@ class PartnerDoor:
         return error_response(503, request.path, request.method)
 
     def _holder(self, request: FeedRequest) -> Token | None:
-        """Whose request it is; None alike if the partner isn't known and if the token is another's."""
+        """The request's valid token; None both for an unknown partner and for another partner's token."""
         name = partner_in(request.path)
         token = self._keyring.holder(request.fields.get("authorization"), "read")
         return token if token and token.name == name and name in self._partners else None
 
     def _is_given(self, request: FeedRequest) -> bool:
-        """Whether its partner may have the feed: what is published may be of a larger licence."""
+        """Whether the partner may have the feed now: what is published may date from a wider licence."""
         place = place_in_partner(request.path)
         return place is not None and self._partners[place.partner].is_given(place.key, place.format)
 
@@ -106,7 +106,7 @@ class PartnerDoor:
         return error_response(401, request.path, request.method)
 
     def snapshot(self) -> dict[tuple[str, int], int]:
-        """The counts so far, under keys that no format has."""
+        """The counts so far, as (`partner:<name>`, status), which cannot be mistaken for a format's."""
         named = {"in": 200, "401": 401, "429": 429}
         return {(f"partner:{partner}", named[how]): count for (partner, how), count in self.counts.items()}
 
@@ -115,7 +115,7 @@ class PartnerDoor:
 
 
 class Admission:
-    """Whether a full answer may go out, and what is noted of one that does: within a partner's rate."""
+    """Decides, by a partner's rate limit, whether a full response may be sent, and records it."""
 
     def __init__(
         self, rates: Mapping[str, Rate | None], limits: Limits, record: Record, confirmed: Record
@@ -126,7 +126,7 @@ class Admission:
         self._confirmed = confirmed
 
     def __call__(self, entry: Entry, request: FeedRequest) -> int:
-        """0 if it may go out; else the seconds to wait."""
+        """0 if it may be sent; else the seconds to wait."""
         token = request.holder
         if request.method != "GET" or token is None:
             return 0
@@ -137,16 +137,17 @@ class Admission:
         return 0
 
     def confirm(self, entry: Entry, request: FeedRequest) -> None:
-        """Note that the client holds these very bytes: they may stand for more than when it received them.
+        """Record that the client holds these bytes: they may stand for more than when it received them.
 
-        A feed is as before if the story that was withdrawn had left it earlier.
+        If a story is withdrawn that had already left the feed, the bytes stay the same, but the
+        representation's `contents` now have the mark of its withdrawal.
         """
         if request.method == "GET" and request.holder is not None:
             self._confirmed(request.holder, entry.representation)
 
 
 class AddressAdmission:
-    """Whether a full answer may go out to everybody's address that asks."""
+    """Decides, by the client address's rate limit, whether a full response of a public feed may be sent."""
 
     def __init__(self, rate: Rate, limits: Limits, trusted: tuple[Network, ...]) -> None:
         self._rate = rate
@@ -154,7 +155,7 @@ class AddressAdmission:
         self._trusted = trusted
 
     def __call__(self, _entry: Entry, request: FeedRequest) -> int:
-        """0 if it may go out; else the seconds to wait."""
+        """0 if it may be sent; else the seconds to wait."""
         if request.method != "GET":
             return 0
         return self._limits.take(
@@ -163,12 +164,12 @@ class AddressAdmission:
 
 
 def partner_in(path: str) -> str:
-    """The name of the partner in a path below /partners/."""
+    """The partner's name in a path below /partners/."""
     return path[len(PARTNERS) :].partition("/")[0]
 
 
 def place_in_partner(path: str) -> Place | None:
-    """What PATH_INFO names if it is a partner's feed: `/partners/<name>/feeds/<key>.<format>`; else None."""
+    """The partner's feed that PATH_INFO names, `/partners/<name>/feeds/<key>.<format>`; None if none."""
     if not path.startswith(PARTNERS):
         return None
     name = partner_in(path)

@@ -1,6 +1,6 @@
-"""Flask's application under ASGI: a request's body is read before a thread is taken, and threads are bounded.
+"""Runs Flask's application under ASGI: reads the body first, then calls it in a bounded set of threads.
 
-Knows which requests need what to be answered, and no rule of any.
+Knows what each kind of request needs (its body, a thread), but no rule of HTTP or of feeds.
 """
 
 import asyncio
@@ -32,16 +32,16 @@ log = structlog.get_logger(__name__)
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-_SLOWEST: Final = 1_000  # bytes of a body a second
+_SLOWEST: Final = 1_000  # bytes a second that a body must come at, at least, after the first `body_timeout`
 _BATCHES: Final = "/api/articles"
 
 
 class DisconnectedError(Exception):
-    """The client is gone, or its body didn't come whole."""
+    """The client disconnected before its body was complete."""
 
 
 class Application:
-    """The ASGI application: feeds in memory at once, all else by `app` in a thread of its lane."""
+    """The ASGI application: feeds in memory are answered at once, all else by `app`, in a lane's thread."""
 
     def __init__(self, app: "WSGIApplication", served: "Served", config: Config) -> None:
         self._app = app
@@ -74,7 +74,7 @@ class Application:
             await _send_whole(send, busy, _has_body(environ))
         except DisconnectedError:
             pass
-        except OSError as error:  # no descriptor, or no room on the disk, for the body
+        except OSError as error:  # no descriptor, or no disk space, for the body
             log.warning("body_not_kept", error=str(error))
             await _send_whole(send, error_response(503, path), closes=True)
         finally:
@@ -84,7 +84,7 @@ class Application:
         return self._limits.ingest if path.rstrip("/") == _BATCHES else self._limits.story + 1
 
     async def _read_body(self, environ: dict[str, Any], path: str, receive: Receive, body: Body) -> bool:
-        """Read the body, if there is one and somebody will look at it; whether the connection may go on."""
+        """Read the body, if there is one and it will be used; whether the connection can stay open."""
         environ["wsgi.input"] = io.BytesIO()
         if not _has_body(environ):
             return True
@@ -99,7 +99,7 @@ class Application:
                 raise DisconnectedError
             body.add(message.get("body", b""))
             more = message.get("more_body", False)
-            del message  # else each upload that stalls would keep its last piece in memory
+            del message  # else every stalled upload would keep its last piece in memory
         with_body(environ, body.whole(), body.size)
         return True
 
@@ -115,7 +115,7 @@ async def _send_whole(send: Send, response: Response, closes: bool) -> None:
 
 
 async def _send_made(send: Send, made: Made, closes: bool) -> None:
-    """Send what a thread made. No thread waits for the client: one is taken anew for each further piece."""
+    """Send a response made in a thread. No thread waits for the client: each further piece takes one anew."""
     await _start(send, made.status, made.headers, closes, time.time())
     piece: bytes | None = made.body
     while piece is not None:
@@ -125,7 +125,7 @@ async def _send_made(send: Send, made: Made, closes: bool) -> None:
 
 
 async def _start(send: Send, status: int, headers: Any, closes: bool, now: float) -> None:
-    """Begin a response with the Date `now` (seconds since the epoch): uvicorn's is up to a second old."""
+    """Start a response with `now` (seconds since the epoch) as its Date: uvicorn's is up to a second old."""
     encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
     ours = [(b"date", http_date(now).encode())]
     if closes:

@@ -1,7 +1,7 @@
-"""What a service hands to its web workers, as a line of JSON.
+"""Passes a service's configuration, folder and sockets to its web workers, as a line of JSON.
 
-Knows nothing of how it is used. A worker that read the file itself could come back with another configuration
-than its siblings have, or not at all.
+Knows nothing of how it is used. If workers read the configuration file themselves, a restarted one could come
+up with another configuration than the others, or not at all.
 """
 
 import json
@@ -16,7 +16,7 @@ from feedsvc.config.schema import Config
 class Context(NamedTuple):
     """The configuration, the folder that all workers share, and descriptors.
 
-    `listeners` are those of sockets to accept connections from; to `ready` a worker writes when it does.
+    `listeners` are sockets to accept connections from; a worker writes to `ready` once it serves.
     """
 
     config: Config
@@ -25,7 +25,7 @@ class Context(NamedTuple):
     ready: int
 
     def line(self) -> bytes:
-        """The same as a worker is handed it."""
+        """The context as the line that `handed_over` reads."""
         told = {
             "config": self.config.model_dump(mode="json"),
             "path": str(self.config.path.absolute()),
@@ -37,7 +37,7 @@ class Context(NamedTuple):
 
 
 def handed_over() -> Context:
-    """What this worker was handed on its standard input, which goes on as long as its parent does."""
+    """Read this worker's context from standard input, which stays open as long as the parent lives."""
     told = json.loads(sys.stdin.buffer.readline())
     config = Config.model_validate(told["config"]).at(Path(told["path"]))
     return Context(config, Path(told["folder"]), told["listeners"], told["ready"])

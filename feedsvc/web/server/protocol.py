@@ -1,14 +1,14 @@
 """The protocol of a connection: feeds in memory are answered at once, all else by uvicorn's own protocol.
 
-Knows no rule of feeds. Every byte is read by llhttp.
+Knows no rule of feeds. llhttp parses every byte.
 
-    request met before, byte for byte or but for its User-Agent ──▶ its response
+    raw bytes cached, as they are or without User-Agent ──▶ cached response
           │ no
           ▼
-    one whole message, for a feed in memory ──▶ response, remembered
+    one whole message, for a feed in memory ──▶ response, which is then cached
           │ no
           ▼
-    uvicorn's protocol within our limits, until all that was asked is answered
+    uvicorn's protocol within feedsvc's limits, until everything that was requested is answered
 """
 
 import asyncio
@@ -25,11 +25,11 @@ from feedsvc.web.http1.limited import LimitedProtocol
 from feedsvc.web.http1.raw_request import CLOSE, RawRequestReader, without_user_agent
 
 _LARGE: Final = 65_536
-"""Bytes of a response that may not have left by the time its connection is closed."""
+"""Bytes; a larger response may not have been sent completely when its connection is to be closed."""
 
 
 class FeedProtocol(asyncio.Protocol):
-    """One connection. Its subclass, made by `protocol_class`, has what all of a worker's share."""
+    """One connection. `protocol_class` makes the subclass with what all connections of a worker share."""
 
     __slots__ = ("_arguments", "_buffered", "_is_handed", "handed", "has_ended", "seen", "transport")
 
@@ -106,7 +106,7 @@ class FeedProtocol(asyncio.Protocol):
             self.close(len(response.body))
 
     def send(self, response: Response, framing: bytes) -> None:
-        """Send a whole response. What the client doesn't take yet is a reference to its body, and no copy."""
+        """Send a whole response. What the client has not read yet is a reference to its body, not a copy."""
         head = response.head_at(self.connections.second) + framing + self.connections.date
         if response.body:
             self.transport.writelines((head, response.body))
@@ -114,10 +114,10 @@ class FeedProtocol(asyncio.Protocol):
             self.transport.write(head)
 
     def close(self, size: int = 0, *, has_unread: bool = False) -> None:
-        """Close after a response of that many bytes, so that it arrives though its client may still send.
+        """Close after a response of `size` bytes, so that it arrives even if the client is still sending.
 
-        What comes to a closed socket resets the connection, and what has not arrived by then is lost (RFC
-        9112 §9.6). `has_unread` says that such will come, or is there.
+        Data that arrives at a closed socket resets the connection, and what the client has not received by
+        then is lost (RFC 9112 §9.6). `has_unread`: such data is there, or will come.
         """
         transport, is_draining, self.has_ended = self.transport, self.has_ended, True
         if not (has_unread or size > _LARGE) or not transport.can_write_eof():
@@ -129,7 +129,7 @@ class FeedProtocol(asyncio.Protocol):
             transport.write_eof()
 
     def take_back(self) -> None:
-        """Go on, as all that was handed over is answered."""
+        """Read the connection again: everything that was handed over is answered."""
         self._is_handed = False
         self.transport.set_protocol(self)
 
@@ -138,7 +138,7 @@ class FeedProtocol(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self.transport.resume_reading()
-        if self.handed is not None:  # it may have been the one that was paused
+        if self.handed is not None:  # uvicorn's flow control may have been paused instead
             self.handed.flow.resume_writing()
 
     @property
@@ -162,7 +162,7 @@ class FeedProtocol(asyncio.Protocol):
             self.transport.close()
 
     def shutdown(self) -> None:
-        """End, as uvicorn asks: whoever has asked, or just does, is answered."""
+        """Called by uvicorn when it stops: requests that have arrived, or just arrive, are still answered."""
         type(self).known = {}
         self.connections.stop()
         if self.handed is not None and self.handed.is_answering:
@@ -170,6 +170,6 @@ class FeedProtocol(asyncio.Protocol):
 
 
 def protocol_class(connections: Connections, feeds: Feeds) -> type[FeedProtocol]:
-    """The protocol of a worker's connections, as `uvicorn.Config` takes it for `http`."""
+    """The protocol class for a worker's connections, for `http` in `uvicorn.Config`."""
     shared = {"connections": connections, "feeds": feeds, "known": feeds.known, "reader": RawRequestReader()}
     return type("WorkerProtocol", (FeedProtocol,), {"__slots__": (), **shared})

@@ -1,4 +1,4 @@
-"""The web workers of a service and the sockets they share: started, replaced, newly configured.
+"""Starts, replaces and reloads a service's web workers, and owns the sockets that they share.
 
 Knows nothing of feeds. The calling process is the workers' parent until a signal ends it.
 """
@@ -23,16 +23,16 @@ from feedsvc.web.server.context import Context
 
 log = structlog.get_logger(__name__)
 
-_PATIENCE: Final = 4.5  # seconds for workers to end; the whole service has 5
+_PATIENCE: Final = 4.5  # seconds for workers to end; the whole service has to end within 5
 _START_SECONDS: Final = 60.0
-_TICK: Final = 0.2  # seconds between two looks at the workers when no signal tells that one has ended
+_TICK: Final = 0.2  # seconds between checks of the workers, if no signal says that one has ended
 
 
 class Supervisor:
-    """Serves by `config`. `load` reads it anew; `beside` is what else is done by it in this process.
+    """Serves as `config` says. `load` reads it again; `beside` runs what else this process has to do.
 
-    `address` and `workers` say where to listen, and with how many workers, by a configuration.
-    Raises ConfigError if the address is taken, or what `beside` raises.
+    `address` and `workers` return where to listen and how many workers to run, for a configuration. Raises
+    ConfigError if the address is taken, or what `beside` raises.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Supervisor:
         self._workers = Generations(_PATIENCE)
 
     def run(self) -> None:
-        """Serve until SIGTERM or SIGINT; then let open requests be answered, and return."""
+        """Serve until SIGTERM or SIGINT; then let running requests be answered, and return."""
         with ExitStack() as at_end, ExitStack() as self._work:
             self._run = at_end.enter_context(
                 run_folder(owner_of(self._config.store_url), partial(may_go, self._config.store_url))
@@ -62,9 +62,9 @@ class Supervisor:
             self._folder = self._run.path
             self._socket = listener(self._address(self._config))
             at_end.callback(lambda: close_listener(self._socket))
-            # glibc would give each thread an arena of its own: a quarter more memory once the cache is full.
+            # glibc gives each thread an arena by default: a quarter more memory once the cache is full.
             os.environ.setdefault("MALLOC_ARENA_MAX", "1")
-            self._signals.note(signal.SIGHUP)  # others end it as it starts
+            self._signals.note(signal.SIGHUP)  # until the start is complete, other signals end the process
             self._begin(self._config)
             self._signals.note(signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
             at_end.callback(lambda: settle(self._config.store_url, self._folder))
@@ -76,10 +76,10 @@ class Supervisor:
                 self._workers.tend()
             log.info("stopping")
             self._workers.tell_to_end()
-            close_listener(self._socket)  # whoever comes now is turned away at once
+            close_listener(self._socket)  # new connections are refused at once
 
     def _ends(self, seconds: float = 0.0) -> bool:
-        """Whether a signal has come that ends the service; waits so long for any."""
+        """Wait up to `seconds` for a signal; whether one has come that ends the service."""
         came = self._signals.taken(seconds)
         self._is_to_reload |= signal.SIGHUP in came
         self._is_ending |= not came.isdisjoint({signal.SIGTERM, signal.SIGINT})
@@ -102,7 +102,7 @@ class Supervisor:
         return Generation(start, self._number(config))
 
     def _reload(self) -> None:
-        """Bring all to the configuration as it is now; if it has a fault, leave all as it is."""
+        """Apply the configuration as it is now; if it has a fault, keep everything as it is."""
         self._is_to_reload = False
         before, old_socket = self._config, self._socket
         try:

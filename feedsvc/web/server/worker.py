@@ -1,6 +1,6 @@
-"""One of `feedsvc serve`'s web workers: uvicorn with our protocol, and Flask's application behind it.
+"""Runs one of `feedsvc serve`'s web workers: uvicorn with feedsvc's protocol, and Flask's application.
 
-Knows how the parts are put together, and no rule of any.
+Knows how the parts are put together, but not their rules.
 """
 
 import asyncio
@@ -28,12 +28,12 @@ from feedsvc.web.server.protocol import protocol_class
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-_LAST_SECONDS = 3  # for open requests when a worker ends; the whole service has 5
-_SWITCH = 0.0005  # seconds that a thread which makes a page may keep the one that answers polls waiting
+_LAST_SECONDS = 3  # for open requests when a worker ends; the whole service has to end within 5
+_SWITCH = 0.0005  # seconds for which a thread that makes a page may delay the event loop, which answers polls
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, ended by SIGTERM or with its parent."""
+    """uvicorn's server; ends on SIGTERM, or when its parent process ends."""
 
     def __init__(self, config: uvicorn.Config, connections: Connections, ready: int) -> None:
         super().__init__(config)
@@ -44,13 +44,13 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self.end)
-        loop.add_reader(sys.stdin.fileno(), self.end)  # its end: the parent is gone
+        loop.add_reader(sys.stdin.fileno(), self.end)  # EOF on standard input: the parent has ended
         self._watch = loop.create_task(self._connections.watch())
         os.write(self._ready, b"1")
         os.close(self._ready)
 
     def end(self) -> None:
-        """Answer what is open, and end."""
+        """Answer open requests, and end."""
         self.should_exit = True
         loop = asyncio.get_running_loop()
         loop.remove_reader(sys.stdin.fileno())
@@ -63,7 +63,7 @@ class _Server(uvicorn.Server):
 
 
 def main() -> None:
-    """Serve until told to end: what a worker runs."""
+    """The worker's entry point: serve until told to end."""
     context = handed_over()
     set_up_logging(context.config.log.level, context.config.log.format)
     app = application(context.config, opened(context.config, create=False, wait=True), context.folder)
@@ -71,7 +71,7 @@ def main() -> None:
 
 
 def serve(context: Context, app: "WSGIApplication", served: Served) -> None:
-    """Serve an application, and the feeds that are answered before it, until told to end."""
+    """Serve a WSGI application, and the feeds that are answered without it, until told to end."""
     sys.setswitchinterval(_SWITCH)
     config, http = context.config, context.config.http
     connections = Connections(http, networks(http.trusted_proxies), most_connections())
@@ -97,5 +97,5 @@ def serve(context: Context, app: "WSGIApplication", served: Served) -> None:
         context.ready,
     )
     gc.collect()
-    gc.freeze()  # what is there stays; it need not be looked through again
+    gc.freeze()  # objects made so far live as long as the process: the collector need not scan them
     server.run([socket.socket(fileno=number) for number in context.listeners])

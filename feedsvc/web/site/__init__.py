@@ -1,5 +1,5 @@
 """Pages for people: the newsroom's feeds, stories, OPML and sitemaps, with their templates and static files.
 
-Must not know who may see a story beyond the public.
+Must not know about access beyond the public's.
 Open `pages` first.
 """

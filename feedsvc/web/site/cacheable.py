@@ -1,6 +1,6 @@
-"""Documents made on request (pages, OPML, sitemaps, schemas) and static files: coded and conditional.
+"""Responses for documents made on request (pages, OPML, sitemaps, schemas) and static files.
 
-Knows Flask's request, and nothing of what a document says.
+Knows Flask's request, content-codings and preconditions, and nothing of what a document says.
 """
 
 from collections.abc import Mapping
@@ -15,10 +15,10 @@ from feedsvc.web.feeds.conditional import choose_coding, conditional_status
 from feedsvc.web.feeds.encoding import Coding, encoded
 
 _SMALLEST: Final = 256
-"""Bytes that are worth coding."""
+"""Bytes; smaller documents are not encoded."""
 _TAG_BYTES: Final = 16
 _coded: Final = ByteLRU[tuple[bytes, Coding], bytes](8_000_000)
-"""Digest of a document and coding → coded bytes, for those that are asked for over and over."""
+"""(digest of a document, coding) → encoded bytes, for documents that are requested repeatedly."""
 
 
 def cacheable(
@@ -31,7 +31,7 @@ def cacheable(
 ) -> Response:
     """The response to a GET or HEAD of a document, under its preconditions (RFC 9110 §13) and best coding.
 
-    `headers` are further fields of it.
+    `headers` are added to the response.
     """
     digest = blake2b(body, digest_size=_TAG_BYTES).digest()
     coding: Coding = "identity"
@@ -51,7 +51,7 @@ def cacheable(
 
 
 def _field(name: str) -> str | None:
-    """A header field of the request, several lines joined; None if it has none."""
+    """A header field of the request, several lines joined; None if absent."""
     value = request.headers.get(name)
     return None if value is None else str(value)
 

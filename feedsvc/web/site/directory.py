@@ -1,6 +1,6 @@
-"""Every published feed, found by key and grouped as people look for one: for the front page, pages and OPML.
+"""Lists all published feeds, by key and in groups for readers: for the front page, pages and OPML.
 
-Knows neither templates nor XML, and nothing of stories: it says only what the store's listings say.
+Knows neither templates nor XML, and nothing of stories: it uses only the store's listings.
 """
 
 from collections.abc import Iterable
@@ -36,14 +36,14 @@ class FeedLink(NamedTuple):
 
 
 class PageLink(NamedTuple):
-    """A page that lists stories, by what people call it."""
+    """A page that lists stories, with its label for readers."""
 
     label: str
     path: str
 
 
 class Entry(NamedTuple):
-    """A feed in the directory. `depth` counts the listed sections it is in; `page` is None if it has none."""
+    """A feed in the directory. `depth` counts the listed sections above it; `page` is None if it has none."""
 
     listing: Listing
     label: str
@@ -53,7 +53,7 @@ class Entry(NamedTuple):
 
 
 class Group(NamedTuple):
-    """The feeds of one kind, in the order people read them. `name` is the kind: `sections`, `tags`."""
+    """The feeds of one kind, in the order that pages list them in. `name` is the kind: `sections`, `tags`."""
 
     name: str
     title: str
@@ -66,7 +66,7 @@ class Group(NamedTuple):
 
 
 class Directory:
-    """The feeds of one publication. Values only: it may be read from any thread and kept."""
+    """The feeds of one publication. Values only: any thread may read it, and keep it."""
 
     def __init__(self, site: Site, listings: Iterable[Listing], partner: str = "") -> None:
         self._site = site
@@ -77,14 +77,14 @@ class Directory:
         return key in self._listings
 
     def label(self, key: str) -> str:
-        """What people call the feed: its title without the site's name."""
+        """The feed's label for readers: its title without the site's name."""
         if key == "all":
             return _KINDS["all"]
         listing = self._listings.get(key)
         return without_site(self._site, listing.title) if listing else humanized(key.rpartition("/")[2])
 
     def links(self, key: str) -> tuple[FeedLink, ...]:
-        """The feed in each format it is published in, in the order RSS, Atom, JSON; none if it is not."""
+        """Links to the feed in each published format, in the order RSS, Atom, JSON; empty if none."""
         listing = self._listings.get(key)
         if listing is None:
             return ()
@@ -102,7 +102,7 @@ class Directory:
 
     @cached_property
     def groups(self) -> tuple[Group, ...]:
-        """Every feed, by kind; a kind without feeds has no group."""
+        """All feeds by kind; a kind without feeds has no group."""
         keys: dict[str, list[str]] = {kind: [] for kind in _KINDS}
         for key in self._listings:
             keys[key.partition("/")[0]].append(key)
@@ -118,15 +118,15 @@ class Directory:
 
     @cached_property
     def top_sections(self) -> tuple[PageLink, ...]:
-        """The sections that are in no other."""
+        """The sections at the top level."""
         return self.sections_in("sections")
 
     def sections_in(self, key: str) -> tuple[PageLink, ...]:
-        """The sections right below a section."""
+        """The sections directly below a section."""
         return self._pages(self._children.get(key, ()))
 
     def sections_around(self, key: str) -> tuple[PageLink, ...]:
-        """The sections a section is in, the widest first."""
+        """The sections above a section, the topmost first."""
         return self._pages(one for one in _around(key) if one in self._listings)
 
     @cached_property
@@ -153,12 +153,12 @@ class Directory:
         )
 
     def _place(self, key: str) -> tuple[tuple[str, str], ...]:
-        """Where a feed stands among its kind: by label, a section right after the one it is in."""
+        """The sort key of a feed within its kind: by label, with each section right after its parent."""
         return tuple((self.label(one).casefold(), one) for one in (*_around(key), key))
 
 
 def without_site(site: Site, title: str) -> str:
-    """A feed's title as a page of the site shows it, where the site's name stands above already."""
+    """A feed's title without the site's name, for the site's own pages, which show that at the top."""
     return title.removesuffix(f" – {site.name}")
 
 
@@ -168,7 +168,7 @@ def _around(key: str) -> list[str]:
 
 
 class CurrentDirectory:
-    """The directory as it is now, read anew only when something was published since it was last read."""
+    """The current directory, read again only if something was published since the last time."""
 
     def __init__(self, site: Site) -> None:
         self._site = site

@@ -1,4 +1,4 @@
-"""The list of every feed, or of those of one kind, in OPML 2.0, which feed readers import and export.
+"""Writes the list of all feeds, or of those of one kind, as OPML 2.0, which feed readers import.
 
 Knows neither HTTP nor the store. Equal directories give equal bytes: the document carries no date.
 """
@@ -17,11 +17,11 @@ _PREFERENCE = ("rss", "atom", "json")
 def document(site: Site, groups: Sequence[Group], what: str = "Feeds", partner: str = "") -> bytes:
     """OPML 2.0 (http://opml.org/spec2.opml): an outline for each kind, and in it one for each feed.
 
-    `what` is listed goes into the title; `partner` is whose feeds they are, "" for everybody's. A section's
-    outline stands beside that of the section it is in, not inside it: to readers such as miniflux an outline
-    with a feed of its own is a leaf, and what is inside it is lost.
+    `what` says in the title what is listed; `partner` is the partner whose feeds they are, "" for public
+    ones. A section's outline is beside its parent section's, not inside it: readers such as miniflux take an
+    outline with a feed of its own for a leaf, and lose what is inside it.
     """
-    from lxml import etree  # here, for most workers never need its 3 MB
+    from lxml import etree  # imported here, because most workers never need its 3 MB
 
     root = etree.Element("opml", version="2.0")
     head = etree.SubElement(root, "head")
@@ -38,7 +38,7 @@ def document(site: Site, groups: Sequence[Group], what: str = "Feeds", partner: 
 def _subscription(site: Site, entry: Entry, partner: str) -> dict[str, str]:
     listing = entry.listing
     fmt = min(listing.formats, key=_PREFERENCE.index)
-    # "rss" stands for any kind of feed, and `version` for which; JSON Feed has no value there.
+    # `type` is "rss" for every kind of feed; `version` names the kind, and has no value for JSON Feed.
     outline = {
         "type": "rss",
         "text": without_illegal(listing.title),

@@ -1,6 +1,6 @@
-"""The news sitemap, which tells search engines what is new, and the robots.txt that points to it.
+"""Writes the news sitemap, which tells search engines about new stories, and the robots.txt that names it.
 
-Pure: no store, no clock, no request. Which stories may be seen at all was decided before they come here.
+Pure: no store, no clock, no request. The caller decides which stories may be seen.
 Rules: https://developers.google.com/search/docs/crawling-indexing/sitemaps/news-sitemap and
 https://www.sitemaps.org/protocol.html
 """
@@ -27,7 +27,7 @@ LISTED_FOR: Final = timedelta(days=2)
 _SITEMAP = "http://www.sitemaps.org/schemas/sitemap/0.9"
 _NEWS = "http://www.google.com/schemas/sitemap-news/0.9"
 _NAMESPACES: Final[dict[Any, str]] = {None: _SITEMAP, "news": _NEWS}
-_URL_LENGTH = 2_048  # characters; the protocol wants less
+_URL_LENGTH = 2_048  # characters; the protocol requires fewer
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _TRADITIONAL_CHINESE = {"hant", "tw", "hk", "mo"}
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?![a-z0-9])")
@@ -36,7 +36,7 @@ _IN_PARENTHESES = re.compile(r"\s*\([^()]*\)")
 
 def document(site: Site, stories: Iterable[Article]) -> bytes:
     """The news sitemap of `stories`, in their order. Equal stories give equal bytes."""
-    from lxml import etree  # here, for most workers never need its 3 MB
+    from lxml import etree  # imported here, because most workers never need its 3 MB
 
     root = etree.Element(f"{{{_SITEMAP}}}urlset", nsmap=_NAMESPACES)
     for story in stories:
@@ -53,13 +53,16 @@ def document(site: Site, stories: Iterable[Article]) -> bytes:
 
 
 def is_listable(site: Site, story: Article) -> bool:
-    """Whether the story's canonical URL is of this site, whose sitemap can speak for no other."""
+    """Whether the story's canonical URL is on this site: a sitemap may list only its own site's URLs."""
     url = story_url(site, story)
     return len(url) < _URL_LENGTH and _origin(url) == _origin(site.url)
 
 
 def language_code(tag: str | None) -> str:
-    """A BCP 47 tag as news sitemaps have it: two or three letters, or zh-cn or zh-tw; "" if it is none."""
+    """A BCP 47 tag in the form that news sitemaps use: two or three letters, or zh-cn or zh-tw.
+
+    "" if the tag is malformed.
+    """
     lowered = (tag or "").lower().replace("_", "-")
     found = _LANGUAGE.match(lowered)
     if found is None:
@@ -70,7 +73,7 @@ def language_code(tag: str | None) -> str:
 
 
 def robots(site: Site) -> bytes:
-    """A robots.txt (RFC 9309) that lets everybody in, and says where the news sitemap is."""
+    """A robots.txt (RFC 9309) that allows everything, and names the news sitemap."""
     return f"User-agent: *\nAllow: /\n\nSitemap: {site.url}{PATH}\n".encode()
 
 
@@ -81,12 +84,12 @@ def _say(parent: "etree._Element", name: str, text: str) -> None:
 
 
 def _publication_name(site: Site) -> str:
-    """The site's name without what stands in parentheses, as the rules have it."""
+    """The site's name without parts in parentheses, as the news sitemap's rules require."""
     return _IN_PARENTHESES.sub("", site.name).strip() or site.name
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None] | None:
-    """Scheme, host and port (RFC 6454 §4); None if the port is no number."""
+    """Scheme, host and port (RFC 6454 §4); None if the port is not a number."""
     parts = urlsplit(url)
     try:
         return parts.scheme, parts.hostname, parts.port or _DEFAULT_PORTS.get(parts.scheme)

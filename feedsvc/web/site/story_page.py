@@ -1,6 +1,6 @@
-"""What pages say of a story: values that the templates print as they are, every URL safe to follow.
+"""Computes what pages show of a story: values that templates print as they are, with safe URLs only.
 
-Pure: no store, no clock, no request. Whether a story may be seen at all was decided before it comes here.
+Pure: no store, no clock, no request. The caller decides whether the story may be seen.
 """
 
 import html
@@ -44,14 +44,14 @@ _RTL_SCRIPTS = frozenset({"adlm", "arab", "hebr", "nkoo", "rohg", "syrc", "thaa"
 
 
 class Moment(NamedTuple):
-    """An instant in the site's zone: for machines in ISO 8601, and in words."""
+    """An instant in the site's zone: in ISO 8601 for machines, and in words."""
 
     iso: str
     text: str
 
 
 class Credit(NamedTuple):
-    """An author, by name and page."""
+    """An author: name, and path of the author's page."""
 
     name: str
     page: str
@@ -69,7 +69,7 @@ class Picture(NamedTuple):
 
 
 class Attachment(NamedTuple):
-    """An enclosure with an absolute URL. `kind` is the first part of its media type, `size` in words."""
+    """An enclosure with an absolute URL. `kind` is the type part of its media type, `size` is in words."""
 
     url: str
     name: str
@@ -126,7 +126,7 @@ class StoryPage:
 
 
 def teaser(site: Site, article: Article, section: PageLink | None) -> Teaser:
-    """Make of an article what lists say of it. `section` is its section's page, if that is to be named."""
+    """What lists show of an article. `section` is the page of its section, None if it is not to be named."""
     url = story_url(site, article)
     return Teaser(
         title=headline(article, url),
@@ -144,12 +144,12 @@ def teaser(site: Site, article: Article, section: PageLink | None) -> Teaser:
 
 
 def story_page(site: Site, article: Article, section: PageLink | None) -> StoryPage:
-    """Make of an article what its own page says. `section` is the page of its section, if it has one."""
-    from feedsvc.html.sanitize import to_html, to_text  # here, for a worker that only serves feeds saves 3 MB
+    """What the article's own page shows. `section` is the page of its section, if it has one."""
+    from feedsvc.html.sanitize import to_html, to_text  # here: workers that only serve feeds save 3 MB
 
     url = story_url(site, article)
     body = to_html(article.body, article.markup, url)
-    # A picture that the text shows already would be seen twice.
+    # Without pictures that the text already shows: they would be seen twice.
     pictures = tuple(one for one in _pictures(article, url) if html.escape(one.url) not in body)
     description = article.summary or _shortened(to_text(body), _DESCRIPTION_LENGTH)
     preview = _preview(article, url)
@@ -185,7 +185,7 @@ def story_page(site: Site, article: Article, section: PageLink | None) -> StoryP
 
 
 _TAG = re.compile(r'<(/?)([a-z][a-z0-9]*)((?: [^\s"=<>]+="[^"]*")*)>')
-"""A tag as the sanitiser writes it. Each is matched, so that none is found inside an attribute's value."""
+"""A tag as the sanitiser writes it. Every tag is matched, so that none is found inside an attribute."""
 
 
 _MEDIA = re.compile("<(?:img|audio|video)")
@@ -194,9 +194,9 @@ _MEDIA = re.compile("<(?:img|audio|video)")
 def _within_page(body: str) -> str:
     """Safe HTML (what `to_html` returns) as a part of the page, whose only h1 is the headline.
 
-    The headings of a body that has an h1 all go down by one, so that their order stays. A picture that comes
-    without alt is taken for decoration: else screen readers would read its URL out. A player gets controls,
-    which feeds go without as validators refuse them.
+    If the body has an h1, all its headings go down by one level, which keeps their order. An image without
+    alt is taken for decoration (alt=""), or screen readers would read out its URL. Players get controls;
+    feeds omit them, because validators reject them.
     """
     has_h1 = "<h1" in body
 
@@ -214,7 +214,7 @@ def _within_page(body: str) -> str:
 
 
 def headline(article: Article, url: str) -> str:
-    """What to call a story: its title, else, as there are stories without one, its first words."""
+    """A story's headline: its title, or its first words if it has none."""
     if article.title:
         return article.title
     from feedsvc.html.sanitize import to_html, to_text
@@ -224,12 +224,12 @@ def headline(article: Article, url: str) -> str:
 
 
 def story_url(site: Site, article: Article) -> str:
-    """Where a headline leads: the story's canonical URL, or its page here if that is no web address."""
+    """The URL of a story's links: the canonical one, or its page on this site if that is no web address."""
     return _web_url(urls.story_url, site, article) or site.url + urls.story_path(article.id)
 
 
 def section_label(article: Article) -> str:
-    """What the story's author called its section."""
+    """The section's name as the story's author wrote it."""
     name = article.section.rpartition("/")[2]
     return article.section_labels[-1] if article.section_labels else humanized(name)
 
@@ -237,7 +237,7 @@ def section_label(article: Article) -> str:
 def direction(language: str | None) -> Direction:
     """The writing direction of a language (a BCP 47 tag), by its script if the tag names one.
 
-    "auto" if the language is not known: then a browser goes by the text's first letter.
+    "auto" if the language is not known: browsers then use the direction of the text's first letter.
     """
     if not language:
         return "auto"
@@ -249,14 +249,17 @@ def direction(language: str | None) -> Direction:
 
 
 def moment(site: Site, instant: datetime) -> Moment:
-    """An instant (aware) as the newsroom's clock shows it: `20 November 2026, 06:45 CET`."""
+    """An instant (aware) in the site's time zone, in words: `20 November 2026, 06:45 CET`."""
     local = instant.astimezone(ZoneInfo(site.timezone))
     day = f"{local.day} {_MONTHS[local.month - 1]} {local.year}"
     return Moment(local.isoformat(timespec="seconds"), f"{day}, {local:%H:%M} {local.tzname()}")
 
 
 def _web_url(make: Callable[P, str], *args: P.args, **kwargs: P.kwargs) -> str | None:
-    """The URL that `make` gives, if it is one of http or https: one bad URL must not take a page with it."""
+    """The URL that `make` returns, if its scheme is http or https; else None.
+
+    Errors give None, too, so that one bad URL does not break a whole page.
+    """
     try:
         url = make(*args, **kwargs)
         found = urlsplit(url)
@@ -275,7 +278,7 @@ def _picture(url: str, image: Image) -> Picture:
 
 
 def _preview(article: Article, base: str) -> str | None:
-    """The picture that other sites may show beside a link to the story."""
+    """The URL of the image that other sites may show beside a link to the story."""
     located = (_web_url(urls.absolute, base, image.url) for image in article.images if image.may_syndicate)
     return next((url for url in located if url), None)
 
@@ -296,7 +299,7 @@ def _attachment(url: str, enclosure: Enclosure) -> Attachment:
 
 
 def _size(length: int) -> str:
-    """A length in bytes as people say it; "" if it is not known."""
+    """A length in bytes as kB or MB; "" if it is not known."""
     if length <= 0:
         return ""
     if length < 1_000_000:
@@ -305,7 +308,7 @@ def _size(length: int) -> str:
 
 
 def _shortened(text: str, most: int) -> str:
-    """The text, cut at a word if it has more than `most` characters."""
+    """The text, cut at a word if it is longer than `most` characters."""
     if len(text) <= most:
         return text
     return text[: most - 1].rsplit(" ", 1)[0].rstrip(" ,;:–—-") + "…"
@@ -314,7 +317,7 @@ def _shortened(text: str, most: int) -> str:
 def _linked_data(
     site: Site, article: Article, url: str, description: str, preview: str | None
 ) -> dict[str, Any]:
-    """schema.org's NewsArticle (https://schema.org/NewsArticle), without what is not known."""
+    """schema.org's NewsArticle (https://schema.org/NewsArticle), without properties that have no value."""
     said = {
         "@context": "https://schema.org",
         "@type": "NewsArticle",
