@@ -1,9 +1,9 @@
-"""What ids, URLs, languages, addresses and labels may be: the rules of files, API, configuration and lint.
+"""Which ids, URLs, languages, addresses and labels are valid: in files, API, configuration and lint alike.
 
-Pure: values and limits; knows neither front matter, JSON documents nor settings. A caller may first put what
-was written in order (white space, a path without its slash, `en_US`), and then asks here. The patterns stand
-in the API's JSON Schema as well: together with a length they alone decide, and they keep to what every
-dialect of regular expressions has.
+Pure: values and limits; knows neither front matter, JSON documents nor settings. A caller may first normalise
+what was written (white space, a path without its leading slash, `en_US`) and then check it here. The patterns
+are part of the API's JSON Schema, too: a pattern and a maximum length alone decide, and the patterns use only
+what every dialect of regular expressions supports.
 """
 
 import re
@@ -23,12 +23,12 @@ LONGEST_LINE: Final = 5_000
 LONGEST_TEXT: Final = 100_000
 """In characters: a summary, a correction, a reason. Only a body may be longer."""
 LONGEST_HOST: Final = 253
-"""In characters (RFC 1035 §2.3.4, without the dots and lengths that nobody writes)."""
+"""In characters (RFC 1035 §2.3.4: 255 octets, less the first length octet and the root label)."""
 MOST_PIXELS: Final = 1_000_000
 MOST_BYTES: Final = 10**15 - 1
 EARLIEST: Final = BEGINNING
 LATEST: Final = datetime(9999, 12, 30, tzinfo=UTC)
-"""The end of time, a day early: what is written for "never" must have a date in every zone."""
+"""One day before the last date there is: a date that stands for "never" must exist in every time zone."""
 
 _PLANE_ENDS: Final = "".join(
     f"{chr(plane << 16 | 0xFFFE)}-{chr(plane << 16 | 0xFFFF)}" for plane in range(1, 17)
@@ -37,14 +37,14 @@ _UNSEEN: Final = (
     r"\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufdd0-\ufdef\ufffd-\uffff"
     + _PLANE_ENDS
 )
-"""White space, and what no feed may carry (see `characters.ILLEGAL`)."""
+"""White space, and the characters that no feed may carry (see `xml_text.ILLEGAL`)."""
 
 _NOT_IN_ID: Final = rf'{_UNSEEN}?#\\<>"/'
 _ID_PART: Final = rf"(?:\.{{0,2}}[^{_NOT_IN_ID}.][^{_NOT_IN_ID}]*|\.{{3}}[^{_NOT_IN_ID}]*)"
 
 _NOT_IN_URL: Final = rf'{_UNSEEN}<>"\\^`{{|}}'
 _REST: Final = f"[^{_NOT_IN_URL}]*"
-# Beyond what ends a host: what becomes such a mark once a browser has normalised it (℀ is a/c, ． is a dot).
+# Characters that a browser's normalisation turns into one that ends a host or a label (℀ → a/c, ． → a dot).
 _MARKS: Final = (
     r"\u00a8\u00af\u00b4\u00b8\u2000-\u206f\u2100\u2101\u2105\u2106\u2a74\ufe10-\ufe1f\ufe30-\ufe6f"
     r"\uff00-\uff0f\uff1a-\uff20\uff3b-\uff40\uff5b-\uff65"
@@ -56,7 +56,7 @@ _LAST: Final = rf"(?:{_HEX}:{_HEX}|{_BYTE}(?:\.{_BYTE}){{3}})"
 
 
 def _ipv6() -> str:
-    """The nine forms of https://www.rfc-editor.org/rfc/rfc3986#section-3.2.2, which differ in their `::`."""
+    """The nine forms of an IPv6 address, by the place of `::` (RFC 3986 §3.2.2)."""
     forms = [f"(?:{_HEX}:){{6}}{_LAST}"]
     for before in range(8):
         left = f"(?:(?:{_HEX}:){{0,{before - 1}}}{_HEX})?" if before else ""
@@ -80,9 +80,9 @@ _LANGUAGE: Final = "[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8})*"
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """What a text must be: a pattern, the most characters, and what to write instead of what is refused.
+    """The rule for a text: a pattern, the most characters, and what to write instead of a refused value.
 
-    The pattern is anchored at both ends, but for `LABEL`'s, which asks for one character anywhere.
+    The pattern is anchored at both ends, except that of `LABEL`, which requires one character anywhere.
     """
 
     pattern: str
@@ -91,39 +91,39 @@ class Constraint:
     _expression: re.Pattern[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        # `$` lets a line end follow in Python, and in no other dialect.
+        # In Python `$` also matches before a final line end, which JSON Schema's dialect does not allow.
         expression = self.pattern[:-1] + r"\Z" if self.pattern.endswith("$") else self.pattern
         object.__setattr__(self, "_expression", re.compile(expression))
 
     def accepts(self, text: str) -> bool:
-        """Whether `text` may stand as it is."""
+        """Whether `text` is valid as it is."""
         return len(text) <= self.longest and self._expression.search(text) is not None
 
     def matches(self, text: str) -> bool:
-        """Whether `text` is of the form, however long: a body may hold longer URLs than a key."""
+        """Whether `text` matches the pattern, however long: a body may hold longer URLs than a field."""
         return self._expression.search(text) is not None
 
 
 LABEL: Final = Constraint(
     f"[^{_UNSEEN}]", LONGEST_LABEL, f"write 1 to {LONGEST_LABEL} characters, not all of them white space"
 )
-"""A name that makes a slug. One character of it shows: text without any is none."""
+"""A name from which a slug is made. At least one of its characters is visible."""
 ID: Final = Constraint(
     rf"^{_ID_PART}(?:/+{_ID_PART})*$",
     LONGEST_ID,
     f"write at most {LONGEST_ID} characters, no spaces, no user name or password, "
     'none of ? # < > " \\ and no / at an end',
 )
-"""A story's id, which stands in URLs: parts between slashes, none of which is `.` or `..`."""
+"""A story's id, which becomes part of URLs: parts separated by slashes, none of them `.` or `..`."""
 ID_WITH_CREDENTIALS: Final = "^(?:[A-Za-z][A-Za-z0-9+.-]*:/{2,}|[Hh][Tt][Tt][Pp][Ss]?:/?)[^/]*@"
-"""What no id may begin as: every feed shows it, and the name and password in it."""
+"""How no id may begin: every feed shows the id, and so would show the user name and password in it."""
 _ID_WITH_CREDENTIALS: Final = re.compile(ID_WITH_CREDENTIALS)
 WEB_ADDRESS: Final = Constraint(f"^{_WEB}$", LONGEST_LINE, "write https://…")
 """An absolute URL (http, https) of any host, without user name and password. Ports are 1 to 65535."""
 ADDRESS: Final = Constraint(
     f"^(?:{_WEB}|{_PATH})$", LONGEST_LINE, "write https://… or a path such as /world/story"
 )
-"""A URL that stands alone: absolute, or a path on the site. `//host/x` is neither."""
+"""A URL that is not relative to a story: absolute, or a path on the site. `//host/x` is neither."""
 REFERENCE: Final = Constraint(
     f"^(?:{_WEB}|{_PATH}|{_RELATIVE})$", LONGEST_LINE, "write https://… or a path such as /media/name"
 )
@@ -136,41 +136,42 @@ MAILBOX: Final = Constraint(
     LONGEST_LINE,
     'write an address and a name, "desk@example.org (The Desk)"',
 )
-"""An e-mail address, with a name behind it or without: https://www.rssboard.org/rss-profile#data-types-email"""
+"""An e-mail address, perhaps with a name after it: https://www.rssboard.org/rss-profile#data-types-email"""
 LANGUAGE: Final = Constraint(f"^{_LANGUAGE}$", LONGEST_LABEL, "write a tag such as en or nl-BE")
 """A language tag (RFC 5646) that begins with an ISO 639 code.
 
-Four letters are reserved, and longer names were never registered (its section 2.2.1): `english` is none. Tags
-that begin with `x-` or `i-` are unknown to readers, and to validators of feeds.
+Primary subtags of four letters are reserved, and longer ones were never registered (§2.2.1), so `english` is
+refused. Tags that begin with `x-` or `i-` are unknown to feed readers and to validators of feeds.
 """
 MEDIA_TYPE: Final = Constraint(
     "^[A-Za-z0-9][A-Za-z0-9_.+-]*/[A-Za-z0-9_.+-]+$", LONGEST_LABEL, "write a media type such as image/jpeg"
 )
-"""https://www.rfc-editor.org/rfc/rfc6838#section-4.2, without parameters. It is kept in lower case."""
+"""A media type without parameters (RFC 6838 §4.2). It is stored in lower case."""
 INSTANT: Final = Constraint(
     "^(?:19[7-9][0-9]|[2-9][0-9]{3})-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
     r"[Tt](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])$",
     64,
     "write a date with time and offset, from 1970 on, such as 2026-02-11T14:00:00+01:00",
 )
-"""RFC 3339 from 1970 on, as programs write it; which months have 31 days is left to the calendar."""
+"""An RFC 3339 timestamp from 1970 on. The pattern does not check whether the month has that day."""
 
 TEXTS_SHOWN: Final = ("title", "summary", "correction", "dateline", "rights")
-"""The fields of a story whose lines feeds show as people wrote them, with the URLs in them."""
+"""The fields of a story that feeds show as text, as their author wrote it, with the URLs in it."""
 NO_CREDENTIALS: Final = "holds a user name or password, which no feed may carry; write the URL without it"
 
-# Browsers take any number of slashes for two, also backslashes: https://url.spec.whatwg.org/#url-parsing
+# Browsers read any number of slashes or backslashes as two: https://url.spec.whatwg.org/#url-parsing
 _CREDENTIALS: Final = re.compile(
     r"\s*(?:([a-z][a-z0-9+.-]*:)[/\\]{2,}|(https?:)[/\\]?|([/\\]{2,}))[^/?#\\]*@", re.IGNORECASE
 )
-# Not from the scheme's beginning: `a.a.a.…` may have one at each dot, and would be read from each to its end.
+# The scheme is not matched: in `a.a.a.…` one may begin at each dot, and each would be read to the end.
 _IN_WORDS: Final = re.compile(r"""(?<=[a-z0-9+.-])://[^\s/?#<>"\\]*@(?=[^\s<>"])""", re.IGNORECASE)
 
 
 def story_id(text: str) -> str | None:
-    """An id as it is kept: normalised (NFC), as what a browser sends is. None if it is no id.
+    """An id as it is stored: normalised to NFC, the form in which browsers send it. None if it is not valid.
 
-    At most `LONGEST_ID` characters, as written and as kept. A URL with a user name or password is none.
+    It may have `LONGEST_ID` characters at most, both as written and as stored. A URL with a user name or
+    password is not valid.
     """
     if not ID.accepts(text) or _ID_WITH_CREDENTIALS.match(text):
         return None
@@ -179,36 +180,36 @@ def story_id(text: str) -> str | None:
 
 
 def has_credentials(url: str) -> bool:
-    """Whether a URL, of whatever scheme, holds a user name or a password."""
+    """Whether a URL, of any scheme, holds a user name or a password."""
     return "@" in url and _CREDENTIALS.match(url) is not None
 
 
 def without_credentials(url: str, instead: str = "") -> str:
-    """The same URL without user name and password; an error may show `…@` instead of them."""
+    """The same URL with `instead` (`…@` in an error message) in place of user name and password."""
     if "@" not in url:
         return url
     return _CREDENTIALS.sub(lambda found: f"{found[1] or found[2] or ''}//{instead}", url, count=1)
 
 
 def shows_credentials(text: str) -> bool:
-    """Whether a URL in a text, as people write it out, holds a user name or a password."""
+    """Whether a URL written out within a text holds a user name or a password."""
     return "@" in text and "://" in text and _IN_WORDS.search(text) is not None
 
 
 def without_shown_credentials(text: str, instead: str = "") -> str:
-    """A text whose URLs hold no user name and no password, but `instead`."""
+    """The text with `instead` in place of every user name and password in its URLs."""
     return _IN_WORDS.sub(f"://{instead}", text) if shows_credentials(text) else text
 
 
 def masked(text: str) -> str:
-    """A text, or a URL however it is written, as an error may show it: `https://…@intranet.example/x`."""
+    """A text or URL as an error message may show it, without credentials: `https://…@intranet.example/x`."""
     return without_credentials(without_shown_credentials(text, "…@"), "…@")
 
 
 def in_time(moment: datetime) -> datetime | None:
-    """An aware instant as it is kept: UTC, within `EARLIEST` and `LATEST`. None if its year is before 1970.
+    """An aware instant as it is stored: UTC, within `EARLIEST` and `LATEST`. None if its year is before 1970.
 
-    The year counts as it is written, in the instant's own zone: midnight of 1 January 1970 is kept anywhere.
+    The year is that of the instant's own time zone: midnight of 1 January 1970 is accepted in every zone.
     """
     if moment.year < EARLIEST.year:
         return None

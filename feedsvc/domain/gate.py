@@ -13,15 +13,15 @@ from feedsvc.domain.model import Article, Image
 from feedsvc.domain.rights import Audience, Level, least
 
 PUBLIC = Audience()
-"""Everybody, where the configuration keeps nothing from them."""
+"""The public, if the configuration restricts nothing."""
 
 _MICROSECOND = timedelta(microseconds=1)
 
 
 class Rule(NamedTuple):
-    """One thing the gate weighs: whether it lets the story through to an audience at an instant.
+    """One rule of the gate: `holds` says whether it lets a story through to an audience at an instant.
 
-    `told` says what stands in the way if it doesn't, for people.
+    `told` says in words for people why it doesn't.
     """
 
     name: str
@@ -30,12 +30,12 @@ class Rule(NamedTuple):
 
 
 def opens_at(article: Article, audience: Audience) -> datetime:
-    """The first instant (aware UTC) at which the audience may have the story: the latest of all it has."""
+    """The first instant (aware UTC) at which the audience may have the story, by date, embargo and delay."""
     return max(article.visible_from, article.published + audience.delay)
 
 
 def level(article: Article, audience: Audience) -> Level:
-    """How much of the story the audience may have once it may have it: the least that anything says."""
+    """How much of the story the audience may have once it is eligible: the lowest level of all rules."""
     by_story = (_level_by_story(article, audience), _level_by_access(article, audience))
     return least((audience.level, _level_by_source(article, audience), *by_story))
 
@@ -55,7 +55,7 @@ def _level_by_access(article: Article, audience: Audience) -> Level:
     if article.access == "public":
         return "full"
     if article.access == "members":
-        # Partners pass stories on to everybody: what is for members is theirs only if the story says so.
+        # Partners republish stories to everybody, so they get a members-only one only if it names them.
         named = {name for name, _ in article.syndication}
         return (
             audience.members
@@ -130,7 +130,7 @@ GATE: tuple[Rule, ...] = (
     ),
     Rule("level", lambda _a, who, _now: who.level != "none", lambda _a, _who: "it is given nothing at all"),
 )
-"""All that decides whether an audience may have a story."""
+"""Every rule that decides whether an audience may have a story."""
 
 
 def eligible(article: Article, audience: Audience, now: datetime) -> bool:
@@ -139,12 +139,12 @@ def eligible(article: Article, audience: Audience, now: datetime) -> bool:
 
 
 def refusals(article: Article, audience: Audience, now: datetime) -> list[str]:
-    """What keeps the story from the audience at `now` (aware UTC), in words; empty if it may have it."""
+    """Why the audience may not have the story at `now` (aware UTC), in words; empty if it may have it."""
     return [rule.told(article, audience) for rule in GATE if not rule.holds(article, audience, now)]
 
 
 def reductions(article: Article, audience: Audience) -> list[str]:
-    """What leaves the audience no more of the story than it may have, in words; empty if it may have all."""
+    """Why the audience may have only a part of the story, in words; empty if it may have all of it."""
     allowed = level(article, audience)
     if allowed == "full":
         return []
@@ -172,10 +172,10 @@ def had_by(article: Article, audiences: Sequence[Audience], now: datetime) -> tu
 
 
 def as_shown(article: Article, audience: Audience) -> Article:
-    """The story as far as the audience may have it: what is beyond that is not in it any more.
+    """The story reduced to what the audience may have.
 
-    A summary that is not written is not made of the text, which may be no longer than a summary is. The user
-    names and passwords of URLs in its texts are for nobody; bodies and links are made without them.
+    If the author wrote no summary, none is made from the body, which may be no longer than a summary. User
+    names and passwords are removed from URLs in its texts; body and links lose theirs when they are rendered.
     """
     article = _without_credentials(article)
     allowed = level(article, audience)
@@ -205,7 +205,7 @@ def _image_without_credentials(image: Image) -> Image:
 
 
 def section_and_parents(path: str) -> Iterator[str]:
-    """A path of slugs, the widest section it is in first: `world`, `world/europe`."""
+    """The paths of a section and its parents, the widest first: `world`, `world/europe`."""
     parts = path.split("/") if path else []
     for depth in range(1, len(parts) + 1):
         yield "/".join(parts[:depth])
@@ -218,7 +218,7 @@ def matches(
     authors: Sequence[str],
     sources: Sequence[str],
 ) -> bool:
-    """Whether the story is filed under any of these: paths of slugs, which hold what is below, or slugs."""
+    """Whether the story is filed under any of these slugs; sections are paths, and include sub-sections."""
     return (
         any(path in sections for path in section_and_parents(article.section))
         or any(tag.slug in tags for tag in article.tags)

@@ -1,7 +1,7 @@
-"""JSON text → values, every key of an object once: for story files, pushed documents and feeds under check.
+"""JSON text → values, with duplicate keys refused: for story files, pushed documents and feeds under check.
 
-Pure: knows syntax alone, neither stories nor requests. Of two equal keys one parser takes the first, another
-the last: of two embargoes nobody could tell which holds.
+Pure: knows JSON's syntax only, neither stories nor requests. Of two equal keys some parsers keep the first,
+others the last, so with two embargoes nobody could tell which one applies.
 """
 
 import json
@@ -9,13 +9,13 @@ import re
 from typing import Final
 
 MOST_VALUES: Final = 50_000
-"""How many values a document may hold, nested ones too; a live blog of a whole day has a tenth of it."""
+"""The most values a document may hold, nested ones included; a live blog of a whole day has a tenth of it."""
 
 _STRING: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 
 
 class DuplicateKeyError(ValueError):
-    """An object holds a key twice. `key` is as written; `pointer` (RFC 6901) says where in the document."""
+    """An object has a key twice. `key` is as written; `pointer` (RFC 6901) is its place in the document."""
 
     def __init__(self, key: str, pointer: str = "") -> None:
         super().__init__(f"{key}: is written twice; keep one")
@@ -24,17 +24,17 @@ class DuplicateKeyError(ValueError):
 
 
 class TooManyValuesError(ValueError):
-    """A document holds more than `MOST_VALUES`, which takes seconds to read, and is no story."""
+    """A document holds more than `MOST_VALUES` values: parsing it takes seconds, and it cannot be a story."""
 
     def __init__(self) -> None:
         super().__init__(f"more than {MOST_VALUES:,} values are too many; write fewer")
 
 
 def decoded(text: str, begin: int = 0) -> tuple[object, int]:
-    """The value that begins at `begin`, and where it ends in `text`.
+    """The JSON value that begins at the index `begin` of `text`, and the index where it ends.
 
     Raises DuplicateKeyError without a pointer, TooManyValuesError, json.JSONDecodeError, ValueError for a
-    number of thousands of digits, and RecursionError.
+    number of thousands of digits, and RecursionError for deep nesting.
     """
     if has_too_many_values(text):
         raise TooManyValuesError
@@ -42,9 +42,9 @@ def decoded(text: str, begin: int = 0) -> tuple[object, int]:
 
 
 def refuse_unfit(text: str) -> None:
-    """Raise DuplicateKeyError, with its pointer, or TooManyValuesError if the document is not to be read.
+    """Raise DuplicateKeyError, with its pointer, or TooManyValuesError if the document must not be parsed.
 
-    What is no JSON raises nothing: the parser that comes next says so.
+    Invalid JSON raises nothing here: the parser that comes next reports it.
     """
     begin = len(text) - len(text.lstrip())
     try:
@@ -58,10 +58,10 @@ def refuse_unfit(text: str) -> None:
 
 
 def has_too_many_values(text: str) -> bool:
-    """Whether the text, if it is JSON, holds more than `MOST_VALUES`."""
+    """Whether the text, if it is JSON, holds more than `MOST_VALUES` values."""
     if _separators(text) <= MOST_VALUES:
         return False
-    return _separators(_STRING.sub("", text)) > MOST_VALUES  # a body is full of commas
+    return _separators(_STRING.sub("", text)) > MOST_VALUES  # commas in strings don't count
 
 
 def _separators(text: str) -> int:
@@ -69,7 +69,7 @@ def _separators(text: str) -> int:
 
 
 def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """An object of its pairs, as `json` hands them to `object_pairs_hook`. Raises DuplicateKeyError."""
+    """A dict made from the pairs that `json` gives to `object_pairs_hook`. Raises DuplicateKeyError."""
     made = dict(pairs)
     if len(made) != len(pairs):
         raise DuplicateKeyError(pairs[_first_repeated(pairs)][0])
@@ -77,7 +77,7 @@ def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 class _Pairs(list[tuple[str, object]]):
-    """An object as its pairs, so that none is lost."""
+    """An object as a list of its pairs, so that duplicate keys are kept."""
 
 
 _ONCE: Final = json.JSONDecoder(object_pairs_hook=once)
@@ -85,7 +85,7 @@ _PAIRS: Final = json.JSONDecoder(object_pairs_hook=_Pairs)
 
 
 def _first_repeated(pairs: list[tuple[str, object]]) -> int:
-    """Which of the pairs is the first whose key was there before; -1 if none is."""
+    """The index of the first pair whose key occurs earlier in the list; -1 if there is none."""
     seen: set[str] = set()
     for number, (key, _) in enumerate(pairs):
         if key in seen:
@@ -95,7 +95,7 @@ def _first_repeated(pairs: list[tuple[str, object]]) -> int:
 
 
 def _pointer(tree: object) -> str:
-    """Where in a document of `_Pairs` a key stands for the second time."""
+    """The JSON Pointer of a duplicate key in a document decoded to `_Pairs`; "" if there is none."""
     waiting = [("", tree)]
     while waiting:
         place, value = waiting.pop()

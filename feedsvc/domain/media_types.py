@@ -1,4 +1,4 @@
-"""From the end of a URL to the media type of what is there.
+"""The extension of a URL → the media type of the resource.
 
 Pure: no I/O, and nothing imported from the rest of the package.
 """
@@ -32,9 +32,9 @@ _TYPES: Final = {
     "pdf": "application/pdf",
     "zip": "application/zip",
 }
-"""Our own table: the standard library's reads the machine's, and bytes must be the same on every machine."""
+"""Not the standard library's table, which reads the machine's: feeds must be the same on every machine."""
 
 
 def guessed(url: str) -> str | None:
-    """The media type of a picture or a file, by the end of its URL's path; None if that tells nothing."""
+    """The media type of a picture or a file, by the extension of its URL's path; None if that is unknown."""
     return _TYPES.get(urlsplit(url).path.rpartition(".")[2].lower())

@@ -1,4 +1,4 @@
-"""Names of sections, tags, authors and agencies in the configuration, beside those that stories have.
+"""Find names of sections, tags, authors and agencies in the configuration that no story has.
 
 Pure: no I/O and no configuration object. A name is a key: `sections/world`, `sources/reuters`; a feed that an
 editor defined is `custom/top`.
@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from typing import Final, NamedTuple
 
 _NEAR: Final = 0.75
-"""How much of two names must be the same (difflib's ratio) for one to be a slip of the other."""
+"""How similar two names must be (difflib's ratio) for one to count as a misspelling of the other."""
 _WHAT: Final = {
     "sections": "section",
     "tags": "tag",
@@ -22,10 +22,10 @@ _WHAT: Final = {
 
 
 class Named(NamedTuple):
-    """One use of a name: its key or a pattern of keys, the setting, and the file and line that is written in.
+    """One use of a name: its key or a pattern of keys, the setting, and the setting's file and line.
 
-    If rights hang on it (`is_right`), it must be the name of something; else, as with the title of a feed, it
-    may be of something to come.
+    If the setting decides about rights (`is_right`), what it names must exist; another one, such as the title
+    of a feed, may name a section that is yet to come.
     """
 
     key: str
@@ -36,14 +36,14 @@ class Named(NamedTuple):
 
 
 class Unknown(NamedTuple):
-    """A use of a name that no story has, and the nearest there is; "" if none is near."""
+    """A use of a name that no story has, and the most similar existing name; "" if none is similar."""
 
     named: Named
     nearest: str
 
     @property
     def reason(self) -> str:
-        """What is wrong, for people, and what to write."""
+        """What is wrong and what to write instead, for people."""
         kind, _, name = self.named.key.partition("/")
         effect = ", so that it has no effect" if self.named.is_right else ""
         remedy = f"did you mean {self.nearest!r}?" if self.nearest else "mend the name, or take it out"
@@ -56,26 +56,26 @@ class Unknown(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The names that a configuration uses; `tables` are those that it has a table for."""
+    """The names that a configuration uses; `tables` are the keys of those that have a table of their own."""
 
     used: tuple[Named, ...] = ()
     tables: frozenset[str] = frozenset()
 
     @property
     def custom(self) -> frozenset[str]:
-        """The feeds that editors defined: their tables are what makes them."""
+        """The keys of the feeds that editors defined: a table is enough for them to exist."""
         return frozenset(key for key in self.tables if key.startswith("custom/"))
 
 
 def matches(key: str, known: Set[str]) -> bool:
-    """Whether a key is known, or a pattern of keys matches one that is."""
+    """Whether a key is known, or is a pattern that matches a known key."""
     return key in known or ("*" in key and any(fnmatchcase(one, key) for one in known))
 
 
 def unknown(used: Iterable[Named], known: Set[str], names: Names) -> list[Unknown]:
-    """Those uses that name nobody, in their order, beside the names that stories have (`known`).
+    """The uses of names that do not exist, in their order. `known` are the names that stories have.
 
-    What no rights hang on is left out if nothing is near: it may be a section to come.
+    A use that decides about no rights is left out unless a similar name exists: it may be a section to come.
     """
     known = known | names.custom
     ours, tables = _by_kind(known), _by_kind(names.tables - known)
@@ -84,7 +84,7 @@ def unknown(used: Iterable[Named], known: Set[str], names: Names) -> list[Unknow
         if not matches(one.key, known):
             kind, _, name = one.key.partition("/")
             name = name.strip("*/")
-            # A table may have a slip in its name, too.
+            # Names of tables come second: the table's own name may be misspelt.
             near = _near(name, ours.get(kind, ())) or _near(name, tables.get(kind, ()))
             if near or one.is_right:
                 found.append(Unknown(one, near[0] if near else ""))

@@ -1,4 +1,4 @@
-"""What aggregators want of a feed, where they differ: the profiles that need no configuration.
+"""What each aggregator requires of a feed: the built-in profiles, which need no configuration.
 
 Pure data. The figures are those of each aggregator's publisher documentation.
 """
@@ -7,7 +7,7 @@ from feedsvc.domain.model import DEFAULT_PROFILE, Profile
 
 BUILT_IN: dict[str, Profile] = {
     "default": DEFAULT_PROFILE,
-    # Reads that a story changed from pubDate; headlines beyond 110 characters are cut in its cards.
+    # Detects by pubDate that a story changed; its cards cut headlines longer than 110 characters.
     "google-news": Profile(
         name="google-news",
         date="updated",
@@ -15,7 +15,8 @@ BUILT_IN: dict[str, Profile] = {
         required=("title", "content", "author"),
         title_length=110,
     ),
-    # Keeps the first pubDate and wants the change beside it; an identifier that is a URL is taken for a link.
+    # Wants pubDate unchanged and the date of a change in an element beside it; takes a guid that is a URL
+    # for a link.
     "msn": Profile(
         name="msn",
         guid="opaque",
@@ -24,7 +25,7 @@ BUILT_IN: dict[str, Profile] = {
         image_width=600,
         title_length=150,
     ),
-    # A story goes only if its item stays, says so, and has a new pubDate.
+    # Removes a story only if its item stays in the feed, says that it is deleted, and has a new pubDate.
     "smartnews": Profile(
         name="smartnews",
         date="updated",

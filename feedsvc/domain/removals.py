@@ -1,6 +1,6 @@
-"""How many stories may lose their files within a minute before somebody has to confirm it.
+"""How many stories may lose their files within a minute before somebody has to confirm their removal.
 
-Pure: no I/O, no clock. Who counts, and what becomes of the stories, is in `refresh/removing.py`.
+Pure: no I/O, no clock. `refresh/removing.py` counts the stories, and removes or holds them.
 """
 
 import math
@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Final
 
 WINDOW: Final = timedelta(minutes=1)
-"""The span whose removals are counted together; a file is new for as long."""
+"""Removals within this span are counted together; a file counts as new for as long."""
 
 _WANTED = 'write "20 and 20%" (both must be exceeded), a number of stories, a share such as "20%", or "all"'
 _NUMBER = re.compile(r"\d{1,9}")
@@ -31,13 +31,13 @@ class RemovalLimit:
 
     @property
     def is_off(self) -> bool:
-        """Whether everything may be removed."""
+        """Whether there is no limit."""
         return self.stories is None and self.percent is None
 
     def enough_to_know(self, removed: int) -> int:
-        """How many published stories make sure that these are not too many: more need not be counted.
+        """The number of published stories at which `removed` is certainly within the limit.
 
-        0 if the number alone says it. To count a whole archive takes a while.
+        The caller stops counting there: counting a whole archive takes a while. 0 if it need not count.
         """
         if removed <= (self.stories or 0) or not self.percent:
             return 0
@@ -52,12 +52,12 @@ class RemovalLimit:
         return too_many and too_large_a_share
 
     def holds(self, gone: int, *, before: int, published: int, is_any_left: bool) -> bool:
-        """Whether stories that a look finds gone are to stay until somebody confirms their removal.
+        """Whether stories whose files a scan did not find stay until somebody confirms their removal.
 
-        `gone` is how many it finds gone, `before` how many went or were held in the minute before, and
-        `published` how many files published before that minute. A folder in which nothing is left is rather a
-        disk that isn't mounted, however few stories it had: that is held, unless it is a single file that
-        somebody deleted.
+        `gone` is their number, `before` how many were removed or held in the minute before, and `published`
+        how many stories from files were published before that minute. An empty folder is more likely a disk
+        that isn't mounted, however few stories it had, so its stories stay as well; but a single file that is
+        gone was deleted by somebody.
         """
         if self.is_off:
             return False
@@ -69,7 +69,7 @@ NO_LIMIT: Final = RemovalLimit(None, None)
 
 
 def parsed(written: object) -> RemovalLimit:
-    """A limit as config.toml has it: `"20 and 20%"`, `20`, `"20%"` or `"all"`. Raises ValueError."""
+    """The limit written in config.toml: `"20 and 20%"`, `20`, `"20%"` or `"all"`. Raises ValueError."""
     if isinstance(written, int) and not isinstance(written, bool):
         written = str(written)
     if not isinstance(written, str):
@@ -91,10 +91,10 @@ def parsed(written: object) -> RemovalLimit:
 
 
 def moves(gone: Mapping[str, str], found: Mapping[str, str]) -> dict[str, str]:
-    """Which files that are gone were found again elsewhere: old path → new path.
+    """Which missing files were moved: old path → new path.
 
-    Both sides map a path to the fingerprint of the file's bytes. A new file stands for one old file only, by
-    preference for one of the same name; without a fingerprint (`""`) a file is nobody's.
+    Both arguments map paths to fingerprints of the files' bytes. A new file matches one old file only,
+    preferably one of the same name. A file without a fingerprint (`""`) matches none.
     """
     made: dict[str, str] = {}
     for alike in (_bytes_and_name, _bytes):
@@ -116,5 +116,5 @@ def _bytes(_path: str, fingerprint: str) -> tuple[str, ...]:
 
 
 def is_allowed(path: str, allowed: tuple[str, ...]) -> bool:
-    """Whether a path is one of these, or below one; `""` is the whole content folder."""
+    """Whether a path is one of `allowed`, or below one; `""` is the whole content folder."""
     return any(not one or path == one or path.startswith(f"{one}/") for one in allowed)

@@ -1,6 +1,6 @@
-"""How long the store keeps what is over: spans of time, one for each kind.
+"""How long the store keeps old data: one span of time for each kind.
 
-Pure: no I/O, no clock. What is over, and its removal, is in `store/pruning.py`.
+Pure: no I/O, no clock. `store/pruning.py` finds old rows and removes them.
 """
 
 from dataclasses import dataclass
@@ -8,15 +8,15 @@ from datetime import timedelta
 from typing import Final
 
 FEEDS_SAY: Final = timedelta(days=30)
-"""How long a feed says that a story was withdrawn: no tombstone or revocation may go before."""
+"""How long a feed says that a story was withdrawn: tombstones and revocations are kept at least as long."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long each kind is kept: after it was written, or, of a recall, after every holder knew of it.
+    """How long each kind is kept after it was written; a recall, after every holder of the story knew of it.
 
-    `deliveries` are lines of the ledger, and tokens that have ended; `notices` those to webhooks; `recalls`
-    also revocations; `feeds` those that no story is left in, with the names they have.
+    `deliveries` are lines of the ledger, and tokens that have ended; `notices` are those to webhooks;
+    `recalls` includes revocations; `feeds` are feeds without any story, and their names.
     """
 
     deliveries: timedelta = timedelta(days=400)

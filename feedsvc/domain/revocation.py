@@ -1,6 +1,7 @@
-"""What a change of a story, or of rights, takes from whom: the revocations that are to stand after it.
+"""Which revocations apply after a story or the rights to it changed: who lost the story, or part of it.
 
-Pure: no I/O, no clock, no configuration object. A story that is withdrawn or removed is told of as that.
+Pure: no I/O, no clock, no configuration object. A story that is withdrawn or removed has no new revocation:
+it is announced as withdrawn or removed.
 """
 
 from collections.abc import Collection, Sequence
@@ -16,7 +17,7 @@ _NO_FEED = "no feed that this partner is given has it"
 
 
 class Given(NamedTuple):
-    """A story as an audience is given it: by which rights, and in which feeds it is (their keys)."""
+    """A story, an audience with its rights, and the keys of all feeds that the story is in."""
 
     article: Article
     audience: Audience
@@ -24,7 +25,7 @@ class Given(NamedTuple):
 
     @property
     def in_feeds(self) -> frozenset[str]:
-        """Those of the feeds that the audience is given."""
+        """Those of the feeds that the audience may have."""
         return frozenset(filter(self.audience.may_have_feed, self.keys))
 
     def may_have(self, now: datetime) -> bool:
@@ -32,12 +33,12 @@ class Given(NamedTuple):
         return gate.eligible(self.article, self.audience, now) and bool(self.in_feeds)
 
     def refusals(self, now: datetime) -> str:
-        """What keeps it from the audience, in words."""
+        """Why the audience may not have the story at `now` (aware UTC), in words for people."""
         told = gate.refusals(self.article, self.audience, now)
         return "; ".join(told if self.in_feeds else [*told, _NO_FEED])
 
     def returns(self, now: datetime) -> datetime | None:
-        """When time alone gives it to an audience that may not have it now; None if that is never."""
+        """When an audience that may not have the story now will, by time alone (aware UTC); None if never."""
         opens = gate.opens_at(self.article, self.audience)
         return opens if opens > now and self.may_have(opens) else None
 
@@ -50,14 +51,14 @@ def after_change(
     had: Collection[str],
     standing: Sequence[Revocation],
 ) -> list[Revocation]:
-    """The revocations of a story that are to stand after it changed, for all audiences.
+    """The revocations of a story that apply after it changed, for all audiences.
 
-    `had` are those who are known to have it beside those who might have had the old version, by name;
-    `standing` are the revocations as they were.
+    `had` names the audiences that are known to have the story, besides those that could have the old version.
+    `standing` are the revocations before the change.
     """
     old, new = change.old, change.new
     if new is None:
-        return list(standing)  # a removal is told of as that, and what was told to everybody stays
+        return list(standing)  # the removal is announced as such; what was revoked before stays revoked
     if new.status == "withdrawn":
         return []
     before = selection.keys_of(old, customs) if old else frozenset()
@@ -78,14 +79,14 @@ def after_change(
 def after(
     old: Given | None, new: Given, now: datetime, *, had: bool, standing: Sequence[Revocation]
 ) -> list[Revocation]:
-    """The revocations of a story that are to stand for one audience, which had it as `old`.
+    """The revocations of a story that apply to one audience, after `old` became `new`.
 
-    With `had` it is known to have it, whatever `old` says. `now` is aware UTC.
+    With `had` the audience is known to have the story, whatever `old` says. `now` is aware UTC.
     """
     standing = [one for one in standing if not one.is_over(now)]
     might = old is not None and old.may_have(now)
     gone = next((one for one in standing if one.level == "none" and one.at <= now), None)
-    # Who had a story before it was gone had all of it, for all that is known now.
+    # How much an audience had of a story that it then lost is not known: it may have been all of it.
     given = gate.level(old.article, old.audience) if old and might else "full" if gone or had else "none"
     if new.may_have(now):
         return [*_less(old, new, now, given, standing), *_ends(old, new, now, might, standing)]
@@ -98,9 +99,9 @@ def after(
 
 
 def _ended_as_said(old: Given | None, new: Given, now: datetime) -> bool:
-    """Whether everybody has a story no longer because it expired when it was to, as one that was restored.
+    """Whether the public lost a story only because it expired when announced, as a restored one may have.
 
-    A partner was told that it is withdrawn, and is to know that it is still gone.
+    Never so for a partner: it was told that the story is withdrawn, and must learn that it is still gone.
     """
     expires = new.article.expires
     is_said = old is None or old.article.expires == expires
@@ -110,9 +111,9 @@ def _ended_as_said(old: Given | None, new: Given, now: datetime) -> bool:
 def _less(
     old: Given | None, new: Given, at: datetime, given: Level, standing: Sequence[Revocation]
 ) -> list[Revocation]:
-    """That from `at` on a partner may have less of the story than it was `given`.
+    """The revocation by which a partner may have, from `at` on, less of the story than it was `given`.
 
-    Everybody's feeds just show less.
+    Empty if it may have as much, and for the public, whose feeds just show less.
     """
     allowed = gate.level(new.article, new.audience)
     if new.audience.is_public or allowed == "full":
@@ -129,7 +130,7 @@ def _less(
 def _ends(
     old: Given | None, new: Given, now: datetime, might: bool, standing: Sequence[Revocation]
 ) -> list[Revocation]:
-    """That the story is to expire sooner than it was said when it was delivered: in force from then on."""
+    """The revocation, as of its expiry, of a story that expires sooner than it said when it was delivered."""
     expires = new.article.expires
     if expires is None:
         return []

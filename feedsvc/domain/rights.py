@@ -1,4 +1,4 @@
-"""Who may have how much of a story: the values that the gate in `selection` weighs.
+"""Who may have how much of a story: the values by which `gate` decides.
 
 Pure: no I/O, no clock, and nothing imported from the rest of the package.
 """
@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Final, Literal, get_args
 
 Level = Literal["none", "headline", "summary", "full"]
-"""How much of a story: nothing, its title and link, these and its summary and images, all of it."""
+"""How much of a story: nothing; its title and link; these with its summary and images; all of it."""
 LEVELS: Final[tuple[Level, ...]] = get_args(Level)
 
 Access = Literal["public", "members", "partners", "internal"]
@@ -19,18 +19,19 @@ ACCESSES: Final[tuple[Access, ...]] = get_args(Access)
 
 
 def least(levels: Iterable[Level]) -> Level:
-    """The least of several levels; all of the story if there are none."""
+    """The lowest of several levels; "full" if there are none."""
     return min(levels, key=LEVELS.index, default="full")
 
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Those who are given the same: the public, whose name is "", or one partner.
+    """A group of readers with the same rights: the public, whose name is "", or one partner.
 
-    `feeds` are patterns over feed keys (`sections/*`). `level` is the most of any story; `by_source` the most
-    of those of an agency, by its slug. Stories of the excluded sources and tags (slugs), sections (paths of
-    slugs, with what is below) and authors (slugs) are not for it at all; no story is for it before `delay`
-    after its first publication. `members` is the most that everybody gets of a members-only story.
+    `feeds` are patterns over feed keys (`sections/*`). `level` is the most it may have of any story,
+    `by_source` the most of an agency's stories, by the agency's slug. It may not have stories of the excluded
+    sources and tags (slugs), sections (paths of slugs, sub-sections included) and authors (slugs), nor any
+    story before `delay` after the story's `published`. `members` is the most that the public gets of a
+    members-only story.
     """
 
     name: str = ""
@@ -46,21 +47,21 @@ class Audience:
 
     @property
     def is_public(self) -> bool:
-        """Whether it is everybody."""
+        """Whether it is the public."""
         return not self.name
 
     def may_have_feed(self, key: str) -> bool:
-        """Whether a feed is among those it is given. `*` stands for anything, slashes too."""
+        """Whether it may have a feed. In a pattern `*` matches anything, slashes too."""
         return any(fnmatchcase(key, pattern) for pattern in self.feeds)
 
     def is_named(self, key: str) -> bool:
-        """Whether it is given that feed by its name, so that it is published even while it is empty."""
+        """Whether `feeds` names the feed itself, not by a pattern: it is then published even while empty."""
         return key in self.feeds
 
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """Where a partner is told, and the signature's key. `private` lets it be an address of one's own net."""
+    """The URL where a partner is notified, and the signature's key. `private` allows a private address."""
 
     url: str
     secret: str = field(repr=False)
@@ -69,10 +70,10 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What stands in each of a partner's feeds beside the stories.
+    """What a partner's feeds add to each story.
 
-    `parameters` go to each story's link, never into an id. `footer` is put below each story: a template of
-    text or HTML with {title}, {url} and {source}.
+    `parameters` are added to the query of the story's link, never to an id. `footer` is put below the story:
+    a template of text or HTML with {title}, {url} and {source}.
     """
 
     partner: str
@@ -82,12 +83,12 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """That an audience may have a story no longer, or less of it than it was given.
+    """The fact that an audience may have a story no longer, or less of it than it was given.
 
-    `level` is how much it may still have. It holds from `at` until `until` (aware UTC; None: for good), which
-    is when time alone gives the story back, as at the end of a new embargo. `reason` says what ended.
-    `title`, `url` and `digest` are of the version that was there; `publication` is the number of the last
-    publication before, -1 as long as it has not been noted.
+    `level` is how much it may still have. The revocation applies from `at` until `until` (aware UTC; None:
+    for good), when time alone gives the story back, as at the end of a new embargo. `reason` says which
+    permission ended. `title`, `url` and `digest` are of the version before; `publication` is the number of
+    the last publication before the revocation, -1 until it is stored.
     """
 
     audience: str

@@ -37,7 +37,7 @@ from feedsvc.domain.retention import FEEDS_SAY
 from feedsvc.domain.rights import Audience, Terms
 from feedsvc.domain.slugs import humanized
 
-# "auto" asks for four polls in the time between two stories: often enough to be fresh, and no more.
+# "auto" aims at four polls in the time between two stories: enough for the feed to be fresh.
 _POLLS_PER_STORY = 4
 
 _SECOND = timedelta(seconds=1)
@@ -47,7 +47,7 @@ TOMBSTONE_STANDS = FEEDS_SAY
 
 
 def keys_of(article: Article, customs: Sequence[CustomFeed] = ()) -> frozenset[str]:
-    """The feed keys the story belongs to, whether it is eligible or not. A section holds its sub-sections."""
+    """The keys of the feeds the story belongs to, eligible or not. A section includes its sub-sections."""
     return frozenset(
         [
             "all",
@@ -65,7 +65,7 @@ def _section_keys(section: str) -> tuple[str, ...]:
 
 
 def placed(article: Article, customs: Sequence[CustomFeed] = (), json: str = "") -> Placed:
-    """The article as the store takes it, in all its feeds; `json` is its JSON, if that is at hand."""
+    """The article as the store takes it, with its rank in each of its feeds; `json` is its JSON, if known."""
     keys = sorted(keys_of(article, customs))
     visible_from = to_micros(article.visible_from)
     positions = dict.fromkeys(keys, -visible_from) if article.status == "published" else {}
@@ -79,7 +79,7 @@ def placed(article: Article, customs: Sequence[CustomFeed] = (), json: str = "")
         visible_from=visible_from,
         visible_until=to_micros(article.expires) if article.expires else None,
         published=to_micros(article.published) if article.published < article.visible_from else None,
-        places=to_json(positions).decode(),  # json's takes four times as long
+        places=to_json(positions).decode(),  # `json.dumps` takes four times as long
         keys=tuple(keys),
         json=json or ARTICLE.dump_json(article).decode(),
         source=article.source.slug if article.source else "",
@@ -87,7 +87,7 @@ def placed(article: Article, customs: Sequence[CustomFeed] = (), json: str = "")
 
 
 def affected(change: Change, customs: Sequence[CustomFeed] = ()) -> frozenset[str]:
-    """The feed keys a change makes dirty: what moved sections touches both."""
+    """The keys of the feeds that a change makes dirty: those the story was in and those it is in."""
     old = keys_of(change.old, customs) if change.old else frozenset()
     new = keys_of(change.new, customs) if change.new else frozenset()
     return old | new
@@ -100,18 +100,17 @@ def tombstone(
     audiences: Sequence[Audience] = (PUBLIC,),
     holders: Iterable[str] = (),
 ) -> Tombstone | None:
-    """The mark a withdrawn story leaves, if any of the audiences may have had it before, which it names.
+    """The tombstone of a story that is withdrawn; None if no audience may have had it before.
 
-    So are the `holders`, partners who are known to have it.
-
-    `seen` is the time of its file, which counts if the story says not when, and `now` the present (both aware
-    UTC). The mark is always later than what it takes back, or readers would pass over it (RFC 6721 §3). Of a
-    story that was withdrawn before, who had it was said then.
+    It names the audiences that may have had the story, and the `holders`, partners known to have it. `seen`
+    is when the story's source was last written, used if the story does not say when it was withdrawn; `now`
+    is the present (both aware UTC). The tombstone is always later than the version it takes back, or readers
+    would ignore it (RFC 6721 §3). If the story was withdrawn before, its first tombstone says who had it.
     """
     old, new = change.old, change.new
     if new is None or new.status != "withdrawn":
         return None
-    # The date of its last change may be that of the version before, or of one that nobody could see yet.
+    # If it equals `updated`, `withdrawn` may be the date of an earlier version, or of one not yet visible.
     is_dated_by_change = new.withdrawn == new.updated
     said = None if is_dated_by_change and new.updated < new.visible_from else new.withdrawn
     at = min(said or seen, now)
@@ -121,25 +120,24 @@ def tombstone(
             before = max(old.modified, new.modified) if is_dated_by_change else old.modified
             return Tombstone(new.id, _later(at, before, now), new.withdrawal, new.url, told)
         if old.expires is None or old.expires > now:
-            return None  # it was held back all the time, for all that is known
-    # The store was made anew, or the story expired before it was held back: the file alone tells.
+            return None  # as far as the store knows, nobody could ever have it
+    # The store is new, or the story expired before it was held back: only the file tells whether it was out.
+    # A date without a time may mean any instant of its day: where `at` is too early, the file's time counts.
     if at < new.visible_from and (new.embargo or seen < new.visible_from):
-        return (
-            None  # a bare day may be written for an instant of it: then its file tells that the story was out
-        )
+        return None
     at = _later(at, new.modified if is_dated_by_change else new.visible_from, now)
-    last = min(at, new.expires) if new.expires else at  # who had it when it expired has it still
+    last = min(at, new.expires) if new.expires else at  # whoever had it when it expired still has it
     told = tuple(one.name for one in audiences if was_eligible(new, one, last))
     return Tombstone(new.id, at, new.withdrawal, new.url, told) if told else None
 
 
 def _later(at: datetime, before: datetime, now: datetime) -> datetime:
-    """The instant of a mark, after that of what it takes back: at most a second ahead, whatever that says."""
+    """`at`, or a second after `before`, the date of the version taken back; at most a second after `now`."""
     return min(max(at, before + _SECOND), now + _SECOND)
 
 
 def rank(article: Article, custom: CustomFeed | None) -> datetime:
-    """The instant by which a feed orders the story, newest first; `custom` is how an editor defined it."""
+    """The instant by which a feed orders the story, newest first; `custom` is a custom feed's definition."""
     return article.modified if custom and custom.order == "updated" else article.visible_from
 
 
@@ -166,7 +164,7 @@ def _belongs(article: Article, custom: CustomFeed) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Partner:
-    """A licensed partner: what it may have, and how its feeds differ. What is not set is as for everybody."""
+    """A licensed partner: what it may have, and how its feeds differ. None is as in the public feeds."""
 
     audience: Audience
     terms: Terms
@@ -177,17 +175,17 @@ class Partner:
 
     @property
     def name(self) -> str:
-        """What it is called in the configuration and in URLs."""
+        """Its name in the configuration and in URLs."""
         return self.audience.name
 
     def is_given(self, key: str, fmt: Format) -> bool:
-        """Whether it is licensed to have a feed in that format, where it is set which."""
+        """Whether it is licensed to have the feed in that format; without `formats` it may have any."""
         return self.audience.may_have_feed(key) and (self.formats is None or fmt in self.formats)
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What `build` goes by beside the stories: the site, and what is set for feeds, agencies and partners."""
+    """What `build` needs besides the stories: the site, and the settings of feeds, agencies and partners."""
 
     site: Site
     default: FeedSettings = field(default_factory=FeedSettings)
@@ -198,24 +196,24 @@ class Rules:
 
     @property
     def audiences(self) -> tuple[Audience, ...]:
-        """Everybody first, then each partner."""
+        """The public first, then each partner."""
         return self.public, *(partner.audience for partner in self.partners)
 
     @property
     def delays(self) -> tuple[timedelta, ...]:
-        """By how much partners have stories later, each once."""
+        """The delays with which partners get stories, without duplicates, the shortest first."""
         return tuple(sorted({one.audience.delay for one in self.partners if one.audience.delay}))
 
     def partner(self, name: str) -> Partner | None:
-        """A partner by name; None for everybody, or if there is none of that name."""
+        """The partner of that name; None if there is none, as for the public."""
         return next((partner for partner in self.partners if partner.name == name), None)
 
     def custom(self, key: str) -> CustomFeed | None:
-        """The definition of a feed that an editor defined."""
+        """The definition of the custom feed with that key; None for any other key."""
         return next((custom for custom in self.customs if key == f"custom/{custom.name}"), None)
 
     def settings(self, key: str, audience: Audience = PUBLIC) -> FeedSettings:
-        """What is set for one feed, as the audience has it."""
+        """The settings of one feed, as they apply to the audience."""
         settings = self.by_key.get(key, self.default)
         partner = self.partner(audience.name)
         if partner is None:
@@ -239,7 +237,7 @@ def build(
 ) -> Feed:
     """What the feed `key` shows to `audience` at `now` (aware UTC).
 
-    `candidates` come newest first by `rank`, then by id; no more of them are taken than are needed to find
+    `candidates` come newest first by `rank`, then by id; no more of them are read than are needed to find
     as many eligible ones as the feed shows. `tombstones` are those of the feed's withdrawn stories.
     """
     settings = rules.settings(key, audience)
@@ -273,18 +271,18 @@ def build(
 
 
 def _is_shown(tombstone: Tombstone, audience: Audience, now: datetime) -> bool:
-    """Whether a mark stands, of a story that the audience could have had: else it would learn of it here."""
+    """Whether a tombstone is shown now: never to an audience that could not have had the story."""
     stands = has_come(tombstone, now) and now < tombstone.at + TOMBSTONE_STANDS
     return stands and audience.name in tombstone.had_by
 
 
 def has_come(tombstone: Tombstone, now: datetime) -> bool:
-    """Whether a mark's instant has come; that it is a second ahead, to be late enough, is no matter."""
+    """Whether a tombstone's instant has come, give or take the second that `_later` may put it ahead."""
     return tombstone.at <= now + _SECOND
 
 
 def _changed(article: Article, audience: Audience, now: datetime) -> datetime:
-    """When the story changed last for the audience; a change that is yet to come dates no feed."""
+    """When the story last changed for the audience (aware UTC); a change dated in the future is ignored."""
     opened = opens_at(article, audience)
     return max(article.modified, opened) if article.modified <= now else opened
 
@@ -297,7 +295,7 @@ def _with_source_name(article: Article, agencies: Mapping[str, Agency]) -> Artic
 
 
 def _words(key: str, shown: Sequence[Article], settings: FeedSettings, site: Site) -> tuple[str, str, str]:
-    """Label, title and description: what is set, else made from the stories' own labels."""
+    """Label, title and description: as configured, else made from the stories' own labels."""
     kind = key.partition("/")[0]
     label = settings.title or label_of(key, shown)
     title = site.name if kind == "all" else f"{label} – {site.name}"
@@ -311,7 +309,7 @@ def _words(key: str, shown: Sequence[Article], settings: FeedSettings, site: Sit
 
 
 def label_of(key: str, shown: Sequence[Article]) -> str:
-    """What people call a feed: the label most of its stories use, the first in order where two tie."""
+    """A feed's name for people: the label most of its stories use; in a tie, the alphabetically first."""
     kind, _, name = key.partition("/")
     labels: list[str] = []
     if kind == "tags":
@@ -332,7 +330,7 @@ def label_of(key: str, shown: Sequence[Article]) -> str:
 
 
 def _max_age(shown: Sequence[Article], settings: FeedSettings) -> int:
-    """Seconds a client may keep the feed. "auto" goes by the stories alone: the same bytes at any time."""
+    """Seconds a client may cache the feed. "auto" uses the stories alone: the same value at any time."""
     if settings.max_age != "auto":
         return settings.max_age
     if len(shown) < 2:

@@ -1,6 +1,6 @@
-"""From a label in any script to the slug that names it in feed keys and URLs.
+"""A label in any script → the slug that names it in feed keys and URLs.
 
-Pure: no I/O. A slug of a slug is itself, so that slugs written by hand are kept.
+Pure: no I/O. The slug of a slug is itself, so that slugs written by hand are kept.
 """
 
 import re
@@ -12,9 +12,9 @@ from functools import lru_cache
 def slug(label: str) -> str:
     """The slug of `label`: lower case, letters, marks and digits of any script, parts joined by `-`.
 
-    Marks belong to letters: in many scripts a vowel is one, and words differ by nothing else; slug libraries
-    take them for separators. A label without a letter or digit (an emoji, say) is named by its code points,
-    so that a slug is never empty unless the label is.
+    Marks are kept, because in many scripts vowels are marks and words may differ in nothing else; slug
+    libraries treat them as separators. The slug of a label without a letter or digit (an emoji, say) is made
+    of its code points, so that a slug is never empty unless the label is.
     """
     if _SLUG.fullmatch(label):
         return label
@@ -35,7 +35,7 @@ def section_path(label: str) -> tuple[str, tuple[str, ...]]:
     """A section as written, `World/Middle East` → (`world/middle-east`, (`World`, `Middle East`))."""
     parts = [part.strip() for part in label.split("/") if part.strip()]
     slugs = [slug(part) for part in parts]
-    # Who writes a slug means no label by it: `middle-east` is shown as `Middle East`.
+    # A slug written as a section is not its label: `middle-east` is shown as `Middle East`.
     labels = tuple(
         humanized(part) if part == its_slug else part for part, its_slug in zip(parts, slugs, strict=True)
     )
@@ -43,5 +43,5 @@ def section_path(label: str) -> tuple[str, tuple[str, ...]]:
 
 
 def humanized(name: str) -> str:
-    """A title for a slug that nobody gave one: `middle-east` → `Middle East`."""
+    """A title for a slug that has no label: `middle-east` → `Middle East`."""
     return " ".join(word[:1].upper() + word[1:] for word in name.replace("_", "-").split("-") if word)

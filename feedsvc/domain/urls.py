@@ -1,4 +1,4 @@
-"""Where everything lives: feed keys, articles and their identifiers as URLs.
+"""URLs, paths and identifiers of feeds, pages, stories and agencies.
 
 Pure: knows neither Flask nor the store. Every URL is made from the configured site, never from a request.
 """
@@ -17,32 +17,32 @@ _URI = re.compile(
     r"|urn:[A-Za-z0-9][A-Za-z0-9-]{0,30}[A-Za-z0-9]:[!-~]+",  # RFC 8141
     re.ASCII,
 )
-"""The ids that identify a story as they are."""
+"""Story ids that are URIs already, and stay unchanged in feeds."""
 
 _PCHAR = "/:@!$&'()*+,;=-._~"
-"""What RFC 3986 lets stand unescaped in a path, beside letters and digits."""
+"""The characters, besides letters and digits, that RFC 3986 allows unescaped in a path."""
 
 _STRAY_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 _AUTHORITY = re.compile(r"^(?:[A-Za-z][A-Za-z0-9+.-]*:)?//[^/?#]*")
 _ENCODED = re.compile("(?:%[89A-Fa-f][0-9A-Fa-f])+")
-"""Letters beyond ASCII, which Markdown percent-encodes in a host, too."""
+"""Percent-encoded characters beyond ASCII: the Markdown parser encodes those of a host, too."""
 
 
 def feed_path(key: str, fmt: Format, partner: str = "") -> str:
     """The path of a feed, percent-encoded: `/feeds/tags/%D1%81%D0%B8%D1%80%D0%B8%D1%8F.atom`.
 
-    A partner's is below that of its feeds, `/partners/acme`.
+    A partner's begins with its `partner_path`: `/partners/acme/feeds/all.rss`.
     """
     return f"{partner_path(partner)}/feeds/{quote(key)}.{fmt}"
 
 
 def partner_path(partner: str) -> str:
-    """What the paths of a partner's feeds begin with; nothing for everybody's."""
+    """The beginning of the paths of a partner's feeds; "" for the public."""
     return f"/partners/{quote(partner)}" if partner else ""
 
 
 def page_path(key: str) -> str:
-    """The path of the page for people that lists the same stories; custom feeds have none of their own."""
+    """The path of the HTML page that lists a feed's stories; "/" for custom feeds, which have no page."""
     return "/" if key == "all" or key.startswith("custom/") else f"/{quote(key)}"
 
 
@@ -57,7 +57,7 @@ def article_path(article_id: str) -> str:
 
 
 def feed_url(site: Site, key: str, fmt: Format, partner: str = "") -> str:
-    """The absolute URL of a feed, everybody's or a partner's."""
+    """The absolute URL of a feed, public or a partner's."""
     return site.url + feed_path(key, fmt, partner)
 
 
@@ -67,37 +67,37 @@ def page_url(site: Site, key: str) -> str:
 
 
 def prefix(site: Site) -> str:
-    """The path that the site is mounted below, `/news`; "" if it has the whole origin."""
+    """The path below which the site is mounted, `/news`; "" if it has the whole origin."""
     return urlsplit(site.url).path
 
 
 def mounted(site: Site, path: str) -> str:
-    """A path of this service as links within its origin write it, below the prefix that the site has."""
+    """A path of this service as links within its origin write it: with the site's `prefix`."""
     return prefix(site) + path
 
 
 def story_url(site: Site, article: Article) -> str:
-    """The absolute, canonical URL of a story: what its author wrote, else the page feedsvc shows."""
+    """The absolute, canonical URL of a story: the one its author wrote, else that of feedsvc's story page."""
     return location(site, article.id, article.url)
 
 
 def location(site: Site, article_id: str, url: str | None) -> str:
-    """The absolute URL of the story of that id, whose author wrote `url`, or none."""
+    """The absolute URL of a story by its id and the `url` its author wrote; None or "": the story page."""
     if url:
         return urljoin(site.url + "/", uri(url))
     return site.url + story_path(article_id)
 
 
 def absolute(base: str, url: str) -> str:
-    """`url` as it resolves on the page at `base`, written as `uri` does."""
+    """`url` resolved against that of the page, `base`, as a URI (see `uri`)."""
     return urljoin(base, uri(url.strip()))
 
 
 def uri(url: str) -> str:
     """A URL as people and browsers write it → the URI that every client reads (RFC 3986).
 
-    What a URI may not hold is percent-encoded, a percent sign of no encoding too; the host is in ASCII
-    (RFC 5891). User names and passwords are left out: nothing with them may leave the service.
+    Characters that a URI may not hold are percent-encoded, and so are percent signs that begin no encoding;
+    the host becomes ASCII (RFC 5891). User names and passwords are removed: the service must not publish any.
     """
     found = constraints.without_credentials(url)
     if "%" in found or not found.isascii():
@@ -109,7 +109,7 @@ def uri(url: str) -> str:
 def _with_ascii_host(authority: str) -> str:
     """`https://bücher.example:80`, or with `b%C3%BCcher`, → `https://xn--bcher-kva.example:80`."""
     decoded = _ENCODED.sub(lambda part: unquote(part[0]), authority)
-    if "\ufffd" in decoded:  # it was no UTF-8
+    if "\ufffd" in decoded:  # the encoded bytes are not UTF-8
         return authority
     scheme, slashes, place = decoded.partition("//")
     host, colon, port = place.partition(":") if not place.startswith("[") else (place, "", "")
@@ -117,16 +117,16 @@ def _with_ascii_host(authority: str) -> str:
 
 
 def _ascii_host(host: str) -> str:
-    """The host in ASCII; as it was if it is none that can be."""
+    """The host in ASCII; unchanged if it has no ASCII form."""
     if host.isascii() or len(host) > constraints.LONGEST_HOST:  # punycode takes minutes for a long one
         return host
-    import idna  # here, as its tables take some milliseconds to load, and hardly any URL needs them
+    import idna  # here, because its tables take some milliseconds to load and hardly any URL needs them
 
     try:
         return idna.encode(host, uts46=True).decode("ascii")
     except idna.IDNAError:
         pass
-    # Registries and browsers let more stand than IDNA 2008 does, such as ❤.
+    # Registries and browsers accept characters that IDNA 2008 does not, such as ❤.
     labels = re.split("[.\u3002]", unicodedata.normalize("NFKC", host).lower())
     try:
         return ".".join(one if one.isascii() else f"xn--{one.encode('punycode').decode()}" for one in labels)
@@ -142,7 +142,7 @@ def entry_id(site: Site, article_id: str) -> str:
 
 
 def twin(site: Site, article_id: str) -> str | None:
-    """The other id that feeds would write as this one, if there is any: `x` and `tag:<authority>:x`."""
+    """The other story id with the same `entry_id`, or None: `x` for `tag:<authority>:x`, and vice versa."""
     prefix = f"tag:{site.authority}:"
     if not article_id.startswith(prefix):
         return None if _URI.fullmatch(article_id) else entry_id(site, article_id)
@@ -161,7 +161,7 @@ def feed_id(site: Site, key: str, partner: str = "") -> str:
 
 
 def with_parameters(url: str, parameters: Sequence[tuple[str, str]]) -> str:
-    """A link with parameters put to its query, in place of those of the same names that it has."""
+    """The link with `parameters` added to its query, in place of parameters of the same names."""
     if not parameters:
         return url
     parts = urlsplit(url)

@@ -1,6 +1,6 @@
-"""The characters that no feed may carry: what XML forbids, and what validators refuse.
+"""Characters that no feed may carry: those that XML forbids and those that validators refuse.
 
-Pure: knows characters, and neither files nor markup.
+Pure: knows characters only, neither files nor markup.
 """
 
 import re
@@ -11,13 +11,13 @@ _PLANE_ENDS: Final = "".join(chr(plane << 16 | last) for plane in range(17) for 
 ILLEGAL: Final = re.compile(
     f"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffd{_PLANE_ENDS}]"
 )
-"""What the Char production of XML 1.0 leaves out or calls discouraged, and the replacement character.
+"""The characters that the Char production of XML 1.0 excludes or discourages, and the replacement character.
 
-https://www.w3.org/TR/xml/#charsets; validators of feeds and of HTML refuse them all.
+https://www.w3.org/TR/xml/#charsets; validators of feeds and of HTML refuse all of them.
 """
 
 NEXT_LINE: Final = "\x85"
-"""The one among them that parts words: a space takes its place."""
+"""The only one of them that separates words, so it is replaced by a space instead of being removed."""
 
 
 _CONTROLS: Final = bytes(sorted({*range(0x20), 0x7F} - {0x09, 0x0A, 0x0D}))
@@ -25,20 +25,21 @@ _LEADS: Final = (b"\xc2", b"\xef\xb7", b"\xef\xbf", b"\xbf\xbe", b"\xbf\xbf")
 _IN_LEADS: Final = bytes(sorted(set(b"".join(_LEADS))))
 _HARMLESS: Final = bytes(sorted({*range(0x100)} - {*_CONTROLS, *_IN_LEADS}))
 _BEYOND_ASCII: Final = re.compile(b"\xc2[\x80-\x9f]|\xef\xb7|\xef\xbf|\xbf[\xbe\xbf]")
-"""Bytes without which no illegal character beyond ASCII is written in UTF-8."""
+"""The UTF-8 of every illegal character beyond ASCII contains one of these byte sequences."""
 
 
 def may_hold_illegal(utf8: bytes) -> bool:
-    """Whether a text of these bytes could have a character in `ILLEGAL`; if not, it has none.
+    """Whether UTF-8 text may hold a character of `ILLEGAL`. If False, it certainly holds none.
 
-    Looking at bytes takes a tenth of what `ILLEGAL` takes on a text, and nearly every text is clean.
+    Scanning the bytes takes a tenth of the time of searching the text for `ILLEGAL`, and nearly every text
+    is clean.
     """
     suspects = utf8.translate(None, _HARMLESS)
     if not suspects:
         return False
     if suspects.translate(None, _IN_LEADS):
         return True
-    # Single bytes are found in no time; the expression tells a no-break space from what is illegal.
+    # Searching for bytes is fast; the expression then tells a no-break space from an illegal character.
     return any(lead in utf8 for lead in _LEADS) and _BEYOND_ASCII.search(utf8) is not None
 
 
@@ -47,6 +48,6 @@ def without_illegal(text: str) -> str:
     try:
         if not may_hold_illegal(text.encode()):
             return text
-    except UnicodeEncodeError:  # a surrogate, which `ILLEGAL` takes out
+    except UnicodeEncodeError:  # a surrogate, which `ILLEGAL` removes
         pass
     return ILLEGAL.sub("", text.replace(NEXT_LINE, " "))
