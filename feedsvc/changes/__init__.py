@@ -1,5 +1,5 @@
 """A changed article → the store, with everything that follows: memberships, tombstones, recalls, dirty feeds.
 
 Must not know files, HTTP or rendering.
-Open `apply` first; `push` is for stories that come as documents.
+Open `apply` first; `push` is for stories pushed as documents.
 """

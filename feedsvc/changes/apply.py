@@ -1,6 +1,6 @@
-"""Changes of stories → the store, with what goes with them: tombstones, recalls, revocations, dirty feeds.
+"""Changes of stories → the store, with what follows from them: tombstones, recalls, revocations, dirty feeds.
 
-Knows neither files nor HTTP: whoever has a new version of a story brings it here, in a transaction.
+Knows neither files nor HTTP: the caller brings the new versions of stories, and an open transaction.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -22,7 +22,7 @@ from feedsvc.store.revocations import Standing
 
 
 class Arrival(NamedTuple):
-    """A change as it came: `seen` (aware UTC) is when its source was last written."""
+    """A change, and `seen`: when its source was last written (aware UTC)."""
 
     change: Change
     seen: datetime
@@ -34,42 +34,45 @@ def apply(tx: Connection, arrivals: Sequence[Arrival], rules: Rules, now: dateti
 
 
 def prepared(tx: Connection, arrivals: Sequence[Arrival], rules: Rules, now: datetime) -> list[Application]:
-    """Changes ready to be written with others; what partners and readers are told is written here."""
+    """Write the tombstones, recalls and revocations of changes; returns the changes for `articles.apply`.
+
+    The caller may write them together with others. `now` is aware UTC.
+    """
     noted = _noted(tx, arrivals, rules)
     there = [one.change.new for one in arrivals if one.change.new]
     exhume(tx, [article.id for article in there if article.status == "published"], rules)
-    # The recall of one that is a draft now stands: whoever holds it is still to know.
+    # A story that becomes a draft keeps its recall: whoever holds the story must still learn of it.
     tombstones.exhume(tx, [article.id for article in there if article.status == "draft"])
     gone = [one.change.old for one in arrivals if one.change.old and one.change.new is None]
-    # What was withdrawn stays so when its source goes, for those who have not come by since.
+    # A withdrawn story keeps its tombstone when its source goes, for readers that have not polled since.
     tombstones.exhume(tx, [article.id for article in gone if article.status != "withdrawn"])
     return [_marked(tx, arrival, noted, rules, now) for arrival in arrivals]
 
 
 def exhume(tx: Connection, ids: Sequence[str], rules: Rules) -> None:
-    """Take the marks of stories away that are published again; a correction is told of all the same."""
+    """Remove the tombstones of stories published again, and their recalls, except those of corrections."""
     tombstones.exhume(tx, ids)
     if rules.partners:
         recalls.forget_gone(tx, ids)
 
 
 def gone_before(tx: Connection, ids: Sequence[str]) -> set[str]:
-    """Those of the stories of which something is noted for those who had them before they were gone."""
+    """Those of the stories that have a tombstone, a recall as gone, or a revocation."""
     return tombstones.left_by_any(tx, ids) | recalls.gone(tx, ids) | revocations.of(tx, ids).keys()
 
 
 def application(change: Change, rules: Rules, keys: Collection[str] | None = None) -> Application:
-    """A change as the store takes it; it makes `keys` dirty, by itself the feeds the story was and is in."""
+    """A change as the store takes it. `keys` are the feeds it makes dirty; None: those it was and is in."""
     new = selection.placed(change.new, rules.customs) if change.new else None
     dirty = selection.affected(change, rules.customs) if keys is None else keys
     return Application(change.article_id, new, dirty)
 
 
 class _Noted(NamedTuple):
-    """What is noted of stories before they change: revocations, and who had those that come back.
+    """What the store has of stories before they change: revocations, and who had those that come back.
 
-    Of those that were withdrawn or removed, and not published since, also their recalls, and the feeds that
-    have their tombstones.
+    For stories that were withdrawn or removed, and not published since, also their recalls, and the feeds
+    that have their tombstones.
     """
 
     standing: Mapping[str, Sequence[Standing]]
@@ -100,7 +103,7 @@ def _was_out(change: Change) -> bool:
 
 
 def _marked(tx: Connection, arrival: Arrival, noted: _Noted, rules: Rules, now: datetime) -> Application:
-    """A change ready to be written, once its tombstone, its recall and its revocations are."""
+    """Write the tombstone, recall and revocations of a change; returns the change, ready to be written."""
     change = arrival.change
     standing = noted.standing.get(change.article_id, ())
     recalled = _recall(change, now) if rules.partners else None
@@ -114,7 +117,8 @@ def _marked(tx: Connection, arrival: Arrival, noted: _Noted, rules: Rules, now: 
     )
     before = [one.revocation for one in standing]
     is_other = revoked != before
-    # Who holds a story is told that it is gone, where they got it, whatever became of their rights and of it.
+    # Whoever holds a story is told that it is gone, in the feeds they got it from, whatever their rights and
+    # the story have become.
     asks = rules.partners and (_is_gone(change) or (is_other and revoked))
     held = deliveries.places(tx, change.article_id) if asks else set()
     keys = selection.affected(change, rules.customs).union(
@@ -141,9 +145,10 @@ def _marked(tx: Connection, arrival: Arrival, noted: _Noted, rules: Rules, now: 
 
 
 def _as_had(standing: Sequence[Standing], recalled: Recall | None) -> dict[str, Any]:
-    """The title and URL by which those know a story who could have it before: not those of a later version.
+    """The title and URL of the version that partners could have: not those of a later version.
 
-    That one may be a draft, or embargoed: nobody is to learn its title by being told that the story is gone.
+    A later version may be a draft, or embargoed: nobody may learn its title from a notice that the story is
+    gone.
     """
     of_partners = [one.revocation for one in standing if one.revocation.audience]
     known = min(of_partners, key=lambda one: one.at, default=recalled)
@@ -157,9 +162,9 @@ def _in_feeds(
     held: Collection[tuple[str, str]],
     rules: Rules,
 ) -> Standing:
-    """A revocation with the feeds that say so: those its audience had the story in, or might have had it in.
+    """A revocation with the feeds that announce it: those in which its audience had or could have the story.
 
-    `keys` are the feeds the story was and is in, `held` those that partners received it by.
+    `keys` are the feeds the story was and is in, `held` those it was delivered by: (partner, feed key).
     """
     name = revocation.audience
     audience = next((one for one in rules.audiences if one.name == name), None)
@@ -169,9 +174,9 @@ def _in_feeds(
 
 
 def revoke(tx: Connection, found: Mapping[str, Sequence[Revocation]], rules: Rules) -> set[str]:
-    """Note the revocations that follow from other rights than before, by story; the feeds that say so.
+    """Write the revocations, by story id, that follow from changed rights.
 
-    Those feeds are to be published again.
+    Returns the keys of the feeds that announce them, or did before: they must be published again.
     """
     standing = revocations.of(tx, found)
     stories = articles.get_many(tx, list(found))
@@ -193,7 +198,7 @@ def _is_gone(change: Change) -> bool:
 
 
 def _kill(change: Change, now: datetime) -> Recall | None:
-    """That a story is withdrawn which was held back before: whoever received it is told of that, too."""
+    """The recall of a draft that is withdrawn: whoever received it before it was a draft must know that."""
     old, new = change.old, change.new
     if old is None or new is None or (old.status, new.status) != ("draft", "withdrawn"):
         return None
@@ -201,12 +206,12 @@ def _kill(change: Change, now: datetime) -> Recall | None:
 
 
 def _recall(change: Change, now: datetime) -> Recall | None:
-    """What those who hold the old version must know of the new one."""
+    """The recall that tells holders of the old version of the new one; None if they need not know."""
     old, new = change.old, change.new
     if old is None:
         return None
     if old.status == "withdrawn" and new is not None and new.status == "published" and new.correction:
-        # It comes back corrected: who holds it as it was before it was withdrawn must know.
+        # It comes back corrected: whoever holds the version from before the withdrawal must know.
         return Recall(old.id, "corrected", now, new.correction, old.title, old.digest, url=new.url)
     if old.status != "published":
         return None

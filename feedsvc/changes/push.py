@@ -1,6 +1,6 @@
-"""Stories that were pushed → the store: whose an id is, which version is meant, and what came of each.
+"""Pushed stories → the store: who owns an id, which version a push is about, and the outcome of each push.
 
-Knows nothing of HTTP. A story that came by file stays that file's, unless whoever pushes it takes it over.
+Knows nothing of HTTP. A story that came from a file stays that file's, unless a push takes it over.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -21,25 +21,26 @@ from feedsvc.store import articles, sources, tombstones
 from feedsvc.store.sources import Ownership
 
 _LONGEST_PLACE: Final = 2_600
-"""Bytes of a feed's key and an id: a row of a PostgreSQL index has a third of a page (nbtree.h)."""
+"""Most bytes of a feed key and an id: PostgreSQL limits an index row to a third of a page (nbtree.h)."""
 
 Make = Callable[[Article | None], Article | None]
-"""From a story as it is (None: there is none) to what it is to be (None: nothing is to be done)."""
+"""The stored version of a story (None: there is none) → its new version (None: nothing is to be done)."""
 
 
 class Pushed(NamedTuple):
-    """A story that was accepted, as it is now. `was_new` if there was none of that id before."""
+    """A story that was accepted, in its new version. `was_new` says that there was none of that id."""
 
     article: Article
     was_new: bool
 
 
 class Refused(NamedTuple):
-    """A story that was not accepted.
+    """A push that was not accepted.
 
-    It is a file's, there is none, it is not the version that is meant, its id is too long or, in feeds, that
-    of another, what it says of its rights is said of nobody, it was withdrawn, or what is there is newer.
-    `version` is the digest of what is there ("" for nothing), `instants` are those that were compared.
+    A file owns the story, there is no such story, it is not the version that is meant, its id is too long,
+    another story has the same id in feeds, its syndication names somebody unknown, it was withdrawn, or the
+    stored version is newer. `version` is the digest of the stored version ("" for none), `instants` are those
+    that were compared.
     """
 
     why: Literal["owned", "absent", "changed", "too long", "for nobody", "twin", "withdrawn", "older"]
@@ -55,10 +56,10 @@ class Condition(Protocol):
     """Which version of a story a push is about."""
 
     def holds(self, article: Article | None, /) -> bool:
-        """Whether the version that is there (None: there is none) may be changed."""
+        """Whether the stored version (None: there is none) may be changed."""
 
     def names(self, article: Article, /) -> bool:
-        """Whether it names this very version, which is to say that whoever pushes has seen it."""
+        """Whether it names exactly this version, which shows that the client has seen it."""
 
 
 class _AnyVersion:
@@ -74,10 +75,10 @@ _ANY_VERSION: Final = _AnyVersion()
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """One story to be made or changed, if its condition holds for the version that is there.
+    """One story to create or change, if the condition holds for the stored version.
 
-    `updated` is when the document says that it was changed last (aware UTC); None if it names no instant.
-    With `restore` a story that was withdrawn comes back.
+    `updated` is when, by its document, the story last changed (aware UTC); None if the document does not say.
+    With `restore` a withdrawn story may come back.
     """
 
     id: str
@@ -95,7 +96,7 @@ def put(
     *,
     restore: bool = False,
 ) -> Push:
-    """To make a story what its document says."""
+    """The push that makes a story what its document says. `now` is aware UTC."""
 
     def make(before: Article | None) -> Article:
         return documents.article(document, article_id, before, now)
@@ -104,17 +105,17 @@ def put(
 
 
 def withdrawal(article_id: str, reason: str, condition: Condition = _ANY_VERSION) -> Push:
-    """To take a story back that was there."""
+    """The push that withdraws an existing story; `reason` is what readers are told."""
     return Push(article_id, lambda before: documents.withdrawn(before, reason) if before else None, condition)
 
 
 def push(
     tx: Connection, pushes: Sequence[Push], rules: Rules, now: datetime, token_id: str, *, force: bool = False
 ) -> list[Outcome]:
-    """Make or change stories in the caller's transaction, each after those before it; what came of each.
+    """Create or change stories, one after the other, in the caller's transaction; returns each one's outcome.
 
-    `now` is aware UTC, `token_id` names who pushes. With `force`, what is a file's is taken over; the file
-    waits in quarantine.
+    `now` is aware UTC, `token_id` identifies who pushes. With `force`, stories that files own are taken over,
+    and the files put in quarantine.
     """
     ids = list(dict.fromkeys(one.id for one in pushes))
     twins = {one: other for one in ids if (other := urls.twin(rules.site, one))}
@@ -140,7 +141,7 @@ def push(
     accepted = list(dict.fromkeys(outcome.article.id for outcome in outcomes if isinstance(outcome, Pushed)))
     if force:
         _take_over(tx, [one for one in accepted if one in known.owners], now)
-    # Of several versions of one story in a batch nobody has seen but the last.
+    # Of several versions of one story in a batch, only the last is ever visible.
     changes = [Change(there.get(one), known.held[one]) for one in accepted]
     changes = [
         one for one in changes if one.old is None or one.new is None or one.old.digest != one.new.digest
@@ -159,10 +160,10 @@ def push(
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What is known of stories while a batch of pushes is gone through: each is a change of those before it.
+    """The state of stories in the course of a batch: each push applies to what the pushes before it left.
 
-    `held` are the stories as they stand, `owners` the files that own them, `stated` the instants of last
-    change by their documents, `withdrawn` those that are gone and had been withdrawn.
+    `held` are the current versions, `owners` the files that own the stories, `stated` the instants of last
+    change that documents stated, `withdrawn` the ids of stories that are gone and had been withdrawn.
     """
 
     held: dict[str, Article]
@@ -175,7 +176,7 @@ class _Known:
         self.held[one.id] = after
         is_withdrawal = before is not None and after.status == "withdrawn" and one.updated is None
         if one.id not in self.stated or not is_withdrawal:
-            # A correction without an instant is dated by its arrival: whoever sends what is older missed it.
+            # A correction without an instant is dated by its arrival: an older version comes without it.
             self.stated[one.id] = one.updated or (after.updated if after.correction else None)
 
 
@@ -196,9 +197,9 @@ def _outcome(one: Push, known: _Known, force: bool) -> Outcome:
 
 
 def _stale(one: Push, before: Article | None, after: Article, known: _Known) -> Refused | None:
-    """Why a version that knows nothing of the one that is there is refused; None if it isn't.
+    """Why a version made without knowledge of the stored one is refused; None if it isn't.
 
-    One that withdraws the story is taken however old it is: it keeps a story back.
+    A version that withdraws the story is accepted however old it is: it keeps the story from readers.
     """
     if after.status == "withdrawn" or (before and one.condition.names(before)):
         return None
@@ -222,13 +223,13 @@ def _stale(one: Push, before: Article | None, after: Article, known: _Known) -> 
 
 
 def _unfit(article: Article, rules: Rules) -> Refused | None:
-    """What keeps a story that its document may well hold out of this service."""
+    """Why this service refuses a story whose document is valid; None if it accepts it."""
     if _is_too_long(article, rules):
         return Refused(
             "too long", f"{article.id!r} is too long for feeds of so long a name; shorten one of them"
         )
-    # A right that nobody is found for would be no right: who was to have nothing would have all. A story that
-    # is withdrawn may name a partner who is none any more.
+    # A restriction under a misspelt name restricts nobody: a partner who should get nothing would get
+    # everything. A withdrawn story may name a former partner.
     named = ["public", "partners", *(partner.name for partner in rules.partners)]
     unknown = [name for name, _ in article.syndication if name not in named]
     if unknown and article.status != "withdrawn":
@@ -245,7 +246,7 @@ def _is_too_long(article: Article, rules: Rules) -> bool:
 
 
 def _take_over(tx: Connection, ids: Sequence[str], now: datetime) -> None:
-    """Have files lose their stories to who pushes them, and say so of each file."""
+    """Take stories away from the files that own them, and put those files in quarantine with that reason."""
     owners = sources.owners(tx, ids)
     sources.give_up(tx, ids)
     told = "was taken over by the API; give this story another id, or take it back: `feedsvc refresh --force`"
