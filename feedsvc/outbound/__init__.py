@@ -1,5 +1,5 @@
 """What the service sends: webhooks to partners.
 
-Must not know files or the web's side. No private address is ever connected to.
-Open `webhooks` first; `http_client` is how all of it goes out.
+Must not know files or `web`. It connects to private addresses only where a partner's setting allows that.
+Open `webhooks` first; all requests go out through `http_client`.
 """

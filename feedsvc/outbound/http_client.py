@@ -1,7 +1,7 @@
-"""Requests that the service itself makes: to no address of its own net, unless that is allowed.
+"""Send the service's own HTTP requests, and never to a private address unless that is allowed.
 
-Knows nothing of what is sent. The name of a host is looked up once, and the connection made to an address
-that was looked at: a name that leads elsewhere the next moment gains nothing.
+Knows nothing of what is sent. A host name is resolved once, and the connection is made to an address that was
+checked: a name that resolves differently the next moment (DNS rebinding) gains nothing.
 """
 
 import ipaddress
@@ -22,30 +22,30 @@ Resolve = Callable[[str, int], list[str]]
 
 _SECONDS = 10.0  # to connect, and for each part of what is sent and received
 _WHOLE_SECONDS = 20.0
-_ADDRESSES = 3  # of one host that are tried
+_ADDRESSES = 3  # most addresses of one host that are tried
 _UNICAST = ipaddress.ip_network("2000::/3")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_ISATAP = 0x0000_5EFE  # RFC 5214 §6.1, with or without the bit that says that it is unique
+_ISATAP = 0x0000_5EFE  # RFC 5214 §6.1; the universal/local bit is ignored
 _OTHERS = tuple(
     map(
         ipaddress.ip_network,
         (
-            "168.63.129.16/32",  # Azure's services for a machine, its metadata among them
-            "192.0.0.0/24",  # RFC 6890; Oracle's metadata among them. Older Pythons take some for global
-            "192.88.99.0/24",  # RFC 7526: relays that are no more
+            "168.63.129.16/32",  # Azure's services for a virtual machine, its metadata among them
+            "192.0.0.0/24",  # RFC 6890; holds Oracle's metadata service. Older Pythons take parts for global
+            "192.88.99.0/24",  # RFC 7526: the 6to4 relays, which were withdrawn
             "3fff::/20",  # RFC 9637: documentation
         ),
     )
 )
-"""What Python takes for global and is not for us."""
+"""Networks that Python's `is_global` accepts, and to which no request may go."""
 
 
 class OutgoingError(FeedsvcError):
-    """A request that was not made, or got no answer; the message says why."""
+    """A request that was not sent, or got no response; the message says why."""
 
 
 def resolved(host: str, port: int) -> list[str]:
-    """The addresses of a host. Raises OutgoingError."""
+    """The addresses of a host, without duplicates. Raises OutgoingError."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
@@ -54,10 +54,10 @@ def resolved(host: str, port: int) -> list[str]:
 
 
 def post(url: str, body: bytes, fields: Mapping[str, str], private: bool, resolve: Resolve = resolved) -> int:
-    """POST a body and return the status of the answer, whose body is not read; a redirect is not followed.
+    """POST a body and return the status of the response, whose body is not read; redirects are not followed.
 
-    Raises OutgoingError if there is none in time, or, unless `private`, if the host has an address that is
-    not a public one.
+    `fields` are header fields. Raises OutgoingError if there is no response in time, or, unless `private`, if
+    any address of the host is not a public one.
     """
     try:
         parsed = httpx.URL(url)
@@ -76,7 +76,7 @@ def post(url: str, body: bytes, fields: Mapping[str, str], private: bool, resolv
         try:
             return _posted(parsed, host, address, body, headers)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            failure = error  # this machine may have no IPv6, or that one of theirs be down
+            failure = error  # this machine may have no IPv6, or that server may be down: try the next
         except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             raise OutgoingError(f"{host}: {error or type(error).__name__}") from error
     raise OutgoingError(f"{host}: {failure or type(failure).__name__}") from failure
@@ -103,16 +103,17 @@ def _posted(url: httpx.URL, host: str, address: str, body: bytes, headers: Mappi
 
 @contextmanager
 def _cut_off_after(seconds: float) -> Iterator[Callable[[str, Mapping[str, Any]], None]]:
-    """Have a connection end after so long, however busy: timeouts begin anew with each byte that comes.
+    """Close a connection after `seconds`, even if it is busy: httpx's timeouts start anew with each byte.
 
-    Gives what httpx is to tell of its connections (https://www.encode.io/httpcore/extensions/#trace).
+    Yields the function that httpx must call about its connections
+    (https://www.encode.io/httpcore/extensions/#trace).
     """
     held: list[socket.socket] = []
     over = threading.Event()
 
     def trace(event: str, told: Mapping[str, Any]) -> None:
         if event == "connection.connect_tcp.complete":
-            # Another handle on it: TLS takes the first one away.
+            # A duplicate of the descriptor, because TLS detaches the original socket's.
             held.append(told["return_value"].get_extra_info("socket").dup())
             if over.is_set():
                 end()
@@ -135,7 +136,7 @@ def _cut_off_after(seconds: float) -> Iterator[Callable[[str, Mapping[str, Any]]
 
 
 def is_public(text: str) -> bool:
-    """Whether an address is one of the public internet, and so is every other that it carries within it."""
+    """Whether an address, and every address embedded in it, is one of the public internet."""
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
@@ -146,7 +147,7 @@ def is_public(text: str) -> bool:
 def _is_public(one: IPv4Address | IPv6Address) -> bool:
     if any(one in net for net in _OTHERS if net.version == one.version):
         return False
-    # In IPv6 all that is given to anybody begins with 001.
+    # All global unicast addresses that IPv6 assigns begin with the bits 001.
     if isinstance(one, IPv6Address) and one not in _UNICAST:
         return False
     return one.is_global and not (
@@ -155,7 +156,7 @@ def _is_public(one: IPv4Address | IPv6Address) -> bool:
 
 
 def _within(address: IPv4Address | IPv6Address) -> list[IPv4Address | IPv6Address]:
-    """The address, or what it stands for: IPv4 in IPv6 in any of the ways that lead there."""
+    """The addresses that may be reached by this one: itself, and IPv4 addresses embedded in it."""
     if isinstance(address, IPv4Address):
         return [address]
     last = IPv4Address(int(address) & 0xFFFF_FFFF)

@@ -1,6 +1,6 @@
-"""What a partner's webhook is told of a story: the bodies of notices.
+"""The JSON bodies of notices to partners' webhooks.
 
-Pure: no I/O, no clock. A story is named by the id and the link that the partner's feeds have of it.
+Pure: no I/O, no clock. A story has the id and the link that it has in the partner's feeds.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ def of_recall(holding: Holding, rules: Rules, now: datetime) -> Notice:
 
 
 def of_return(gone: Notice, article: Article, level: Level, rules: Rules, now: datetime) -> Notice:
-    """The notice that the partner may have a story again of which it may have been told that it is gone."""
+    """The notice that a partner may have a story again, after `gone` may have said that it is gone."""
     told = {
         "id": hashlib.blake2b(f"restored {gone.id}".encode(), digest_size=16).hexdigest(),
         "type": "story.restored",

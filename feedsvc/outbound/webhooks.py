@@ -1,7 +1,7 @@
-"""Recalls → notices to partners' webhooks: put into the store's outbox, and sent until they are taken.
+"""Recalls → notices to partners' webhooks: put into the store's outbox, and sent until they are accepted.
 
-Knows neither feeds nor schedules. At least once: who gets a notice twice knows it by its id. One that waited
-is looked at again before it is sent: it says what is so then.
+Knows neither feeds nor schedules. Delivery is at least once: a repeated notice is recognised by its id. A
+notice is checked again before it is sent, and replaced if it is no longer true.
 """
 
 import hashlib
@@ -29,26 +29,26 @@ from feedsvc.util.repeated_faults import Faults
 
 log = structlog.get_logger(__name__)
 
-_LOOK_BACK = timedelta(days=3)  # older recalls are not told of any more
-_SETTLED = timedelta(minutes=1)  # until then a delivery may yet be written to the ledger
-_LOOK_AGAIN = timedelta(minutes=5)  # and later still, if the store was gone or a worker died
+_LOOK_BACK = timedelta(days=3)  # no notices of older recalls are made
+_SETTLED = timedelta(minutes=1)  # by then a delivery is normally written to the ledger
+_LOOK_AGAIN = timedelta(minutes=5)  # for later ones, as when the store was gone or a worker died
 _MOMENT = 0.5  # seconds
 _LEASE = timedelta(minutes=2)
-_AGAIN = (10, 30, 120, 600, 3600)  # seconds until the next try, after each; then
+_AGAIN = (10, 30, 120, 600, 3600)  # seconds until the next try, after each of the first five
 _PAUSE = timedelta(hours=1)
-_EVERY = 6 * 3600
+_EVERY = 6 * 3600  # seconds between later tries
 _GIVEN_UP = timedelta(days=3)
-_NOTICES = 500  # put into the outbox at a time
-_SHARE = 3  # times as long as a look took, there is none: it found very much
+_NOTICES = 500  # put into the outbox in one transaction
+_SHARE = 3  # a sweep that took t seconds, as it found very much, is followed by 3 t without one
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:
-    """What `Feedsvc-Signature` says: HMAC-SHA256 over the time it was sent, a dot, and the body."""
+    """The value of `Feedsvc-Signature`: HMAC-SHA256 of the time it is sent, a dot, and the body."""
     return "sha256=" + hmac.new(secret.encode(), f"{timestamp}.".encode() + body, hashlib.sha256).hexdigest()
 
 
 class Notifier:
-    """Tells partners that what they hold was recalled. `clock` returns aware UTC.
+    """Tells partners' webhooks that stories they hold were recalled. `clock` returns aware UTC.
 
     `send` posts a body with header fields to a URL and returns the status; it raises OutgoingError.
     """
@@ -75,21 +75,21 @@ class Notifier:
         self._thread = threading.Thread(target=self._send_on, name="feedsvc-notices", daemon=True)
 
     def start(self) -> None:
-        """Begin to send, in a thread that nobody waits for: what it is about when all ends is sent again."""
+        """Begin to send, in a daemon thread: a notice in flight when the process ends is sent again later."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Send no more. What is on its way has a moment to be noted as taken."""
+        """Send no more. A notice in flight has half a second to be noted as accepted."""
         self._stopping = True
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join(timeout=_MOMENT)
 
     def run(self) -> None:
-        """Look for what is to be told of, and have it sent."""
+        """Sweep for new recalls, and wake the thread that sends notices."""
         began = time.monotonic()
         if began < self._rest_until:
-            return  # the last look found very much
+            return  # the last sweep took long
         try:
             if self._store.was_replaced:
                 self._store.reopen(health.is_filled)
@@ -102,10 +102,10 @@ class Notifier:
         self._wake.set()
 
     def sweep(self) -> int:
-        """Put a notice into the outbox for each partner that holds what was recalled; returns how many.
+        """Put a notice into the outbox for each partner that holds a recalled story; returns how many.
 
-        And for each that may have again what it was told to be gone. One that is there stays as it is. A look
-        costs a few queries if nothing was recalled lately.
+        Likewise for each partner that may again have a story it was told is gone. A notice that is in the
+        outbox already stays as it is. A sweep costs a few queries if nothing was recalled lately.
         """
         now = self._clock()
         number = 0
@@ -136,14 +136,14 @@ class Notifier:
             self._swept_all = now
 
     def _is_settled(self, now: datetime) -> bool:
-        """Whether older recalls were looked at lately: now and then they are again, for late deliveries."""
+        """Whether older recalls were swept lately: now and then they are again, for late deliveries."""
         swept, swept_all = self._swept, self._swept_all
         if swept is None or swept_all is None:
             return False
         return swept_all <= swept <= now < swept_all + _LOOK_AGAIN
 
     def _returned(self, connection: Connection, now: datetime) -> Iterator[Notice]:
-        """What partners may have again that they may have been told to be gone."""
+        """Notices of stories that partners may have again, and may have been told are gone."""
         for gone in outbox.told_gone(connection, now - _LOOK_BACK, now):
             if gone.partner in self._webhooks and (notice := self._return(connection, gone, now)):
                 yield notice
@@ -162,7 +162,7 @@ class Notifier:
         return gate.eligible(article, audience, now) and any(map(audience.may_have_feed, keys))
 
     def send_due(self) -> int:
-        """Send what is due; returns how many were taken."""
+        """Send the notices that are due; returns how many were accepted."""
         number = 0
         while not self._stopping:
             now = self._clock()
@@ -179,10 +179,10 @@ class Notifier:
         return number
 
     def _is_so(self, tx: Connection, notice: Notice, now: datetime) -> bool:
-        """Whether a notice that was claimed still says what is so; else it is dropped for what does.
+        """Whether a claimed notice is still true; if not, it is dropped and replaced.
 
-        What is so is put in its place: another recall, or that the story is back, if the partner may have
-        been told that it is gone. A partner that never was needs no word of that.
+        It is replaced by another recall, or by the notice that the story is back, if the partner may have
+        been told that it is gone. A partner that was never told so needs no notice.
         """
         if notice.article_id is None or notice.kind is None:
             return True
@@ -218,7 +218,7 @@ class Notifier:
             again = self._next_try(notice)
             with self._store.write() as tx:
                 outbox.failed(tx, notice.id, str(error), again)
-                # The others would fail as well, and everybody else wait for that.
+                # The partner's other notices would fail as well, and keep all other partners waiting.
                 outbox.postpone(tx, notice.partner, self._clock(), again or self._clock() + _PAUSE)
             event = "notice_failed" if again else "notice_given_up"
             log.warning(event, partner=notice.partner, notice=notice.id, error=str(error))
@@ -241,7 +241,7 @@ class Notifier:
     def _next_try(self, notice: Notice) -> datetime | None:
         now = self._clock()
         seconds = _AGAIN[notice.attempts - 1] if notice.attempts <= len(_AGAIN) else _EVERY
-        # Not all at once to a receiver that is back: it may have been down under the load.
+        # Spread the tries: a receiver that is back may have been down because of the load.
         again = now + timedelta(seconds=seconds * random.uniform(0.8, 1.2))
         return again if again < notice.created_at + _GIVEN_UP else None
 
@@ -251,7 +251,7 @@ class Notifier:
             self._wake.clear()
             try:
                 self.send_due()
-            except Exception as error:  # the store is gone: the next time is soon
+            except Exception as error:  # the store is gone: the next run wakes this thread again
                 self._faults.failed("send", "notices_wait", trouble.of(error).words)
             else:
                 self._faults.over("send")
