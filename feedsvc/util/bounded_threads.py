@@ -1,4 +1,4 @@
-"""Threads for one kind of work: so many at a time, and whoever comes then waits for a bounded time.
+"""A pool of threads for one kind of work, with a bounded wait for a free thread.
 
 Knows nothing of the work.
 """
@@ -12,15 +12,16 @@ Result = TypeVar("Result")
 
 
 class BusyError(Exception):
-    """No thread came free in time, or the work in it takes too long."""
+    """No thread came free in time, or the work took longer than its deadline."""
 
 
 class Lane:
-    """`threads` threads. Work waits for one at most `patience` seconds, and at most `longest` pieces do.
+    """A pool of `threads` threads. At most `longest` calls wait for one, each at most `patience` seconds.
 
-    Nobody waits longer than `deadline` seconds for what work comes to: it goes on, and keeps its thread.
+    A caller waits at most `deadline` seconds for the result; the work goes on then, and keeps its thread.
 
-    Once one has waited in vain the next ones don't wait, until a thread comes free: the work hangs then.
+    Once a call has waited in vain, further ones are refused at once until a thread comes free: until then the
+    work is assumed to hang.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class Lane:
         self._hangs = False
 
     async def run(self, work: Callable[[], Result], *, without_end: bool = False) -> Result:
-        """Do it in a thread; `without_end` there is no deadline. Raises BusyError, and what it raises."""
+        """Run `work` in a thread; `without_end`: no deadline. Raises BusyError, and what `work` raises."""
         await self._take()
         done = asyncio.get_running_loop().run_in_executor(self._executor, work)
         done.add_done_callback(self._freed)
@@ -54,7 +55,7 @@ class Lane:
         self._hangs = False
         self._free.release()
         if not done.cancelled():
-            done.exception()  # it was asked for, even if nobody waits any more
+            done.exception()  # retrieved: asyncio logs an exception that nobody retrieves
 
     async def _take(self) -> None:
         if not self._free.locked():

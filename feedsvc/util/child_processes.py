@@ -1,4 +1,4 @@
-"""Processes that serve until they are told to end: replaced when they die, or by a new generation of them.
+"""Processes that serve until told to end: each is replaced when it dies, all of them by a new generation.
 
 Knows nothing of what they serve.
 """
@@ -17,24 +17,24 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
-_DEATHS_AT_START = 10  # before a process that doesn't come up is started less often
-_LONGEST_PAUSE = 30.0  # seconds between two starts then
+_DEATHS_AT_START = 10  # in a row, before a process that never serves is started less often
+_LONGEST_PAUSE = 30.0  # seconds between two such starts
 _TICK = 0.02
 
 
 class Signals:
-    """The signals that have come to this process, for its main thread."""
+    """The signals that this process received, queued for its main thread."""
 
     def __init__(self) -> None:
         self._came: SimpleQueue[int] = SimpleQueue()
 
     def note(self, *numbers: signal.Signals) -> None:
-        """Take these from now on."""
+        """Queue these signals from now on."""
         for number in numbers:
             signal.signal(number, lambda came, _: self._came.put(came))
 
     def taken(self, seconds: float = 0.0) -> set[int]:
-        """Those that came since the last call; waits for so long if there were none."""
+        """The signals received since the last call; if there are none, waits up to `seconds` for one."""
         found = set[int]()
         with suppress(Empty):
             found.add(self._came.get(timeout=seconds) if seconds else self._came.get_nowait())
@@ -44,10 +44,11 @@ class Signals:
 
 
 class Child:
-    """One process of this program: `work` names a function, written `package.module:function`.
+    """A child process that calls the function named by `work`, written `package.module:function`.
 
-    It is given `handed`, a line on its standard input, which ends when this process does: then it is to end,
-    too. It has `descriptors`, and `ready`, the number of one that it writes to when it serves.
+    It inherits `descriptors`, and one to which it writes a byte once it serves; `handed`, called with the
+    number of that one, returns the line that the child gets on its standard input. Standard input is closed
+    when this process ends: then the child must end, too.
     """
 
     def __init__(self, work: str, handed: Callable[[int], bytes], descriptors: Sequence[int]) -> None:
@@ -59,8 +60,8 @@ class Child:
         )
         self._ready, told = os.pipe()
         os.set_blocking(self._ready, False)
-        # What a terminal sends to the whole group is for this process to act on: a child inherits that it is
-        # blocked, from its first instruction on.
+        # A terminal sends these signals to the whole process group, and this process handles them. A child
+        # inherits that they are blocked, from its first instruction on.
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
         try:
             self._process = Popen(
@@ -77,7 +78,7 @@ class Child:
 
     @property
     def is_ready(self) -> bool:
-        """Whether it serves, or did."""
+        """Whether it has begun to serve."""
         if not self._is_ready:
             with suppress(BlockingIOError):
                 self._is_ready = bool(os.read(self._ready, 1))
@@ -90,7 +91,7 @@ class Child:
 
     @property
     def code(self) -> int | None:
-        """What it ended with; a signal as a negative number."""
+        """Its exit code; a signal as a negative number. None if it was not seen to end yet."""
         return self._process.returncode
 
     def tell_to_end(self) -> None:
@@ -99,7 +100,7 @@ class Child:
             self._process.send_signal(signal.SIGTERM)
 
     def end(self) -> None:
-        """Kill it if it has not ended."""
+        """Kill it if it has not ended, and close its pipes."""
         if self.is_alive:
             log.warning("process_killed", pid=self.pid)
             self._process.kill()
@@ -107,7 +108,7 @@ class Child:
         self.close()
 
     def close(self) -> None:
-        """Let go of its pipes."""
+        """Close its pipes."""
         os.close(self._ready)
         if self._process.stdin:
             self._process.stdin.close()
@@ -115,9 +116,9 @@ class Child:
 
 @dataclass(slots=True)
 class _Place:
-    """One of the processes, and how many in its place died before they served.
+    """A place in a generation: its process, and how many in a row died there before they served.
 
-    Before `not_before` (monotonic seconds) no other is started there.
+    No other process is started there before `not_before` (monotonic seconds).
     """
 
     child: Child
@@ -132,10 +133,10 @@ class _Place:
 
 
 class Generation:
-    """So many processes that `start` gives, all alike: each that dies is replaced at once.
+    """`number` processes, all started by `start`: each that dies is replaced at once.
 
-    Only if ten in a row died in its place before they served is there a pause before the next one, longer
-    each time.
+    Only if more than ten in a row died in its place before they served is there a pause before the next one,
+    longer each time.
     """
 
     def __init__(self, start: Callable[[], Child], number: int) -> None:
@@ -168,7 +169,7 @@ class Generation:
             log.warning("process_replaced", pid=dead.pid, code=dead.code, by=place.child.pid)
 
     def await_ready(self, seconds: float, is_wanted: Callable[[], bool] = lambda: True) -> bool:
-        """Wait until all serve; False if one dies, if they take longer, or once they are not wanted."""
+        """Wait until all serve. False if one dies, after `seconds`, or once `is_wanted` returns False."""
         until = time.monotonic() + seconds
         while time.monotonic() < until and is_wanted() and not self.has_failed:
             if self.is_ready:
@@ -177,14 +178,14 @@ class Generation:
         return self.is_ready
 
     def tell_to_end(self, patience: float) -> None:
-        """Ask all to end, if they haven't been; those that haven't after `patience` seconds are killed."""
+        """Ask all to end, unless asked before; those that haven't after `patience` seconds are killed."""
         if self._deadline is None:
             self._deadline = time.monotonic() + patience
             for place in self._places:
                 place.child.tell_to_end()
 
     def has_ended(self) -> bool:
-        """Whether all have ended that were told to."""
+        """Whether all have ended, after `tell_to_end`; kills those whose time is up."""
         assert self._deadline is not None
         for place in [*self._places]:
             if not place.child.is_alive or time.monotonic() > self._deadline:
@@ -193,13 +194,13 @@ class Generation:
         return not self._places
 
     def end(self) -> None:
-        """Wait until all have ended that were told to."""
+        """Wait until all have ended, after `tell_to_end`."""
         while not self.has_ended():
             time.sleep(_TICK)
 
 
 class Generations:
-    """The processes that serve, and those before them that still end, for `patience` seconds at most."""
+    """The generation that serves, and earlier ones that are ending, each for at most `patience` seconds."""
 
     def __init__(self, patience: float) -> None:
         self._patience = patience
@@ -207,17 +208,17 @@ class Generations:
         self._ending: list[Generation] = []
 
     def succeed(self, new: Generation) -> None:
-        """Have these serve; those that did are told to end."""
+        """Make `new` the generation that serves; the one before is told to end."""
         self.tell_to_end()
         self._serving = new
 
     def retire(self, one: Generation) -> None:
-        """Have some end that need not serve any more."""
+        """Tell a generation to end."""
         one.tell_to_end(self._patience)
         self._ending.append(one)
 
     def tend(self) -> None:
-        """Replace those that have died, and let go of those that have ended."""
+        """Replace processes that have died, and forget generations that have ended."""
         if self._serving is not None:
             self._serving.tend()
         self._ending = [one for one in self._ending if not one.has_ended()]
@@ -229,7 +230,7 @@ class Generations:
             self._serving = None
 
     def end(self) -> None:
-        """Have all end, and wait until they have."""
+        """Ask all to end, and wait until they have."""
         self.tell_to_end()
         for one in self._ending:
             one.end()

@@ -15,7 +15,7 @@ class ConfigError(FeedsvcError):
 class StoreError(FeedsvcError):
     """The store cannot be opened, is newer or older than this feedsvc, or is gone.
 
-    `condition` is the static name by which operators are told of it.
+    `condition` is the static name under which it is reported to operators.
     """
 
     def __init__(self, told: str, condition: str = "store-missing") -> None:
@@ -24,4 +24,4 @@ class StoreError(FeedsvcError):
 
 
 class PageRefused(FeedsvcError):  # noqa: N818 - it names what happened to the page
-    """A saved page has no headline or no body, so that no story can be made of it."""
+    """A saved page has no headline or no body, or is too large, so that no story can be made of it."""

@@ -1,6 +1,6 @@
 """Log events as lines on standard error: for people on a terminal, JSON elsewhere.
 
-Knows no event: names and fields are given where things happen.
+Knows no event: the modules that log give names and fields.
 """
 
 import logging
@@ -15,12 +15,12 @@ _present: tuple[str, Form] = ("info", "auto")
 
 
 def present() -> tuple[str, Form]:
-    """The level and form set up last: for a process that is to write as this one does."""
+    """The level and form set up last, for a child process that must log as this one does."""
     return _present
 
 
 def set_up_logging(level: str, form: Form = "auto") -> None:
-    """Write events of at least `level` in the given form, and the libraries' own the same way."""
+    """Write events of at least `level` in the given form, and those of libraries likewise."""
     global _present
     _present = level, form
     number = logging.getLevelNamesMapping()[level.upper()]
@@ -39,7 +39,7 @@ def set_up_logging(level: str, form: Form = "auto") -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        # A line and its end in one go: other processes write to the same place.
+        # Writes a line and its line end in one call, because other processes write to the same stream.
         logger_factory=structlog.WriteLoggerFactory(sys.stderr),
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -49,5 +49,5 @@ def set_up_logging(level: str, form: Form = "auto") -> None:
         )
     )
     logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)
-    # It warns of each interval that comes while the job of the last one still runs, which is nobody's fault.
+    # APScheduler warns whenever a job is due while its last run goes on, which is no fault.
     logging.getLogger("apscheduler").setLevel(max(number, logging.ERROR))

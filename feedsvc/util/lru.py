@@ -1,6 +1,6 @@
-"""A cache that is bounded in bytes: what was used longest ago goes first.
+"""A cache that is bounded in bytes: the least recently used value is evicted first.
 
-Pure: knows nothing of what it keeps, nor how large that is: the caller says.
+Pure: knows nothing of the values, nor how large they are: the caller says.
 """
 
 from collections import OrderedDict
@@ -11,11 +11,11 @@ from typing import Generic, TypeVar
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
-_OVERHEAD = 200  # bytes that keeping something takes beside the thing itself
+_OVERHEAD = 200  # bytes that an entry takes besides its value
 
 
 class ByteLRU(Generic[Key, Value]):
-    """What was used last, up to `max_bytes`; for any number of threads."""
+    """The most recently used values, up to `max_bytes`; thread-safe."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
@@ -24,11 +24,11 @@ class ByteLRU(Generic[Key, Value]):
         self._lock = Lock()
 
     def get(self, key: Key) -> Value | None:
-        """What is kept under `key`; None if nothing is."""
+        """The value cached under `key`; None if there is none."""
         return self.get_all((key,))[0]
 
     def get_all(self, keys: Iterable[Key]) -> list[Value | None]:
-        """What is kept under each key; None where nothing is."""
+        """The value cached under each key; None where there is none."""
         kept, made = self._kept, list[Value | None]()
         with self._lock:
             for key in keys:
@@ -41,7 +41,7 @@ class ByteLRU(Generic[Key, Value]):
         return made
 
     def put(self, key: Key, value: Value, size: int) -> None:
-        """Keep a value of `size` bytes, in place of what was kept under `key`."""
+        """Cache a value of `size` bytes, in place of the one that was cached under `key`."""
         with self._lock:
             before = self._kept.pop(key, None)
             if before is not None:
@@ -54,5 +54,5 @@ class ByteLRU(Generic[Key, Value]):
 
     @property
     def size(self) -> int:
-        """Bytes held, with what holding them takes."""
+        """Bytes of all cached values, with `_OVERHEAD` for each."""
         return self._bytes

@@ -1,6 +1,6 @@
-"""Processes that take some of the work: what to do goes to each by a pipe, and what came of it comes back.
+"""Worker processes: each receives tasks through one pipe and returns results through another.
 
-Knows nothing of the work but where its function is.
+Knows nothing of the work except the name of its function.
 """
 
 import gc
@@ -20,7 +20,7 @@ from feedsvc.util import logs
 
 _PIPE_BYTES = 1_048_576  # a batch goes through in two or three pieces, each of which wakes the other end
 
-_OBJECTS = 50_000  # about those of a batch
+_OBJECTS = 50_000  # about as many as a batch makes
 
 Asked = TypeVar("Asked")
 Made = TypeVar("Made")
@@ -34,20 +34,20 @@ def processors() -> int:
 
 
 class ProcessLostError(Exception):
-    """A process that works is gone; the cause is what its pipe said."""
+    """A worker process is gone; the cause is the error of its pipe."""
 
 
 class Process(Generic[Asked, Made]):
-    """A process that does one thing, over and over: `work` names a function of (rules, what is asked).
+    """A worker process that calls one function for each task, with `rules` and the task as arguments.
 
-    `work` is written `package.module:function`. Not one of multiprocessing's processes, which import the main
-    program anew in each of them, whatever it is, and stay behind when it dies. This one ends when its pipe
-    does. Raises ProcessLostError if it cannot be started.
+    `work` names the function, written `package.module:function`. The process is not one of multiprocessing's,
+    which import the parent's main program, whatever it is, and outlive the parent if it is killed. This one
+    ends when its pipe is closed. Raises ProcessLostError if it cannot be started.
     """
 
     def __init__(self, work: str, rules: object) -> None:
         program = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import serve; serve()"
-        # A group of its own: Ctrl-C is for the parent, which ends those it started.
+        # A process group of its own: Ctrl-C goes to the parent only, which ends its workers.
         try:
             self._process = Popen(
                 [sys.executable, "-c", program],
@@ -57,7 +57,7 @@ class Process(Generic[Asked, Made]):
                 bufsize=_PIPE_BYTES,
                 pipesize=_PIPE_BYTES,
             )
-        except OSError as error:  # no memory for another, or no more processes
+        except OSError as error:  # no memory for another process, or too many of them
             raise ProcessLostError from error
         assert self._process.stdin
         assert self._process.stdout
@@ -70,11 +70,11 @@ class Process(Generic[Asked, Made]):
             raise
 
     def ask(self, something: Asked) -> None:
-        """Have it do something. Raises ProcessLostError."""
+        """Send it a task. Raises ProcessLostError."""
         self._tell(something)
 
     def is_answering(self, seconds: float) -> bool:
-        """Whether an answer begins to come within so many seconds, or the process ends."""
+        """Whether, within `seconds`, a result begins to arrive or the process ends."""
         pipe = self._from.fileno()
         os.set_blocking(pipe, False)
         try:
@@ -84,10 +84,10 @@ class Process(Generic[Asked, Made]):
         return has_begun or bool(select.select([pipe], [], [], seconds)[0])
 
     def answer(self) -> Made:
-        """What came of what it was asked for longest ago. Raises ProcessLostError."""
+        """Wait for the result of the oldest task without one. Raises ProcessLostError."""
         try:
             made: Made = pickle.load(self._from)
-        except Exception as error:  # what is left of an answer may trip pickle in any way
+        except Exception as error:  # a truncated result may make pickle raise anything
             raise ProcessLostError from error
         return made
 
@@ -99,7 +99,7 @@ class Process(Generic[Asked, Made]):
             raise ProcessLostError from error
 
     def end(self) -> None:
-        """End it."""
+        """Kill it, and close its pipes."""
         self._process.kill()
         self._process.wait()
         for pipe in (self._to, self._from):
@@ -108,13 +108,13 @@ class Process(Generic[Asked, Made]):
 
 
 def serve() -> None:
-    """What such a process does, until its pipe ends."""
+    """The main function of a worker process: work until the pipe is closed."""
     work, rules, logging = pickle.load(sys.stdin.buffer)
     logs.set_up_logging(*logging)
     do = resolve_name(work)
     collect_seldom()
-    # Pipes hold less than a batch: without threads at both, each end would wait for the other to read first,
-    # and work would stand still while the parent does something else.
+    # A pipe holds less than a batch. Without a thread at each pipe, parent and worker might each wait for the
+    # other to read first, and the worker would be idle while the parent does something else.
     asked: SimpleQueue[tuple[object] | None] = SimpleQueue()
     made: SimpleQueue[bytes] = SimpleQueue()
     Thread(target=_take, args=(asked,), daemon=True).start()
@@ -124,11 +124,11 @@ def serve() -> None:
 
 
 def collect_seldom() -> None:
-    """Have Python look for cycles less often, as suits a process that makes very many objects and keeps few.
+    """Run Python's cyclic garbage collector less often, in a process that makes many objects and keeps few.
 
-    What is there now is never looked through again. Stories hold no cycles: a load spends a twentieth of its
-    time on the search. Who makes few at a time calls `collect_now` between: tens of milliseconds otherwise
-    fall on whatever is under way when there are that many.
+    Objects that exist now are never searched again. Stories hold no cycles, and a load would spend a
+    twentieth of its time on the search. A process that makes few objects at a time should call `collect_now`
+    in between: otherwise a collection of tens of milliseconds interrupts it once there are very many.
     """
     gc.collect()
     gc.freeze()
@@ -136,7 +136,7 @@ def collect_seldom() -> None:
 
 
 def collect_now(*, everything: bool = False) -> None:
-    """Look for cycles in what was made since the last time, or in `everything` that is kept."""
+    """Collect cycles among the objects made since the last collection, or among `everything` that is kept."""
     gc.collect(2 if everything else 0)
 
 

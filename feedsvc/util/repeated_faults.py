@@ -1,6 +1,6 @@
-"""Faults that repeat: each is logged once, with a count while it lasts and when it is over.
+"""Log a fault that repeats once, then now and then with a count while it lasts, and when it is over.
 
-Knows no fault: whoever tries something again and again names what it tries, and says how it went.
+Knows no fault: a caller that retries something names it, and reports each success and failure.
 """
 
 import threading
@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 _STILL: Final = 600.0
-"""Seconds after which a fault that goes on is logged again, with how often it was met."""
+"""Seconds after which a fault that lasts is logged again, with the number of times it occurred."""
 _AGAIN: Final = 60.0
-"""Seconds: what comes back within so many after its end is the same fault."""
+"""Seconds: a fault that occurs again within so many after its end is the same fault."""
 _LONGEST_PAUSE: Final = 30.0
 _MOST: Final = 1_000
-"""Of things that fail at a time, each with a count of its own; all others are counted as one."""
+"""Most things that fail at a time with a count of their own; all others are counted as one."""
 
 
 class Log(Protocol):
-    """What events are written to: a logger of structlog."""
+    """Where events are written: a structlog logger."""
 
     def info(self, event: str, **fields: Any) -> Any:
         """Write an event of that level."""
@@ -33,7 +33,7 @@ class Log(Protocol):
 
 @dataclass(slots=True)
 class _Standing:
-    """A fault: how often it was met in all (`times`) and in a row (`tries`), since when, when last logged."""
+    """A fault: how often it occurred in all (`times`), in a row (`tries`), since when, when last logged."""
 
     event: str
     began: float
@@ -46,10 +46,10 @@ class _Standing:
 
 
 class Faults:
-    """What fails just now of all that a part of the service tries again and again; for any thread.
+    """What fails at present of all that one part of the service retries; thread-safe.
 
-    `log` gets one event for each reason that something fails for, then one in ten minutes while it goes on,
-    and `fault_over` at its end. `clock` gives monotonic seconds.
+    `log` gets one event for each reason of a failure, then one every ten minutes while the fault lasts, and
+    `fault_over` at its end. `clock` gives monotonic seconds.
     """
 
     def __init__(self, log: Log, clock: Callable[[], float] = time.monotonic) -> None:
@@ -61,8 +61,8 @@ class Faults:
     def failed(self, what: str, event: str, reason: str, *, is_error: bool = False, **fields: Any) -> float:
         """Note that trying `what` failed; returns the seconds to wait until it is tried again: 1 to 30.
 
-        `event` and `fields` are logged if the `reason` is new or it is time again. A reason is one sentence
-        that is the same as long as the fault is.
+        `event` and `fields` are logged if the `reason` is new, or ten minutes after the last time. A reason
+        is one sentence, which stays the same as long as the fault does.
         """
         now = self._clock()
         with self._lock:
@@ -86,7 +86,7 @@ class Faults:
         return min(2.0 ** min(tries - 1, 10), _LONGEST_PAUSE)
 
     def over(self, what: str) -> None:
-        """Note that `what` was done. Costs a look-up if it hadn't failed."""
+        """Note that `what` succeeded. If it hadn't failed, that costs only a look-up."""
         fault = self._standing.get(what)
         if fault is None or fault.over_at is not None:
             return

@@ -1,7 +1,7 @@
-"""Temporary folders of processes that may be killed: what one leaves is removed when the next one starts.
+"""Temporary folders for processes that may be killed: the next process to start removes those left behind.
 
-Knows nothing of what is in a folder. Its lock is held by all processes that use it, and by none once the last
-of them is gone, however it went.
+Knows nothing of what is in a folder. All processes that use a folder hold its lock, which is free once the
+last of them has ended, in whatever way.
 """
 
 import fcntl
@@ -22,7 +22,7 @@ _LOCK: Final = ".lock"
 
 
 class RunFolder(NamedTuple):
-    """A folder, and the descriptor of its lock, for other processes that use it to inherit."""
+    """A folder, and the descriptor of its lock, which other processes that use the folder must inherit."""
 
     path: Path
     lock: int
@@ -34,11 +34,11 @@ def _is_nobodys(_path: Path, owner: str) -> bool:
 
 @contextmanager
 def run_folder(owner: str = "", may_go: Callable[[Path, str], bool] = _is_nobodys) -> Iterator[RunFolder]:
-    """A new temporary folder; before that, those are removed that were left by processes that were killed.
+    """Remove the folders left behind by killed processes, then make a new temporary folder for the context.
 
-    `may_go` is asked of each of these, with the `owner` that was named when it was made, whether it may go
-    with what is in it: by default one for which none was named. A folder of another user stays, and so does
-    one without a lock: it may be in use.
+    `may_go` is called with each of the former and the `owner` it was made with, and says whether the folder
+    may be removed with its contents; by default one made without an owner may. A folder of another user
+    stays, and so does one without a lock: it may be in use.
     """
     _remove_left(may_go)
     path = Path(tempfile.mkdtemp(prefix=_PREFIX))
@@ -51,7 +51,7 @@ def run_folder(owner: str = "", may_go: Callable[[Path, str], bool] = _is_nobody
 
 
 def _locked(folder: Path, owner: str) -> int:
-    """The lock of a new folder, which nobody can find before it is held."""
+    """Create the lock of a new folder, and hold it before any other process can find it."""
     draft = folder / f"{_LOCK}.new"
     lock = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)
@@ -70,7 +70,7 @@ def _remove_left(may_go: Callable[[Path, str], bool]) -> None:
 
 @contextmanager
 def _taken(folder: Path) -> Iterator[str]:
-    """Whose folder it was; it is held now. Raises OSError if it has no lock, or somebody holds it."""
+    """Hold the lock of a folder; yields its owner. Raises OSError if it has no lock, or that is held."""
     if folder.is_symlink() or folder.stat().st_uid != os.getuid():
         raise PermissionError(folder)
     lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)

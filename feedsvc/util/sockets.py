@@ -1,4 +1,4 @@
-"""Sockets that listen, held by one process for those that accept: at an address or a Unix socket's file.
+"""Listening sockets, opened by one process for others to accept from: at an address or a Unix socket's file.
 
 Knows nothing of what is served there.
 """
@@ -13,13 +13,13 @@ from feedsvc.util.errors import ConfigError
 
 Address = tuple[str, int] | Path
 BACKLOG: Final = 4_096
-"""Connections that wait to be accepted."""
+"""Most connections that wait to be accepted."""
 _UNSENT: Final = 131_072
-"""Bytes of a response that the system takes and has not sent."""
+"""Most bytes of a response that the kernel holds without having sent them."""
 
 
 def listener(address: Address) -> socket.socket:
-    """A socket that listens there. Raises ConfigError."""
+    """A socket that listens at `address`. Raises ConfigError."""
     try:
         if isinstance(address, Path):
             return _unix_listener(address)
@@ -27,10 +27,10 @@ def listener(address: Address) -> socket.socket:
             *address, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         made = socket.socket(family, socket.SOCK_STREAM)
-        # Else connections that it closed first would keep the next start from having the port, for a minute.
+        # Otherwise connections in TIME_WAIT would keep the next start from binding the port for a minute.
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind(place)
-        # Else clients that don't read could each have megabytes of the system's memory.
+        # Otherwise each client that doesn't read could take megabytes of kernel memory.
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
         made.listen(BACKLOG)
     except OSError as error:
@@ -45,19 +45,19 @@ def _unix_listener(path: Path) -> socket.socket:
         try:
             made.connect(str(path))
         except OSError:
-            path.unlink()  # of a service that was killed
+            path.unlink()  # left by a service that was killed
         else:
             raise OSError("another process listens there")
     made.close()
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     made.bind(str(path))
-    path.chmod(0o666)  # who may come to it is for its folder to say
+    path.chmod(0o666)  # the permissions of its folder decide who may connect
     made.listen(BACKLOG)
     return made
 
 
 def close_listener(listening: socket.socket) -> None:
-    """Close it, if it isn't closed yet, and remove a Unix socket's file."""
+    """Close a listener, if it isn't closed yet, and remove a Unix socket's file."""
     if listening.fileno() < 0:
         return
     place = listening.getsockname()
@@ -67,7 +67,7 @@ def close_listener(listening: socket.socket) -> None:
 
 
 def check_certificate(certificate: Path | None, key: Path | None) -> None:
-    """See that TLS can be spoken with a certificate and its key. Raises ConfigError."""
+    """Check that a certificate and its key can be used for TLS. Raises ConfigError."""
     try:
         SSLContext(PROTOCOL_TLS_SERVER).load_cert_chain(str(certificate), str(key))
     except OSError as error:
