@@ -1,6 +1,6 @@
-"""Embeds → links to what they show, and pictures that wait for a script → put in place.
+"""Embeds → links to what they show, and placeholders → the pictures that a script would load.
 
-Pure: walks over what a sanitiser wrote; must not know what may stay in the end, nor which URLs may.
+Pure: walks over what a sanitiser wrote; must not know which elements, attributes and URLs may stay.
 """
 
 import html
@@ -16,7 +16,7 @@ LAZY: Final = {
     **dict.fromkeys(("data-original", "data-lazy-src", "data-src"), "src"),
     **dict.fromkeys(("data-original-set", "data-lazy-srcset", "data-srcset"), "srcset"),
 }
-"""Where scripts find the picture to load, least trusted first, and the attribute they put it in."""
+"""Attributes in which scripts find the picture to load, least trusted first → the one they copy it to."""
 
 ATTRIBUTES: Final[dict[str, set[str]]] = {
     **{name: set(LAZY) for name in ("audio", "source", "video")},
@@ -26,13 +26,13 @@ ATTRIBUTES: Final[dict[str, set[str]]] = {
     "object": {"data", "height", "width"},
     "param": {"name", "value"},
 }
-"""What tells the page behind an embed, or the picture behind a placeholder; none of it stays."""
+"""The attributes that tell the page behind an embed, or a placeholder's picture; none of them stays."""
 
 _OF_PICTURES: Final = ATTRIBUTES["img"] | {
     *("alt", "dir", "height", "id", "lang", "sizes", "src", "srcset", "title", "width")
 }
 _WRITTEN_TAG: Final = re.compile(r'<(/?)([a-z][a-z0-9]*)((?: [^\s"=<>]+="[^"]*")*)>')
-"""A tag as the sanitiser writes it: always in this one form, so that an expression can tell it from text."""
+"""A tag as the sanitiser writes it: always in this form, so that an expression can tell it from text."""
 
 ATTRIBUTE: Final = re.compile(r' ([^\s"=<>]+)="([^"]*)"')
 
@@ -46,7 +46,7 @@ _PHRASING: Final = frozenset(
      *("rp", "rt", "ruby", "s", "samp", "small", "span", "strong", "sub", "sup", "time", "u", "var"),
      *("h1", "h2", "h3", "h4", "h5", "h6", "p", "pre", "summary"))
 )  # fmt: skip
-"""Elements in which a paragraph may not stand: https://html.spec.whatwg.org/#phrasing-content-2"""
+"""Elements that may not contain a paragraph: https://html.spec.whatwg.org/#phrasing-content-2"""
 
 _SELF_CLOSED: Final = re.compile(r"(<iframe\b[^<>]*)/>(?!\s*</iframe)", re.IGNORECASE)
 _HIDDEN: Final = re.compile(r"(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.IGNORECASE)
@@ -58,11 +58,11 @@ _PLACEHOLDER: Final = re.compile(
 _PLAYER: Final = re.compile(
     r"https?://(?:www\.)?youtube(?:-nocookie)?\.com/(?:embed|v)/(?!live_|videos)([\w-]+).*"
 )
-"""Opened by itself it fills the window; people know the page that shows the same video."""
+"""A YouTube player fills the window when opened by itself; readers know the page with the same video."""
 
 
 def is_tiny(attributes: dict[str, str]) -> bool:
-    """Whether a picture or an embed is of one pixel, and there to be counted."""
+    """Whether a picture or an embed has one pixel at most: it is there for tracking."""
     return all(_AT_MOST_ONE.fullmatch(attributes.get(side, "").strip()) for side in ("width", "height"))
 
 
@@ -72,24 +72,24 @@ def is_wanted(lowered: str) -> bool:
 
 
 Judged = Callable[[str, str], str | None]
-"""From an attribute's name and value to what it may say; None if it may not stay."""
+"""An attribute's name and value → the value it may have; None if it may not stay."""
 
 
 def replaced(source: str, sanitise: Callable[[str], str], judged: Judged) -> str:
-    """A body with links for embeds and pictures for their placeholders; to be sanitised after that.
+    """A body with links instead of embeds and pictures instead of placeholders; it must be sanitised again.
 
-    `sanitise` keeps `ELEMENTS` and `ATTRIBUTES` beside what may stay, and writes every tag in one form: it
-    reads a body as browsers would, so that a walk over tags is enough, and no second parser with views of its
-    own on broken HTML is needed. `judged` makes URLs absolute.
+    `sanitise` keeps `ELEMENTS` and `ATTRIBUTES` besides what may stay, and writes every tag in one form. It
+    parses the body as browsers do, so that walking over its tags is enough: a second parser might read broken
+    HTML in another way. `judged` makes URLs absolute.
     """
     walk = _Replacement(judged)
-    # To a parser <iframe src="…" /> is open, and hides the rest of the story.
+    # A parser takes <iframe src="…" /> for unclosed, and would read the rest of the story as its content.
     walk.read(sanitise(_SELF_CLOSED.sub(r"\1></iframe>", source)))
     return walk.written()
 
 
 def _loaded(attributes: dict[str, str]) -> tuple[dict[str, str], bool]:
-    """Attributes as they are when a script has put the picture in place; whether one would have."""
+    """The attributes as they are once a script has loaded the picture, and whether one would load it."""
     made = {name: value for name, value in attributes.items() if name not in LAZY}
     found = {place: attributes[name] for name, place in LAZY.items() if name in attributes}
     if found and _is_placeholder(made.get("srcset", "")):
@@ -110,12 +110,12 @@ def _opening(name: str, attributes: dict[str, str]) -> str:
 
 
 class _Replacement:
-    """One walk over a body; holds the pieces of what it becomes."""
+    """One walk over a body; collects the pieces of the result."""
 
     def __init__(self, judged: Judged) -> None:
         self._judged = judged
         self._pieces: list[str] = []
-        self._pictures: dict[int, bool] = {}  # those that wait for a script; False if nobody says for what
+        self._pictures: dict[int, bool] = {}  # placeholders; False if the picture is not known
         self._fallbacks: dict[int, dict[str, str]] = {}
         self._shown: set[str] = set()
         self._phrasing = self._links = self._objects = 0
@@ -131,7 +131,7 @@ class _Replacement:
             position = found.end()
             closing, name, written = found.groups()
             if name in ("iframe", "noscript"):
-                # No parser looks into these two: what they hold comes out as it went in.
+                # Parsers take the content of these two for text, so the sanitiser left it as it was.
                 end = clean.index(f"</{name}>", position)
                 if name == "iframe":
                     self._embed("iframe", _loaded(dict(ATTRIBUTE.findall(written)))[0])
@@ -145,7 +145,7 @@ class _Replacement:
         self._text(clean[position:])
 
     def written(self) -> str:
-        """What the body became, each picture once."""
+        """The body after the walk, with each picture once."""
         for index, pictures in self._fallbacks.items():
             beside = next((near for near in (index - 1, index + 1) if near in self._pictures), index)
             if pictures.keys() <= self._shown or self._pictures.get(beside):
@@ -158,7 +158,7 @@ class _Replacement:
         if self._objects:
             return
         if text.isspace() and self._pieces:
-            self._pieces[-1] += text  # so that what stands side by side does so in the list, too
+            self._pieces[-1] += text  # so that neighbours in the body are neighbours in the list
         elif text:
             self._pieces.append(f" {text}" if self._after_link and text[0].isalnum() else text)
             self._after_link = False
@@ -195,7 +195,7 @@ class _Replacement:
 
     def _fallback(self, inner: str) -> None:
         pictures = {}
-        # Not by the sanitiser, which takes as long for each of a thousand as for a whole body.
+        # Not with the sanitiser, which takes as long for each of a thousand of these as for a whole body.
         for tag in tokens.tags("" if self._objects else inner):
             if tag.name != "img" or tag.closing or not tag.whole:
                 continue
@@ -218,7 +218,7 @@ class _Replacement:
         }
 
     def _embed(self, name: str, attributes: dict[str, str]) -> None:
-        """An embed, or a part of one: the first URL in an object is what it shows."""
+        """An embed, or a part of one. An object shows the first URL in it."""
         if name == "/object":
             self._objects -= 1
             if not self._objects:

@@ -1,7 +1,7 @@
-"""Which bodies would hold the sanitiser for seconds, and are nothing that anybody could have meant.
+"""Detect bodies that the sanitiser would need seconds for, and that nobody could have meant.
 
-Pure: counts tags and looks at how they nest, as https://html.spec.whatwg.org/#tree-construction has it; where
-that is hard to tell, it takes a body to nest deeper. What may stay is in `markup`.
+Pure: counts tags and how deep they nest, by https://html.spec.whatwg.org/#tree-construction; where that is
+hard to tell, it overestimates the depth. What may stay is in `sanitize`.
 """
 
 import re
@@ -14,7 +14,7 @@ from feedsvc.html.tokens import CDATA, Tag, closes_itself, tags
 _MOST_TAGS: Final = 100_000
 _MOST_REFERENCES: Final = 50_000
 _MOST_GREATER: Final = 200_000
-"""Of `>` beside those that end tags."""
+"""Most `>` besides those that end tags."""
 _FEW_TAGS: Final = 2_000
 _DEEPEST: Final = 500
 _MOST_STEPS: Final = 4_000_000
@@ -26,13 +26,13 @@ _TAG_ATTRIBUTES: Final = re.compile(
     r"[^\s/>]*+(?:[\s/]*+[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?:\"[^\"]*+\"|'[^']*+'|[^\s\"'>][^\s>]*+)?+)?+){0,100}+"
     r"([\s/]*+[^\s/>])?"
 )
-"""A hundred attributes as https://html.spec.whatwg.org/#before-attribute-name-state has it, and one more."""
+"""A hundred attributes by https://html.spec.whatwg.org/#before-attribute-name-state, and one more."""
 
 
 def is_bomb(source: str) -> bool:
-    """Whether a body would hold the sanitiser for seconds.
+    """Whether the sanitiser would need seconds for a body.
 
-    Its time is quadratic in how deep tags stand, in the attributes of one, and in the references of one text.
+    Its time is quadratic in the depth of tags, in the attributes of one tag, and in the references in a text.
     """
     count = source.count("<")
     return (
@@ -45,8 +45,8 @@ def is_bomb(source: str) -> bool:
 
 
 def _has_overfull_tag(source: str) -> bool:
-    # Comments and quoted values may hide where a tag begins, or seem to: whatever looks like one is read.
-    # These hardly overlap, but in a body that was written to be read over and over.
+    # Comments and quoted values may hide a tag, or seem to hold one, so all that looks like a tag is read.
+    # The matches hardly overlap, except in a body that was made to be read over and over.
     most = _READINGS * len(source)
     for begin in _TAG_BEGINS.finditer(source):
         end = _TAG_ATTRIBUTES.match(source, begin.end())
@@ -66,11 +66,11 @@ _NEVER_OPEN: Final = _names(
     "area base basefont bgsound body br col embed form frame frameset head hr html image img input keygen "
     "link meta optgroup option param source track wbr"
 )
-"""Elements without content, and those that stand in their own kind only with another between them."""
+"""Elements without content, and those that nest in their own kind only with another one between them."""
 _CELLS: Final = _names("caption col colgroup tbody td tfoot th thead tr")
-"""What closes all that is open in the cell, row or caption before it."""
+"""Tags that close all elements that are open in the cell, row or caption before them."""
 _FORMATTING: Final = _names("a b big code em font i nobr s small strike strong tt u")
-"""What is opened again in the next block if it was not closed in the last."""
+"""Formatting elements: one that is not closed in its block is opened again in the next one."""
 _SPECIAL: Final = _names(
     "address annotation-xml applet article aside blockquote button center dd desc details dir div dl dt "
     "fieldset figcaption figure footer foreignobject h header hgroup iframe li listing main marquee menu mi "
@@ -80,7 +80,7 @@ _SPECIAL: Final = _names(
 _SCOPES: Final = _names(
     "annotation-xml applet desc foreignobject marquee mi mn mo ms mtext object table template title"
 )
-"""Beyond these no end tag of another element reaches."""
+"""Scopes: an end tag within one of these closes no element outside of it."""
 _LISTS: Final = _SCOPES | _names("ol ul")
 _BEYOND_LISTED: Final = _SPECIAL - _names("address div")
 _ENDS_PARAGRAPH: Final = _names(
@@ -90,21 +90,21 @@ _ENDS_PARAGRAPH: Final = _names(
 _BEYOND_PARAGRAPH: Final = _SCOPES | _names("button")
 _ROOTS: Final = _names("math svg")
 _HTML_AGAIN: Final = _names("annotation-xml desc foreignobject mi mn mo ms mtext title")
-"""Elements of SVG and MathML in which HTML may stand."""
+"""Elements of SVG and MathML that may contain HTML."""
 _BREAKS_OUT: Final = _names(
     "b big blockquote body br center code dd div dl dt em embed h head hr i img li listing menu meta nobr ol "
     "p pre ruby s small span strong strike sub sup table tt u ul var"
 )
-"""Elements of HTML that end SVG and MathML instead of standing in them."""
+"""Elements of HTML that end SVG and MathML instead of nesting in them."""
 _OF_FONT: Final = _names("color face size")
 _ENDS_BLOCKS: Final = _SPECIAL - _HTML_AGAIN
-"""Elements whose end tag ends all others within them."""
+"""Elements whose end tag closes all others that are open within them."""
 _HEADINGS: Final = _names("h1 h2 h3 h4 h5 h6")
 _LISTED: Final = {"li": _names("li"), "dd": _names("dd dt"), "dt": _names("dd dt")}
 _OF_RUBY: Final = _names("rb rp rt rtc")
 _IMPLIED: Final = _OF_RUBY | _names("dd dt li p")
 _MOST_ALIKE: Final = 3
-"""Of formatting elements with equal attributes no more are opened again."""
+"""The most formatting elements with equal attributes that are opened again."""
 _OPENING: Final = re.compile("<[a-zA-Z]")
 _SCRIPT: Final = re.compile("<script", re.IGNORECASE)
 _SCRIPT_END: Final = re.compile("</script", re.IGNORECASE)
@@ -113,19 +113,19 @@ _SCRIPT_END: Final = re.compile("</script", re.IGNORECASE)
 class Nesting:
     """The elements that are open, tag after tag of a body.
 
-    `deepest` is how deep they stood at most: never less than a quarter of what it is in a browser's tree.
+    `deepest` is their greatest depth so far: never less than a quarter of that in a browser's tree.
     """
 
     def __init__(self) -> None:
         self.deepest = 0
         self._open: list[tuple[str, str]] = []  # names and attributes
         self._counts: Counter[str] = Counter()
-        self._left: dict[str, Counter[str]] = {}  # formatting that was not closed where it should have been
+        self._left: dict[str, Counter[str]] = {}  # unclosed formatting, to be opened again
         self._opened_again = 0
         self._text_end = 0
 
     def is_too_deep(self, source: str) -> bool:
-        """Whether the elements of a body stand too deep, or too many of them deep."""
+        """Whether the elements of a body nest too deep, or too many of them deep."""
         steps = end = 0
         for tag in tags(source):
             if tag.start > end:  # text
@@ -146,7 +146,7 @@ class Nesting:
         if name == CDATA:
             self._text_end = tag.content_end if has_foreign else self._text_end
         elif tag.closing:
-            # What may be text closes nothing.
+            # An end tag that may be text must close nothing, or the depth would be underestimated.
             if tag.start >= self._text_end:
                 self._close(name)
         elif has_foreign:
@@ -157,7 +157,7 @@ class Nesting:
             self._read_html(source, tag, name)
 
     def _read_foreign(self, source: str, tag: Tag, name: str) -> None:
-        """A tag in SVG or MathML, or in the HTML that may stand there again."""
+        """A tag in SVG or MathML, or in HTML within them."""
         if name in _BREAKS_OUT or (name == "font" and not _OF_FONT.isdisjoint(tokens.attributes(tag))):
             while (root := self._foreign_root()) >= 0:
                 self._pop(root)
@@ -167,12 +167,12 @@ class Nesting:
             self._push(name, tag.attributes)
         else:
             self._read_html(source, tag, name)
-        # Nothing but text in HTML, and elements in SVG.
+        # The content of such an element is only text in HTML, but may be elements in SVG.
         for _ in _OPENING.finditer(source, tag.end, tag.content_end):
             self._push("?", "")
 
     def _foreign_root(self) -> int:
-        """Where the SVG or MathML begins that the last open element is in; -1 if that is HTML."""
+        """The index of the SVG or MathML element that the last open element is in; -1 if that is in HTML."""
         return self._place(("math", "svg"), _HTML_AGAIN)
 
     def _read_html(self, source: str, tag: Tag, name: str) -> None:
@@ -192,7 +192,7 @@ class Nesting:
             self._read_script(source, tag)
 
     def _open_again(self) -> None:
-        """Open the formatting that was left, as text and all but blocks do."""
+        """Open unclosed formatting again, as text and all elements except blocks do."""
         for name, alike in self._left.items():
             for attributes in alike.elements():
                 self._push(name, attributes)
@@ -200,7 +200,7 @@ class Nesting:
         self._left.clear()
 
     def _read_script(self, source: str, tag: Tag) -> None:
-        """A script within a comment within a script hides one end."""
+        """`<script` in a comment within a script hides one end tag, so that the text goes on."""
         comment = source.find("<!--", tag.end, tag.content_end)
         if comment >= 0 and _SCRIPT.search(source, comment, tag.content_end):
             end = _SCRIPT_END.search(source, tag.content_end + 1)
@@ -211,7 +211,7 @@ class Nesting:
         self._counts[name] += 1
 
     def _pop(self, kept: int, *, forget: bool = False) -> None:
-        """Close all but the first `kept` elements; formatting among them is left, unless it is forgotten."""
+        """Close all but the first `kept` elements; unless `forget`, formatting among them is opened again."""
         for name, attributes in self._open[kept:]:
             self._counts[name] -= 1
             if name in _FORMATTING and not forget:
@@ -255,7 +255,7 @@ class Nesting:
             self._pop(place + 1, forget=True)
 
     def _place(self, names: tuple[str, ...], barriers: frozenset[str]) -> int:
-        """Where the last open element of these names is; -1 if there is none, or a barrier before it."""
+        """The index of the last open element of these names; -1 if there is none, or a barrier after it."""
         for place in range(len(self._open) - 1, -1, -1):
             name = self._open[place][0]
             if name in names:

@@ -1,6 +1,6 @@
 """Markdown or HTML as its author wrote it → safe HTML with absolute URLs, and the plain text of that.
 
-Pure: knows no article, no feed and no store. What may stay is listed here, and only here.
+Pure: knows no article, no feed and no store. Only this module lists the elements and attributes allowed.
 """
 
 import html
@@ -73,26 +73,26 @@ _READ_ONCE: Final = {
     name: _ATTRIBUTES.get(name, set()) | embeds.ATTRIBUTES.get(name, set())
     for name in {**_ATTRIBUTES, **embeds.ATTRIBUTES}
 }
-"""What tells the page behind an embed, or the picture behind a placeholder, beside what stays."""
+"""The attributes that may stay, and those that tell the page behind an embed, or a placeholder's picture."""
 
 _WEB: Final = frozenset({"http", "https"})
 _LINKS: Final = _WEB | {"mailto", "tel"}
 
 _URL_NOISE: Final = re.compile("[\x00-\x1f\ud800-\udfff\ufffe\uffff]")
-"""What browsers skip in a URL (https://url.spec.whatwg.org/#url-parsing), or XML cannot hold."""
+"""Characters that browsers skip in a URL (https://url.spec.whatwg.org/#url-parsing), or XML cannot hold."""
 
 _PLAIN_URL: Final = re.compile(
     r"https?://[a-z0-9.-]{1,253}/(?:[\w/.~!$&'()*+,=:-]+(?:\?[\w/.~!$&'()*+,;=:?-]+)?(?:#[\w.~-]+)?)?",
     re.ASCII,
 )
-"""What stays as it is: nearly every URL the second time the sanitiser sees it."""
+"""URLs that need no change: nearly every one, the second time the sanitiser sees it."""
 
 _LANGUAGE: Final = re.compile(r"language-[\w+#.-]+")
 _DESCRIPTOR: Final = re.compile(r"\d+(?:\.\d+)?[wxh]")
 _ALIGNED_CELL: Final = re.compile(r'<(t[dh]) style="text-align: (left|center|right)">')
 _CODE: Final = re.compile(r"<(code|kbd|pre|samp)\b[^<>]*>.*?</\1>", re.DOTALL)
 _IPV6: Final = re.compile(r'(="https?://(?:[^"/@]*@)?)%5B([0-9A-Fa-f:.]+)%5D')
-"""A host in brackets as pyromark writes it, which is none to the sanitiser."""
+"""An IPv6 host as pyromark writes it, with encoded brackets, which the sanitiser doesn't take for a host."""
 _PRE_LINES: Final = re.compile(r"(<pre[^>]*>)\n+")
 _TAG: Final = re.compile(r'<(/?)([a-zA-Z][a-zA-Z0-9]*)(?:"[^"]*"|[^">])*>')
 _POINTER: Final = re.compile(r'<sup><a href="[^"#]*+#[^"]*+">[^<]*</a></sup>|<p><a [^<>]*>[^<]*</a></p>')
@@ -102,7 +102,7 @@ _COUNTER: Final = re.compile(
     r'src="https?://(?:pixel\.wp\.com/|stats\.wordpress\.com/|(?:www\.)?facebook\.com/tr[/?]|pixel\.quantserve\.com/'
     r"|(?:www|ssl)\.google-analytics\.com/|s?b\.scorecardresearch\.com/|feeds\.feedburner\.com/~r/)"
 )
-"""Pictures whose only use is to be counted, by the places that every list of trackers names."""
+"""Tracking pixels, by the hosts that every list of trackers names."""
 
 _BLANK_LINES: Final = re.compile(r"\n[ \t]*\n\s*")
 _PASSES = 8
@@ -118,10 +118,10 @@ def to_html(text: str, markup: Markup, base: str) -> str:
     """Safe HTML for a body: what a feed carries and a page shows.
 
     `text` is source in `markup`; raw HTML within Markdown is allowed, and sanitised like any other. `base` is
-    the absolute URL of the story: every URL comes out absolute against it, and one that is not http, https,
-    mailto or tel is dropped. User names and passwords are taken out of URLs, and of those that the text shows
-    anywhere but in code. The result holds nothing that XML cannot, and sanitising it again changes
-    nothing, so that what a reader's own parser sees is what was judged here.
+    the absolute URL of the story: every URL is resolved against it, and one that is not http, https, mailto
+    or tel is dropped. User names and passwords are removed from URLs in attributes, and from URLs in the
+    text, except in code. The result holds only characters that XML allows, and sanitising it again changes
+    nothing: a reader's own parser sees the tree that was checked here.
     """
     return _without_shown_credentials(_converted(without_illegal(text), markup, base))
 
@@ -138,8 +138,8 @@ def _converted(source: str, markup: Markup, base: str) -> str:
 
 
 def loses_credentials(text: str, markup: Markup, base: str) -> bool:
-    """Whether `to_html` takes a user name or a password out of a URL in this body."""
-    if "@" not in text and "&" not in text:  # which may write an @ by a reference
+    """Whether `to_html` removes a user name or a password from a URL in this body."""
+    if "@" not in text and "&" not in text:  # a character reference may stand for @
         return False
     cleaners = _cleaners()
     cleaners.took_credentials = False
@@ -148,7 +148,7 @@ def loses_credentials(text: str, markup: Markup, base: str) -> bool:
 
 
 def loses_markup(text: str, markup: Markup, base: str) -> bool:
-    """Whether `to_html` makes plain paragraphs of this body, or leaves out URLs of it: there are too many."""
+    """Whether `to_html` reduces this body to plain paragraphs or drops URLs, because it holds too many."""
     if len(text) < _SHORT:
         return False
     cleaners = _cleaners()
@@ -161,7 +161,7 @@ def _without_shown_credentials(clean: str) -> str:
     if not constraints.shows_credentials(clean):
         return clean
     shown, position = [], 0
-    for code in _CODE.finditer(clean):  # which shows what its author wants to be typed
+    for code in _CODE.finditer(clean):  # left as it is: it shows what readers are to type
         shown += [constraints.without_shown_credentials(clean[position : code.start()]), code[0]]
         position = code.end()
     return "".join([*shown, constraints.without_shown_credentials(clean[position:])])
@@ -170,13 +170,14 @@ def _without_shown_credentials(clean: str) -> str:
 def to_text(html_text: str) -> str:
     """The plain text of safe HTML (what `to_html` returns), white space collapsed: for summaries.
 
-    Footnote marks and paragraphs that are one link are left out: a summary has nothing they could point at.
+    Footnote marks, and paragraphs that are only a link, are left out: a summary has nothing for them to point
+    at.
     """
     return " ".join(html.unescape(_TAG.sub(_gap, _POINTER.sub("", html_text))).split())
 
 
 def has_words(html_text: str) -> bool:
-    """Whether `to_text` of it would have any."""
+    """Whether `to_text` would return any text."""
     return _WORDS_FIRST.search(html_text) is not None or bool(to_text(html_text))
 
 
@@ -194,11 +195,11 @@ def _paragraphs(text: str) -> str:
 
 
 _WILD: Final = ("<", "[^", "data:", "&")
-"""What Markdown holds that may become anything but plain, well nested HTML: tags, footnotes, references."""
+"""Markdown without any of these becomes plain, well-nested HTML: they begin tags, footnotes, references."""
 
 
 def _tamed(source: str, base: str) -> str:
-    """The same as `_sanitised` for what CommonMark made without raw HTML: once is enough, and no embed."""
+    """The same as `_sanitised`, for Markdown without raw HTML: it holds no embeds, and one pass is enough."""
     return _bare(source) if is_bomb(source) else _cleaned(_cleaners().final.at(base), source)
 
 
@@ -211,7 +212,7 @@ def _sanitised(source: str, base: str) -> str:
     cleaner = _cleaners().final.at(base)
     clean = _cleaned(cleaner, source)
     # HTML's error recovery can give a tree that parses differently once written out (a link in a table in a
-    # link); sanitising until nothing moves leaves no such text for anybody else's parser to reinterpret.
+    # link). Sanitising until nothing changes leaves nothing that another parser could read differently.
     for _ in range(_PASSES):
         again = _cleaned(cleaner, clean)
         if again == clean:
@@ -221,7 +222,7 @@ def _sanitised(source: str, base: str) -> str:
 
 
 def _bare(source: str) -> str:
-    """The words of what is no HTML that anybody could have meant, as paragraphs."""
+    """The words, as plain paragraphs, of a body that is not HTML anybody could have meant."""
     _cleaners().left_out = True
     words = _ANY_TAG.sub(" ", source)
     words = html.unescape(words) if words.count("&") <= _MOST_MARKS else words
@@ -231,7 +232,7 @@ def _bare(source: str) -> str:
 
 
 class _Cleaner:
-    """The sanitiser, told what may stay; counts the URLs it judges. For one thread: to make it is dear."""
+    """The sanitiser, for given elements and attributes; counts URLs. Not thread-safe, and slow to make."""
 
     def __init__(self, tags: frozenset[str], attributes: dict[str, set[str]]) -> None:
         self._base = ""
@@ -246,7 +247,7 @@ class _Cleaner:
         )
 
     def at(self, base: str) -> "_Cleaner":
-        """The same one, for a story at that absolute URL from now on."""
+        """The same sanitiser, which from now on resolves URLs against `base`, a story's absolute URL."""
         self._base = base
         return self
 
@@ -255,7 +256,7 @@ class _Cleaner:
         return self._cleaner.clean(source)
 
     def judged(self, name: str, value: str) -> str | None:
-        """What an attribute may say; None if it is to go, as are all URLs after the first `_MOST_URLS`."""
+        """The new value of an attribute; None to drop it, as all URLs after the first `_MOST_URLS` are."""
         rule = _RULES.get(name)
         if rule is None:
             return value
@@ -267,13 +268,13 @@ class _Cleaner:
 
 
 class _Cleaners(threading.local):
-    """A thread's own: one for what stays, one that reads beside it what embeds show."""
+    """A thread's own sanitisers: `final` keeps what may stay, `reading` also embeds and placeholders."""
 
     def __init__(self) -> None:
         self.final = _Cleaner(_KEPT, _ATTRIBUTES)
         self.reading = _Cleaner(_KEPT | embeds.ELEMENTS, _READ_ONCE)
-        self.took_credentials = False  # out of a URL, since somebody set it so
-        self.left_out = False  # tags or URLs that were too many or too long, since then
+        self.took_credentials = False  # whether credentials were removed from a URL since a caller reset this
+        self.left_out = False  # whether, since its reset, tags or URLs were dropped as too many or too long
 
 
 @cache
@@ -282,13 +283,13 @@ def _cleaners() -> _Cleaners:
 
 
 def _cleaned(cleaner: _Cleaner, source: str) -> str:
-    # References such as &#x0B; have become characters that XML cannot hold. And a parser drops the first line
-    # break in <pre>: each further pass would drop one more.
+    # The sanitiser turns references such as &#x0B; into characters that XML cannot hold. And it drops the
+    # first line break in <pre>, as parsers do: each further pass would drop one more.
     return _PRE_LINES.sub(r"\1", _without_empty_media(without_illegal(cleaner.clean(source))))
 
 
 def _without_empty_media(clean: str) -> str:
-    """What the sanitiser wrote, without pictures and players that have nothing to show, or only to count."""
+    """Sanitised HTML without pictures and players that have nothing to show, and without tracking pixels."""
     kept: list[bool] = []
     places = {part: _Places(clean, part) for part in ("<source ", "</audio>", "</video>")}
 
@@ -298,7 +299,7 @@ def _without_empty_media(clean: str) -> str:
             return tag[0] if not kept or kept.pop() else ""
         stays = ' src="' in attributes or ' srcset="' in attributes
         if name in ("audio", "video"):
-            # What it holds besides its sources stays: an unclosed player holds the rest of the story.
+            # Only its tags are dropped, not its content: an unclosed player contains the rest of the story.
             end = places[f"</{name}>"].after(tag.end())
             stays = stays or places["<source "].after(tag.end()) < end
             kept.append(stays)
@@ -314,7 +315,7 @@ def _without_empty_media(clean: str) -> str:
 
 
 class _Places:
-    """Where a part stands in a text, asked from its beginning to its end: all of it is searched once."""
+    """The positions of `part` in a text, asked for in ascending order, so that the text is searched once."""
 
     def __init__(self, whole: str, part: str) -> None:
         self._whole = whole
@@ -322,7 +323,7 @@ class _Places:
         self._place = -1
 
     def after(self, position: int) -> int:
-        """The first place from `position` on; else the text's end. Positions only grow from call to call."""
+        """The first one from `position` on; else the text's end. `position` must not shrink between calls."""
         if self._place < position:
             found = self._whole.find(self._part, position)
             self._place = found if found >= 0 else len(self._whole)
@@ -356,7 +357,7 @@ def _url(base: str, value: str, schemes: frozenset[str]) -> str | None:
 
 
 def _srcset(base: str, value: str) -> str | None:
-    """The candidates whose URL may stay; parsed by https://html.spec.whatwg.org/#parse-a-srcset-attribute"""
+    """The candidates whose URL may stay, parsed as https://html.spec.whatwg.org/#parse-a-srcset-attribute"""
     kept = []
     position = 0
     for _ in range(_MOST_CANDIDATES):

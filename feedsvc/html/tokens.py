@@ -1,7 +1,7 @@
-"""The tags of an HTML text, found in one pass as browsers find them: not in comments, quotes or scripts.
+"""Find the tags of an HTML text in one pass, as browsers do: not in comments, quotes or scripts.
 
-Pure: syntax alone (https://html.spec.whatwg.org/#tokenization), neither the tree nor what may stay.
-`html.parser` reads what is left open again and again, and raises AssertionError at `<![`.
+Pure: knows the syntax (https://html.spec.whatwg.org/#tokenization), neither the tree nor what may stay.
+`html.parser` won't do: it reads unclosed tags and comments over and over, and raises AssertionError at `<![`.
 """
 
 import html
@@ -11,7 +11,7 @@ from functools import cache
 from typing import Final, NamedTuple
 
 _SPACE: Final = r"\t\n\f\r "
-# Every repetition is possessive, and what is left open ends at the end of the text: no text is read twice.
+# No text is read twice: every repetition is possessive, and unclosed tags and comments extend to its end.
 _ATTRIBUTES: Final = (
     rf"(?:[{_SPACE}/]++|[^{_SPACE}/>][^{_SPACE}/>=]*+(?:[{_SPACE}]*+=[{_SPACE}]*+"
     rf"(?:\"[^\"]*+\"?+|'[^']*+'?+|[^{_SPACE}\"'>][^{_SPACE}>]*+)?+)?+)*+"
@@ -31,19 +31,19 @@ _ATTRIBUTE: Final = re.compile(
 _TEXT_ONLY: Final = frozenset(
     ("iframe", "noembed", "noframes", "noscript", "script", "style", "textarea", "title", "xmp")
 )
-"""Elements in which nothing is a tag but their own end; `noscript` where scripts run."""
+"""Elements that hold only text, up to their own end tag; `noscript` is one where scripts run."""
 
 
 CDATA: Final = "![CDATA["
 
 
 class Tag(NamedTuple):
-    """A tag between `start` and `end`; its `name` is in lower case.
+    """A tag from `start` to `end`; its `name` is in lower case.
 
-    `content_end` is where the text ends that follows the tag of an element that holds nothing but text; `end`
-    for any other. What begins with `CDATA` ends at its first `>`; only within SVG and MathML it goes on to
-    its `content_end`. A tag that is not `whole` is the last: it, a comment (`!--`), a declaration (`!`, `?`,
-    `/`) or an element of text is left open, and takes in all that follows.
+    For an element that holds only text, `content_end` is where that text ends; for any other it is `end`.
+    A section that begins with `CDATA` ends at its first `>`; only within SVG and MathML does it extend to its
+    `content_end`. A tag that is not `whole` is the last one: this tag, comment (`!--`), declaration (`!`,
+    `?`, `/`) or element of text is unclosed, and takes in the rest of the text.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Tag(NamedTuple):
 
 
 def tags(source: str, *, scripts: bool = True) -> Iterator[Tag]:
-    """The tags of a text. `scripts` says whether they run, so that the content of `noscript` is text."""
+    """The tags of a text. With `scripts`, scripts are assumed to run: the content of `noscript` is text."""
     position, section_end = 0, -1
     while found := _TOKEN.search(source, position):
         start, position = found.span()
@@ -89,7 +89,7 @@ def _end_of(name: str) -> re.Pattern[str]:
 
 
 def closes_itself(tag: Tag) -> bool:
-    """Whether a tag ends in a slash that is no part of a value: it closes an element of SVG or MathML."""
+    """Whether a tag ends in a slash outside of a value, which closes an element of SVG or MathML."""
     if not tag.attributes.endswith("/"):
         return False
     ends = [found.end() for found in _ATTRIBUTE.finditer(tag.attributes)]
@@ -97,7 +97,7 @@ def closes_itself(tag: Tag) -> bool:
 
 
 def attributes(tag: Tag) -> dict[str, str]:
-    """The attributes of a tag, by names in lower case; of two of one name the first, as browsers have it."""
+    """The attributes of a tag, by name in lower case; of two of the same name the first, as in browsers."""
     named: dict[str, str] = {}
     for found in _ATTRIBUTE.finditer(tag.attributes):
         named.setdefault(found[1].lower(), html.unescape(found[2] or found[3] or found[4] or ""))
