@@ -1,6 +1,6 @@
-"""The plain text of a saved news page → its parts, and those as a Markdown story.
+"""The plain text of a saved news page → its parts → a Markdown story.
 
-Pure: knows how such pages are laid out, neither files nor the store.
+Pure: knows how such pages are laid out, but neither files nor the store.
 """
 
 import re
@@ -54,7 +54,7 @@ _LONGEST_TITLE: Final = 250
 _LONGEST_HEADING: Final = 80
 _LONGEST_SLUG: Final = 80
 _LONGEST_NAME: Final = 200
-"""In bytes: file systems stop at 255, and a date, a suffix and an editor's backup mark are added."""
+"""In bytes: file names have at most 255, and a date, a suffix and an editor's backup mark are added."""
 _UNWRAPPED: Final = 160
 _MOST_TAGS: Final = MOST_ITEMS + 1  # the line may end in a separator
 
@@ -84,9 +84,10 @@ class Page:
 def read_page(text: str) -> Page:
     """Find the parts of a news page that was saved as text.
 
-    Expected, in this order: the day it was saved, lone marks, `Story`; headline; `CITY, Month D, YYYY`;
-    paragraphs with upper-case sub-headings and agency credits; `Tags: A | B |`; `More SECTION Stories`;
-    furniture. Raises PageRefused if there is no headline or no body, or more tags than a story may have.
+    Expected, in this order: the day it was saved, lines of marks alone (`»`, `|`), `Story`; headline;
+    `CITY, Month D, YYYY`; paragraphs with upper-case sub-headings and agency credits; `Tags: A | B |`;
+    `More SECTION Stories`; furniture (advertisements, calendars). Raises PageRefused if there is no headline
+    or no body, if the page is too long, or if it has more tags than a story may have.
     """
     if len(text) > _LONGEST_PAGE:
         raise PageRefused(f"{len(text):,} characters are no news page; cut it to {_LONGEST_PAGE:,} at most")
@@ -118,7 +119,7 @@ def _headline(lines: list[str]) -> tuple[str, list[str]]:
         if _DATE.fullmatch(_WEEKDAY.sub("", line, count=1)):
             continue
         place, published = _place_and_date(line)
-        # A headline may well end in a date; only a place in capitals, as a dateline has it, says it is none.
+        # A headline may well end in a date; a line with a place in capitals before the date is a dateline.
         if len(line) > _LONGEST_TITLE or (published and place.isupper()):
             break
         return line, lines[number + 1 :]
@@ -126,7 +127,7 @@ def _headline(lines: list[str]) -> tuple[str, list[str]]:
 
 
 def _dateline(lines: list[str]) -> tuple[str, date | None, list[str]]:
-    # A page may have a standfirst between its headline and its dateline; only a date makes a later line one.
+    # There may be a standfirst between headline and dateline, so a later line must have a date to be one.
     written = [number for number, line in enumerate(lines) if line][:3]
     for position, number in enumerate(written):
         place, published = _place_and_date(lines[number])
@@ -181,7 +182,7 @@ def _body(lines: list[str]) -> tuple[tuple[Block, ...], list[str]]:
 
 
 def _paragraphs(lines: list[str]) -> Iterator[str]:
-    """Lines between blank ones are one paragraph that was wrapped, unless one is too long to have been."""
+    """The paragraphs: lines between blank ones are one that was wrapped, unless one is too long for that."""
     group: list[str] = []
     for line in [*lines, ""]:
         if line and not _is_upper(line):
@@ -241,9 +242,9 @@ def _tags(furniture: list[str]) -> tuple[str, ...]:
 
 
 def to_story(page: Page) -> tuple[str, str]:
-    """Where the story of a page belongs, relative to `content/`, and its Markdown with YAML front matter.
+    """The path of a page's story, relative to `content/`, and its Markdown with YAML front matter.
 
-    Both follow from the page alone: importing it again writes the same bytes to the same place.
+    Both depend on the page alone: importing it again writes the same bytes to the same place.
     """
     story_id = _story_id(page)
     found = {
