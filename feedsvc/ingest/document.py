@@ -1,7 +1,7 @@
 """A pushed story's JSON document → an Article, and back.
 
-Knows what each field means, and what follows from those that are left out; nothing of how a document came.
-What a document leaves out is as if it had never been: a document is the whole story, not a change of it.
+Knows what each field means, and the defaults of those left out; nothing of how a document arrived. A document
+is the whole story, not a change of it: a field it omits is removed from the story.
 """
 
 from contextlib import suppress
@@ -172,18 +172,21 @@ Document = TypeVar("Document", bound=BaseModel)
 
 
 def parsed(model: type[Document], raw: bytes) -> Document:
-    """The document in the body of a request, or in a line of a batch.
+    """Parse the document in the body of a request, or in a line of a batch.
 
     Raises pydantic's ValidationError, json_text.DuplicateKeyError and json_text.TooManyValuesError.
     """
-    # pydantic would take the last of two equal keys, and list half a million faults one by one.
-    with suppress(UnicodeDecodeError):  # which pydantic tells
+    # pydantic would take the last of two equal keys, and list half a million errors one by one.
+    with suppress(UnicodeDecodeError):  # pydantic reports it
         json_text.refuse_unfit(raw.decode())
     return model.model_validate_json(raw)
 
 
 def article(document: ArticleDocument, article_id: str, before: Article | None, now: datetime) -> Article:
-    """The story a document is, with its digest. `before` is the story as it was, `now` aware UTC."""
+    """The story that a document describes, with its digest.
+
+    `before` is the stored version, None if there is none; `now` is aware UTC.
+    """
     status = document.status or ("withdrawn" if document.withdrawal else "published")
     published = document.published or _first_published(status, before, now)
     section, section_labels = section_path(document.section or "")
@@ -222,14 +225,14 @@ def article(document: ArticleDocument, article_id: str, before: Article | None, 
 
 
 def _first_published(status: Status, before: Article | None, now: datetime) -> datetime:
-    """When a story that says not when was: when it first was pushed as more than a draft."""
+    """The date of a story whose document has none: when it was first pushed as more than a draft."""
     if before and (before.status != "draft" or before.published != BEGINNING):
         return before.published
     return BEGINNING if status == "draft" else now
 
 
 def _dated(made: Article, before: Article | None, now: datetime) -> Article:
-    """A correction that says not when dates the story by its arrival, once: readers are to see the change."""
+    """Date a story by the arrival of a correction without a date, once, so that readers see the change."""
     if before is not None and before.correction == made.correction:
         return replace(made, updated=max(before.updated, made.published))
     return replace(made, updated=max(now, made.published))
@@ -273,14 +276,14 @@ def _enclosure(written: EnclosureDocument) -> Enclosure:
 
 
 def withdrawn(before: Article, reason: str) -> Article:
-    """A story as it is once it was taken back, with what readers are told; itself if it was so already."""
+    """The story, withdrawn, with the `reason` that readers are told; unchanged if it is so already."""
     if before.status == "withdrawn" and reason in ("", before.withdrawal):
         return before
     return versioned(replace(before, status="withdrawn", withdrawal=reason))
 
 
 def document(story: Article) -> ArticleDocument:
-    """The document that makes this story. It isn't checked: a file may hold more than is taken here."""
+    """The document that describes a story. It isn't validated: a file may hold more than a document may."""
     undated = story.status == "draft" and story.published == BEGINNING
     return ArticleDocument.model_construct(
         title=story.title,
@@ -329,7 +332,7 @@ def document(story: Article) -> ArticleDocument:
 
 
 def _section(story: Article) -> str:
-    """The section as its author wrote it, wherever that leads back to it; else its slugs."""
+    """The section's path: each part as its author wrote it if that yields the same slug, else the slug."""
     slugs = story.section.split("/") if story.section else []
     if len(slugs) != len(story.section_labels):
         return story.section

@@ -1,8 +1,8 @@
-"""The values in a pushed story's JSON document: what each may be, for pydantic and in JSON Schema.
+"""Types of the values in a pushed story's JSON document: validators for pydantic, and their JSON Schema.
 
-Knows one value at a time, never what a story is. Whatever is refused here is ruled out by the schema beside
-it, so that who writes a client can check a document before it is sent; patterns keep to what every dialect
-of regular expressions has. Text is literal: what looks like a tag in a title is none.
+Knows one value at a time, never a whole story. The schema rules out whatever the validator refuses, so that
+clients can check a document before they send it; patterns use only what every dialect of regular expressions
+supports. Text is literal: what looks like a tag in a title is text.
 """
 
 import re
@@ -39,7 +39,7 @@ _VISIBLE: Final = re.compile(LABEL.pattern)
 
 
 def is_visible(text: str) -> bool:
-    """Whether there is anything in a text to be seen."""
+    """Whether a text has a visible character."""
     return _VISIBLE.search(text) is not None
 
 
@@ -50,7 +50,7 @@ def _held(value: str, constraint: Constraint) -> str:
 
 
 def text(value: str) -> str:
-    """Text of any number of lines, without white space at its ends."""
+    """Text of any number of lines, without white space at its ends, and without what no feed may carry."""
     return without_illegal(value).replace("\r\n", "\n").replace("\r", "\n").strip()
 
 
@@ -67,7 +67,7 @@ def _label(value: str) -> str:
 
 
 def story_id(value: str) -> str:
-    """An id as it is kept; see `constraints.story_id`. Raises PydanticCustomError."""
+    """An id as it is stored; see `constraints.story_id`. Raises PydanticCustomError."""
     kept = constraints.story_id(value)
     if kept is None:
         raise PydanticCustomError("value_unfit", "{wanted}", {"wanted": constraints.ID.wanted})
@@ -98,11 +98,11 @@ def _instant(value: Any) -> datetime:
 
 
 def _whole(value: Any) -> Any:
-    """JSON Schema takes 640.0 for an integer (draft 2020-12, §4.2.3 of its core), and some write it so."""
+    """To JSON Schema 640.0 is an integer (draft 2020-12, §4.2.3 of its core), and some clients write it."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-# The schema of what is sent; what is shown comes of stories in files, too, whose rules are wider.
+# The schema of what clients send. What the API returns may come from files, whose rules are wider.
 def _sent(**schema: Any) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", **schema}, mode="validation")
 
@@ -127,7 +127,7 @@ Email = Annotated[str, AfterValidator(partial(_held, constraint=EMAIL)), _schema
 Language = Annotated[str, AfterValidator(partial(_held, constraint=LANGUAGE)), _schema(LANGUAGE)]
 MediaType = Annotated[str, AfterValidator(_media_type), _schema(MEDIA_TYPE)]
 Instant = Annotated[datetime, BeforeValidator(_instant), _schema(INSTANT, format="date-time")]
-# Pydantic would make a pattern of the names, which binds those alone that match it.
+# Pydantic would write `patternProperties` for the names, which allows anything under a name without a match.
 Syndication = Annotated[
     dict[Label, Level],
     WithJsonSchema(
