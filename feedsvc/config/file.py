@@ -1,6 +1,6 @@
 """config.toml and the environment → Config, or findings that name file, line, key and remedy.
 
-Knows no setting by name: what there is, and what is accepted, `config` declares.
+Knows no setting by name, except those that are lists: `schema` declares all of them, and what each accepts.
 """
 
 import difflib
@@ -60,7 +60,7 @@ def _overlay(tables: dict[str, Any], environ: Mapping[str, str]) -> dict[tuple[s
 
 
 def _unknown_variables(environ: Mapping[str, str]) -> list[str]:
-    """Variables that begin as those of a table do, and name no key of it."""
+    """One finding for each variable that begins like those of a table, but names no key of it."""
     known = {name for _, _, name in _settable()}
     tables = tuple(f"{ENVIRONMENT_PREFIX}{table}_".upper() for table, _, _ in _settable())
     findings = []
@@ -92,7 +92,7 @@ def _finding(path: Path, text: str, variables: Mapping[tuple[str, ...], str], de
     reason = str(details["msg"]).removeprefix("Value error, ")
     if not dotted:
         return f"{place}: {reason}"
-    if isinstance(details["input"], dict):  # which may hold a secret, and says no more than the key does
+    if isinstance(details["input"], dict):  # not shown: it may hold a secret, and the key says as much
         return f"{place}: {dotted}: {reason}"
     seen = details["input"]
     seen = constraints.masked(seen) if isinstance(seen, str) else seen
@@ -100,7 +100,7 @@ def _finding(path: Path, text: str, variables: Mapping[tuple[str, ...], str], de
 
 
 def _known_keys(table: tuple[str, ...]) -> list[str]:
-    """The keys that may stand in the table of that name."""
+    """The keys that a table may have, by the table's path."""
     model: Any = Config
     for name in table:
         annotation = (
@@ -113,9 +113,9 @@ def _known_keys(table: tuple[str, ...]) -> list[str]:
 
 
 def line_of(text: str, keys: tuple[str, ...], value: str = "") -> int:
-    """The line a key stands in, else its table's, else 1. tomllib keeps no positions.
+    """The number of a key's line, else of its table's, else 1. tomllib keeps no positions.
 
-    With a `value`, the first line from there on that has it in quotes: a list may go over several.
+    With a `value`, the first line from there on that has it in quotes: a list may span several lines.
     """
     lines = text.splitlines()
     best, table, most = 1, tuple[str, ...](), 0
@@ -142,7 +142,7 @@ _KEY: Final = re.compile(rf"\s*({_PART}(?:\s*\.\s*{_PART})*)\s*=")
 
 
 def _parts(dotted: str) -> tuple[str, ...]:
-    """A dotted key of TOML, `sources."Agence X".public`, taken apart; () if it is none."""
+    """The parts of a dotted key of TOML, `sources."Agence X".public`; () if it isn't one."""
     parts: list[str] = []
     try:
         found: Any = tomllib.loads(f"{dotted} = 0")

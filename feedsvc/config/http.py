@@ -1,6 +1,6 @@
 """How the service listens and answers: the settings of [http].
 
-Knows no server; `web` goes by them.
+Knows no server: `web` applies them.
 """
 
 from typing import Annotated

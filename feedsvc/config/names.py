@@ -1,6 +1,6 @@
 """Which names of sections, tags, authors, agencies and feeds a configuration uses, and where each is written.
 
-Knows no story: `names` holds them against those there are.
+Knows no story: `domain/names.py` compares them with the names that stories have.
 """
 
 from collections.abc import Iterator
@@ -14,14 +14,14 @@ from feedsvc.domain.slugs import section_path, slug
 
 _KINDS = ("sections", "tags", "authors", "sources")
 _Use = tuple[str, tuple[str, ...], str, bool]
-"""A key, the path of its setting, the name as it is written there, and whether rights hang on it."""
+"""A key, the path of its setting, the name as written there, and whether the setting decides about rights."""
 
 
 def names(config: Config) -> Names:
-    """The names that a configuration uses, with the lines of its file as it is now."""
+    """The names that a configuration uses, with their line numbers in its file as it is now."""
     try:
         text = config.path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError):  # it is gone since it was read: the names are wrong all the same
+    except (OSError, UnicodeDecodeError):  # removed since it was read: wrong names are reported all the same
         text = ""
     uses = (*_tables(config), *_custom(config), *_partners(config))
     return Names(
@@ -60,7 +60,7 @@ def _custom(config: Config) -> Iterator[_Use]:
 def _partners(config: Config) -> Iterator[_Use]:
     for name, table in config.partners.items():
         for written in table.feeds:
-            # That a feed of an editor's is there is seen to when the configuration is read.
+            # Whether a custom feed exists is checked when the configuration is read.
             is_any = written in {"*", "all"} or not written.partition("/")[2].strip("*/")
             if not is_any and ("*" in written or not written.startswith("custom/")):
                 yield feed_key(written), ("partners", name, "feeds"), written, True

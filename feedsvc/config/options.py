@@ -1,6 +1,6 @@
-"""Config → the plain values the stages take.
+"""Config → the plain values that the stages take.
 
-Only the commands and the two factories call it. Pure, but for a look at whose generator's the stories are.
+Only the commands, `web/app.py` and `names` use it. Pure, except that `load_rules` looks for a site generator.
 """
 
 import re
@@ -31,7 +31,7 @@ from feedsvc.loading.rules import LoadRules
 
 
 def load_rules(config: Config) -> LoadRules:
-    """What story files are read by."""
+    """The settings by which story files are read."""
     return LoadRules(
         timezone=config.site.timezone,
         max_file_bytes=config.limits.story,
@@ -42,19 +42,19 @@ def load_rules(config: Config) -> LoadRules:
 
 
 def removal_limit(config: Config) -> RemovalLimit:
-    """How many stories may lose their files within a minute."""
+    """How many stories may lose their files within a minute before somebody has to confirm it."""
     return removals.parsed(config.content.removals)
 
 
 def retention(config: Config) -> Retention:
-    """How long the store keeps what is over."""
+    """How long the store keeps old data."""
     return Retention(
         **{name: timedelta(seconds=span) for name, span in config.retention.model_dump().items()}
     )
 
 
 def rules(config: Config) -> Rules:
-    """What feeds and pages are built by."""
+    """The settings by which feeds and pages are built."""
     common = config.feeds
     default = FeedSettings(
         items=common.items,
@@ -79,7 +79,7 @@ def rules(config: Config) -> Rules:
 
 
 def partner(config: Config, name: str) -> Partner:
-    """What a partner is licensed to have."""
+    """What the partner `name` is licensed to have. Raises KeyError if there is none."""
     table = config.partners[name]
     dialect = profile(config, table.profile) if table.profile else None
     audience = Audience(
@@ -107,7 +107,7 @@ def partner(config: Config, name: str) -> Partner:
 
 
 def webhooks(config: Config) -> dict[str, Webhook]:
-    """Where partners are told of recalls, by name."""
+    """The webhooks of partners, which are notified of recalls, by partner's name."""
     return {
         name: Webhook(table.webhook, table.webhook_secret, table.webhook_private)
         for name, table in config.partners.items()
@@ -116,7 +116,7 @@ def webhooks(config: Config) -> dict[str, Webhook]:
 
 
 def feed_key(written: str) -> str:
-    """A feed key as stories make it: `sections/World News` → `sections/world-news`, also around each `*`."""
+    """A feed key with slugs, also around each `*`: `sections/World News` → `sections/world-news`."""
     kind, slash, name = written.partition("/")
     if kind in {"*", "all", "custom"}:
         return written
@@ -128,18 +128,18 @@ def feed_key(written: str) -> str:
 def _pattern_part(written: str) -> str:
     if written in {"*", "/"} or not written.strip():
         return written.strip()
-    # What stands between a word and a `*` parts them: `Middle *` is no `middleton`.
+    # A separator between a word and a `*` becomes a hyphen: `Middle *` does not match `middleton`.
     before, after = ("-" if not end.isalnum() else "" for end in (written[0], written[-1]))
     return before + slug(written) + after
 
 
 def _levels(by_name: dict[str, Level]) -> dict[str, Level]:
-    """Agency's slug → the most of its copy, where that is not all."""
+    """Agency's slug → how much of its copy is allowed, where that is not all."""
     return {slug(name): level for name, level in by_name.items() if level != "full"}
 
 
 def site(config: Config) -> Site:
-    """The newsroom as the renderers take it."""
+    """The newsroom's data as the renderers take it."""
     table = config.site
     host = urlsplit(table.url).hostname or "localhost"
     return Site(
@@ -161,7 +161,7 @@ def site(config: Config) -> Site:
 
 
 def custom_feeds(config: Config) -> tuple[CustomFeed, ...]:
-    """The feeds editors defined, in the file's order, with every label made a slug."""
+    """The feeds that editors defined, in the file's order, with slugs for labels."""
     return tuple(
         CustomFeed(
             name=name,
@@ -180,7 +180,7 @@ def custom_feeds(config: Config) -> tuple[CustomFeed, ...]:
 
 
 def profile(config: Config, name: str) -> Profile:
-    """A profile with what is set for it, over the one it is like."""
+    """The profile `name`: its own settings over those of the profile it is `like`."""
     table = config.profiles.get(name)
     if table is None:
         return BUILT_IN[name]
@@ -193,7 +193,7 @@ def profile(config: Config, name: str) -> Profile:
 
 
 def _tables(config: Config) -> dict[str, FeedTable]:
-    """Feed key → the table that config.toml has for it."""
+    """Feed key → its table in config.toml."""
     return {
         **{f"sections/{section_path(name)[0]}": table for name, table in config.sections.items()},
         **{f"tags/{slug(name)}": table for name, table in config.tags.items()},

@@ -1,6 +1,6 @@
-"""What may be set for partners, and what other tables share with it.
+"""The settings of partners, and what other tables share with them.
 
-Knows no stage and no file, as `config`, which it is a part of.
+Knows no stage and no file, like `schema`, of which it is a part.
 """
 
 import string
@@ -14,7 +14,7 @@ from feedsvc.domain.model import Format
 from feedsvc.domain.rights import Level
 
 KINDS = ("all", "sections", "tags", "authors", "custom")
-"""What feed keys begin with."""
+"""The first parts of feed keys."""
 
 
 class Table(BaseModel):
@@ -34,7 +34,7 @@ class TermsTable(Table):
     @model_validator(mode="before")
     @classmethod
     def _from_keys(cls, value: object) -> object:
-        """`["sections/world", "tags/syria"]` says the same as a table of lists."""
+        """Accept `["sections/world", "tags/syria"]` as well as a table of lists."""
         if not isinstance(value, list):
             return value
         terms: dict[str, list[str]] = {}
@@ -65,7 +65,7 @@ def _footer(value: str) -> str:
 
 
 def _parameters(value: object) -> object:
-    """`utm_source=acme&utm_medium=feed` says the same as a table."""
+    """Accept `utm_source=acme&utm_medium=feed` as well as a table."""
     if not isinstance(value, str):
         return value
     pairs = [pair.partition("=") for pair in value.removeprefix("?").split("&") if pair]

@@ -1,6 +1,6 @@
 """The reference page of all settings, made from their one declaration in `config`.
 
-Pure: text out.
+Pure: returns text.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
-"""How long the store keeps what is over: the settings of [retention].
+"""How long the store keeps old data: the settings of [retention].
 
-Knows no stage; `config_values` makes of it what the refresher takes.
+Knows no stage; `options` turns them into the value that the refresher takes.
 """
 
 from typing import Annotated

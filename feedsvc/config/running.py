@@ -1,6 +1,6 @@
-"""What configuration a service runs by, noted in the store, and whether the file on disk differs from it.
+"""Note in the store which configuration a service runs by, and tell whether the file now differs from it.
 
-Knows no setting by name. Values are noted as hashes only: there are secrets among them.
+Knows no setting by name. Values are stored as hashes only: there are secrets among them.
 """
 
 import json
@@ -25,9 +25,9 @@ _REMEMBERED = timedelta(days=400)
 
 
 def note(config: Config, command: str) -> None:
-    """Have the store say that `feedsvc <command>` runs in this process, by the file as it is now.
+    """Note in the store that `feedsvc <command>` runs in this process, by the file as it is now.
 
-    That it has ended is seen by there being no such process any more.
+    The note holds for as long as the process exists; notes of processes that have ended are removed.
     """
     salt = secrets.token_hex(8)
     told = {
@@ -50,7 +50,7 @@ def note(config: Config, command: str) -> None:
 
 
 def differences(store: Store, config: Config) -> list[str]:
-    """For each service on this machine that runs by another configuration than its file has now: what to do.
+    """For each service on this machine whose configuration file has changed since it read it: what to do.
 
     Raises what reading the store raises.
     """
@@ -75,9 +75,9 @@ def differences(store: Store, config: Config) -> list[str]:
 
 
 def _gone(notes: dict[str, str]) -> set[str]:
-    """The names of notes of processes that have ended without a word.
+    """The names of the notes whose processes have ended.
 
-    Whether one of another machine has isn't seen from here: after so long that is taken for granted.
+    Processes of other machines cannot be seen: they are assumed to have ended after `_REMEMBERED`.
     """
     gone = set()
     old = datetime.now(UTC) - _REMEMBERED
@@ -90,7 +90,7 @@ def _gone(notes: dict[str, str]) -> set[str]:
 
 
 def _lives(pid: int) -> bool:
-    """Whether there is a process of that number, and it is one of ours, as far as that can be seen."""
+    """Whether a process of that number exists and, as far as can be seen, is one of feedsvc's."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -103,7 +103,7 @@ def _lives(pid: int) -> bool:
 
 
 def _hashed(path: Path, salt: str) -> dict[str, str]:
-    """Each setting that a file has, by its dotted name."""
+    """The salted hash of each setting in a file, by its dotted name; empty if the file cannot be read."""
     try:
         tables = tomllib.loads(path.read_text("utf-8"))
     except (OSError, ValueError):

@@ -1,6 +1,6 @@
-"""Every setting once, with its default, its help and its check.
+"""Every setting, declared once: its type, default, help and check.
 
-Knows no stage and no file: `config_file` reads one, and `config_values` makes of it what the stages take.
+Knows no stage and no file: `file` reads one, and `options` turns settings into what the stages take.
 """
 
 import difflib
@@ -334,7 +334,7 @@ class Config(Table):
         return self
 
     def at(self, path: Path) -> "Config":
-        """The same configuration as read from the file at `path`, which relative paths start at."""
+        """The same configuration, as read from the file at `path`: relative paths start at its folder."""
         placed = self.model_copy()
         placed._path = path
         return placed

@@ -1,4 +1,4 @@
-"""The store of a configuration, opened as that says.
+"""Open the store that a configuration names.
 
 Knows nothing of what it is opened for.
 """
@@ -9,7 +9,7 @@ from feedsvc.store.schema import Store
 
 
 def opened(config: Config, *, create: bool = True, wait: bool = False) -> Store:
-    """The store that a configuration names; see `Store`. Raises StoreError."""
+    """The store that a configuration names, opened; see `Store`. Raises StoreError."""
     limits = config.store
     patience = Patience(
         limits.idle_in_transaction_session_timeout, limits.statement_timeout, limits.lock_timeout

@@ -1,4 +1,4 @@
-"""What a setting's value may be: durations, sizes, URLs and the like, each with the error it gives.
+"""The types of settings: durations, sizes, URLs and the like, each with its error message.
 
 Pure: knows no setting.
 """
@@ -65,7 +65,7 @@ def _whole(value: object) -> object:
 
 
 def _printable(value: str) -> str:
-    # Among the control characters are those that XML can't hold, and none that a title could want.
+    # XML can't hold most control characters, and no title needs one.
     if any(unicodedata.category(char) in {"Cc", "Cs"} for char in value):
         raise ValueError("write plain text, without control characters")
     return value
@@ -105,7 +105,7 @@ def _host_port(value: str) -> str:
 
 
 def _web_url(value: str) -> str:
-    """As in stories; in ASCII, as feeds say it."""
+    """An absolute URL, checked as in stories; returned in ASCII, as it is in feeds."""
     if constraints.has_credentials(value):
         raise ValueError(f"it {constraints.NO_CREDENTIALS}")
     if not constraints.WEB_ADDRESS.accepts(value):
@@ -114,14 +114,14 @@ def _web_url(value: str) -> str:
 
 
 def _callback(value: str) -> str:
-    """A URL that nobody is shown: HTTP clients send its user name and password as Basic authentication."""
+    """A URL that is never shown: it may hold a user name and password, sent as Basic authentication."""
     if not constraints.WEB_ADDRESS.accepts(constraints.without_credentials(value)):
         raise ValueError('write an absolute URL such as "https://news.example.org"')
     return value
 
 
 def _namespace(value: str) -> str:
-    # Compared character by character, so that it stays as it is: https://www.w3.org/TR/xml-names/#NSNameComparison
+    # Must stay as written, as it is compared by character: https://www.w3.org/TR/xml-names/#NSNameComparison
     if uri(value) != value:
         raise ValueError('write an absolute URL in ASCII such as "https://news.example.org"')
     return _web_url(value)
@@ -175,7 +175,7 @@ def _name(value: str) -> str:
 
 
 def _rate(value: object) -> object:
-    """`60/m` → (60, 60): so many in so many seconds."""
+    """`60/m` → (60, 60): a number, and the seconds in which so many are allowed."""
     if isinstance(value, str):
         found = re.fullmatch(r"(\d+) ?/ ?(\d*)(s|m|h|d)", value.strip())
         if found:
