@@ -21,6 +21,7 @@ from feedsvc.lint.documents import lint_document
 from feedsvc.lint.stories import Remark, lint_article, lint_links, lint_profile, lint_sizes
 from feedsvc.loading.held_places import passed_over, unread
 from feedsvc.loading.rules import LoadRules
+from feedsvc.refresh.load_report import LoadReport
 from feedsvc.refresh.refresher import Refresher
 from feedsvc.store import articles, dirty, representations, sources
 from feedsvc.store import names as known_names
@@ -81,32 +82,34 @@ def check(
         places = _Places(root)
         with store.read() as connection:
             findings = {
-                Finding(places.shown(one.path), one.line, one.rule, one.reason)
-                for one in sources.quarantined(connection)
-            }
-            findings |= {
-                Finding(places.shown(path), note.line, note.rule, note.reason) for path, note in report.notes
-            }
-            findings |= {
-                Finding(places.shown(path), 1, "file-unsettled", f"{_UNSETTLED}; check again afterwards")
-                for path in report.unsettled
-            }
-            for article, remark in _remarks(connection, rules):
-                findings.add(places.finding(connection, article, remark))
-            findings |= set(_by_place(connection, root, places, load_rules))
-            findings |= set(_wrong_feeds(connection, rules))
-            findings |= set(_wrong_names(connection, names, known))
-            findings |= {
-                Finding(
-                    f"/feeds/{key}",
-                    1,
-                    "feed-unbuildable",
-                    "it can't be built; run refresh, and report its log",
-                )
-                for key in dirty.marked(connection)
+                *_of_files(connection, report, places),
+                *(
+                    places.finding(connection, article, remark)
+                    for article, remark in _remarks(connection, rules)
+                ),
+                *_by_place(connection, root, places, load_rules),
+                *_wrong_feeds(connection, rules),
+                *_wrong_names(connection, names, known),
+                *_unbuildable(connection),
             }
         store.close()
     return sorted(findings)
+
+
+def _of_files(connection: Connection, report: LoadReport, places: "_Places") -> Iterator[Finding]:
+    """Files that were rejected, mended or left until they are whole."""
+    for one in sources.quarantined(connection):
+        yield Finding(places.shown(one.path), one.line, one.rule, one.reason)
+    for path, note in report.notes:
+        yield Finding(places.shown(path), note.line, note.rule, note.reason)
+    for path in report.unsettled:
+        yield Finding(places.shown(path), 1, "file-unsettled", f"{_UNSETTLED}; check again afterwards")
+
+
+def _unbuildable(connection: Connection) -> Iterator[Finding]:
+    reason = "it can't be built; run refresh, and report its log"
+    for key in dirty.marked(connection):
+        yield Finding(f"/feeds/{key}", 1, "feed-unbuildable", reason)
 
 
 class _Places:

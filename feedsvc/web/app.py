@@ -1,16 +1,16 @@
-"""The parts of the web, put together: Flask, the feeds, the partners' door, what follows the store.
+"""Puts the parts of the web together: Flask, feeds, partners, the API, and what polls the store.
 
 Knows what each part is given, and no rule of any.
 """
 
 import atexit
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from flask import Flask
+from flask import Blueprint, Flask
 
 from feedsvc.config import options
 from feedsvc.config.schema import Config
@@ -56,81 +56,106 @@ def application(
     folder: Path | None = None,
     clock: Callable[[], datetime] | None = None,
 ) -> Flask:
-    """The application over a store. `clock` returns aware UTC; the machine's, unless a test has another.
+    """The application over a store. `clock` returns aware UTC: the machine's time, unless a test has another.
 
-    `folder` is shared by the workers of a service; None if there is but this process. Of the extensions,
-    "feedsvc-served" is what the server that comes with it needs.
+    `folder` is shared by the workers of a service; None if this process is the only one. Of the extensions,
+    "feedsvc-served" is what feedsvc's own server needs.
     """
-    now = clock or _now
-    rules = options.rules(config)
-    calendar = (lambda: clock().timestamp()) if clock else time.time
-    limits = Limits(folder, calendar)
-    trusted = networks(config.http.trusted_proxies)
-    keyring = Keyring(store, now)
-    ledger = Ledger(store, now, Spool(spool_folder(store, folder)))
-    counters, licensed_counters = FeedCounters(), FeedCounters()
-    # What partners are sent has a place of its own, where no request without a token is looked for.
-    shares = (3, 1) if rules.partners else (4, 0)
-    public, licensed = (_cache(config, store, share, calendar) for share in shares)
-    admission = Admission(_rates(config), limits, ledger.record, ledger.confirm)
-    door = PartnerDoor(
-        Responder(
-            licensed,
-            licensed_counters,
-            place_of=place_in_partner,
-            admit=admission,
-            confirm=admission.confirm,
-        ),
-        keyring=keyring,
-        partners={one.name: one for one in rules.partners},
-        wrong_tokens=WrongTokens(limits, trusted),
-    )
-    by_address = AddressAdmission(Rate(*config.http.rate), limits, trusted) if config.http.rate else None
-    feeds = Feeds(Responder(public, counters, admit=by_address), door, prefix(rules.site))
-
+    parts = _Parts(config, store, folder, clock)
     app = Flask(__name__, static_folder=None, template_folder="site/templates")
-    app.register_blueprint(routes.blueprint(feeds))
-    app.register_blueprint(pages.blueprint(store, rules, now))
-    views = api.Api(config, store, rules, keyring, WrongTokens(limits, trusted), now)
-    app.register_blueprint(api.blueprint(views))
-    tally = Tally(lambda: {**counters.snapshot(), **door.snapshot()}, folder)
-    app.register_blueprint(
-        health.blueprint(
-            store,
-            tally.total,
-            health.fresh_within(config),
-            now,
-            memory=public,
-            with_metrics=not config.http.metrics,
-        )
-    )
+    for one in parts.blueprints():
+        app.register_blueprint(one)
     register_errors(app)
     # Wrapping wsgi_app is Flask's documented way.
-    app.wsgi_app = Mounted(app.wsgi_app, prefix(rules.site))  # type: ignore[method-assign]
-
-    def invalidate(changed: Iterable[tuple[str, str, Format]]) -> None:
-        changed = list(changed)
-        public.invalidate([one for one in changed if not one[0]])
-        licensed.invalidate([one for one in changed if one[0]])
-
-    def invalidate_all() -> None:
-        public.invalidate_all()
-        licensed.invalidate_all()
-        ledger.forget()
-
-    follower = Follower(store, invalidate, invalidate_all, tally.keep, keyring.look)
-    app.extensions["feedsvc"] = follower
-    app.extensions["feedsvc-ledger"] = ledger
-    app.extensions["feedsvc-served"] = Served(feeds, keyring.may_open)
+    app.wsgi_app = Mounted(app.wsgi_app, prefix(parts.rules.site))  # type: ignore[method-assign]
+    poller = parts.poller()
+    app.extensions["feedsvc"] = poller
+    app.extensions["feedsvc-ledger"] = parts.ledger
+    app.extensions["feedsvc-served"] = Served(parts.feeds, parts.keyring.may_open)
     if clock is None:
-        follower.start()
-        ledger.start()
-        atexit.register(ledger.close)
+        poller.start()
+        parts.ledger.start()
+        atexit.register(parts.ledger.close)
     return app
 
 
+class _Parts:
+    """The parts of the web, each made once, with what it is given."""
+
+    def __init__(
+        self, config: Config, store: Store, folder: Path | None, clock: Callable[[], datetime] | None
+    ) -> None:
+        self._config, self._store = config, store
+        self._now = clock or _now
+        self.rules = options.rules(config)
+        calendar = (lambda: clock().timestamp()) if clock else time.time
+        self._limits = Limits(folder, calendar)
+        self._trusted = networks(config.http.trusted_proxies)
+        self.keyring = Keyring(store, self._now)
+        self.ledger = Ledger(store, self._now, Spool(spool_folder(store, folder)))
+        # Partners' responses have a cache of their own: no request without a token looks there.
+        shares = (3, 1) if self.rules.partners else (4, 0)
+        self._public, self._licensed = (_cache(config, store, share, calendar) for share in shares)
+        counters = FeedCounters()
+        door = self._partner_door()
+        by_address = None
+        if config.http.rate:
+            by_address = AddressAdmission(Rate(*config.http.rate), self._limits, self._trusted)
+        public = Responder(self._public, counters, admit=by_address)
+        self.feeds = Feeds(public, door, prefix(self.rules.site))
+        self._tally = Tally(lambda: {**counters.snapshot(), **door.snapshot()}, folder)
+
+    def _partner_door(self) -> PartnerDoor:
+        admission = Admission(_rates(self._config), self._limits, self.ledger.record, self.ledger.confirm)
+        responder = Responder(
+            self._licensed,
+            FeedCounters(),
+            place_of=place_in_partner,
+            admit=admission,
+            confirm=admission.confirm,
+        )
+        return PartnerDoor(
+            responder,
+            keyring=self.keyring,
+            partners={one.name: one for one in self.rules.partners},
+            wrong_tokens=WrongTokens(self._limits, self._trusted),
+        )
+
+    def blueprints(self) -> Iterator[Blueprint]:
+        """The routes of feeds, pages, the API, and for those who run the service."""
+        config, store, now = self._config, self._store, self._now
+        yield routes.blueprint(self.feeds)
+        yield pages.blueprint(store, self.rules, now)
+        wrong_tokens = WrongTokens(self._limits, self._trusted)
+        yield api.blueprint(api.Api(config, store, self.rules, self.keyring, wrong_tokens, now))
+        yield health.blueprint(
+            store,
+            self._tally.total,
+            health.fresh_within(config),
+            now,
+            memory=self._public,
+            with_metrics=not config.http.metrics,
+        )
+
+    def poller(self) -> Follower:
+        """What polls the store for publications, and invalidates cached responses."""
+        return Follower(
+            self._store, self._invalidate, self._invalidate_all, self._tally.keep, self.keyring.look
+        )
+
+    def _invalidate(self, changed: Iterable[tuple[str, str, Format]]) -> None:
+        changed = list(changed)
+        self._public.invalidate([one for one in changed if not one[0]])
+        self._licensed.invalidate([one for one in changed if one[0]])
+
+    def _invalidate_all(self) -> None:
+        self._public.invalidate_all()
+        self._licensed.invalidate_all()
+        self.ledger.forget()
+
+
 def _cache(config: Config, store: Store, share: int, calendar: Callable[[], float]) -> FeedCache:
-    """A cache of so many quarters of the memory there is for ready responses."""
+    """A cache with `share` quarters of the memory for responses (`http.cache`)."""
 
     def load(key: str, fmt: Format, partner: str) -> Representation | None:
         with store.read() as connection:

@@ -113,47 +113,7 @@ def _schemas() -> dict[str, Any]:
     for name, place in (("Story", models[0]), ("StoryLine", models[1]), ("Shown", models[3])):
         schemas[name] = names[place]
     schemas["Withdrawal"] = names[models[2]]
-    schemas["Problem"] = {
-        "type": "object",
-        "description": "RFC 9457",
-        "required": ["type", "title", "status", "detail"],
-        "properties": {
-            "type": {"type": "string"},
-            "title": {"type": "string"},
-            "status": {"type": "integer", "minimum": 400, "maximum": 599},
-            "detail": {"type": "string"},
-            "etag": {"type": "string", "description": "The version of the story that is there."},
-            "updated": {
-                "type": "string",
-                "description": "When the story that is there was changed last, where that is later",
-            },
-            "updated_sent": {"type": "string", "description": "than the document says of itself."},
-            "errors": {
-                "type": "array",
-                "items": {
-                    "type": "object",
-                    "required": ["pointer", "detail"],
-                    "properties": {
-                        "pointer": {"type": "string", "description": "RFC 6901"},
-                        "detail": {"type": "string"},
-                    },
-                },
-            },
-        },
-    }
-    schemas["Answer"] = {
-        "type": "object",
-        "description": "What came of one line.",
-        "required": ["line", "status"],
-        "properties": {
-            "line": {"type": "integer", "minimum": 1},
-            "id": {"type": "string"},
-            "status": {"type": "integer"},
-            "etag": {"type": "string", "description": "The version that is there now, if there is one."},
-            "problem": _ref("Problem"),
-        },
-    }
-    return schemas
+    return schemas | {"Problem": _PROBLEM_SCHEMA, "Answer": _ANSWER_SCHEMA}
 
 
 def _ref(name: str) -> dict[str, Any]:
@@ -292,3 +252,45 @@ def _public(name: str, said: str, content_type: str) -> dict[str, Any]:
         "security": [],
         "responses": _answers({200: _answer(said, {content_type: {"schema": {"type": "object"}}})}),
     }
+
+
+_PROBLEM_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "description": "RFC 9457",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer", "minimum": 400, "maximum": 599},
+        "detail": {"type": "string"},
+        "etag": {"type": "string", "description": "The version of the story that is there."},
+        "updated": {
+            "type": "string",
+            "description": "When the story that is there was changed last, where that is later",
+        },
+        "updated_sent": {"type": "string", "description": "than the document says of itself."},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["pointer", "detail"],
+                "properties": {
+                    "pointer": {"type": "string", "description": "RFC 6901"},
+                    "detail": {"type": "string"},
+                },
+            },
+        },
+    },
+}
+_ANSWER_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "description": "What came of one line.",
+    "required": ["line", "status"],
+    "properties": {
+        "line": {"type": "integer", "minimum": 1},
+        "id": {"type": "string"},
+        "status": {"type": "integer"},
+        "etag": {"type": "string", "description": "The version that is there now, if there is one."},
+        "problem": _ref("Problem"),
+    },
+}

@@ -46,9 +46,8 @@ def ready_variant(
 ) -> Variant:
     """`representation` under `coding`, with the header fields of its 200 and its 304; limits in seconds.
 
-    They are those of long before a story expires, if one ever does.
-
-    The 304 repeats what RFC 9110 §15.4.5 asks for, and no Content-* field.
+    The fields are those that hold until shortly before the first of its stories expires, if one does. The 304
+    repeats what RFC 9110 §15.4.5 asks for, and no Content-* field.
     """
     body = encoded(representation.body, coding)
     suffix = "" if coding == "identity" else f"-{coding}"
@@ -77,18 +76,9 @@ def ready_variant(
     if not for_one:
         shared += CORS
     full = Response(200, content + shared, body, dated=changed_at)
-    return Variant(
-        coding,
-        body,
-        etag,
-        changed_at,
-        last_modified,
-        full,
-        full.without_body(),
-        Response(304, shared),
-        freshness,
-        freshness.unlimited_until,
-    )
+    bodiless = full.without_body(), Response(304, shared)
+    validators = etag, changed_at, last_modified
+    return Variant(coding, body, *validators, full, *bodiless, freshness, freshness.unlimited_until)
 
 
 def nearer_expiry(variant: Variant, now: float) -> Variant:
