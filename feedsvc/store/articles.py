@@ -1,6 +1,6 @@
-"""Articles, and the feeds they belong to.
+"""Reads and writes articles and memberships (which feed an article is in, and at which rank).
 
-Every function takes an open transaction; which feeds an article belongs to is said by the caller.
+Every function takes an open transaction. Must not know which feeds an article belongs to: the caller says it.
 """
 
 import json
@@ -42,14 +42,14 @@ from feedsvc.store.tables import (
 from feedsvc.util.lru import ByteLRU
 
 _UNPLACED = "unplaced"
-_FEW = 50  # changes in one transaction: what they make dirty is published before what very many did
+_FEW = 50  # a transaction with at most this many changes marks its feeds urgent: they are published first
 _LOCKS = 256
 _LOCK_CLASS = 0x66656564  # any number of our own: PostgreSQL's advisory locks are named by numbers
 
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """A change ready to be written: the article as it is to be (None: removed), and every feed it touches."""
+    """A change ready to be written: the new article (None: removed), and the key of every feed it affects."""
 
     article_id: str
     new: Placed | None
@@ -57,10 +57,10 @@ class Application:
 
 
 def apply(tx: Connection, changes: Sequence[Application], now: datetime, *, filling: bool = False) -> None:
-    """Write articles and memberships, and mark every feed touched, in the caller's one transaction.
+    """Write articles and memberships, and mark every affected feed dirty, in the caller's transaction.
 
-    With `filling`, a store that was empty owes the memberships: `place_all` makes them, in order, which
-    takes a fraction of the time. Who publishes calls it first.
+    With `filling`, the first load of an empty store leaves the memberships to `place_all`, which inserts them
+    in index order, in a fraction of the time. `place_all` must be called before anything is published.
     """
     new = [change.new for change in changes if change.new]
     left: set[str] = set()
@@ -79,13 +79,16 @@ def apply(tx: Connection, changes: Sequence[Application], now: datetime, *, fill
 
 
 def _left(before: Iterable[tuple[str, int, str]], after: Iterable[tuple[str, int, str]]) -> set[str]:
-    """The feeds of stories that are in none any more."""
+    """The keys of the feeds that stories were in before which are in no feed now."""
     kept = {article_id for _, _, article_id in after}
     return {key for key, _, article_id in before if article_id not in kept}
 
 
 def _held_back(new: Iterable[Placed], now: int) -> set[str]:
-    """The feeds of stories that may not be seen now: they may have shown them until now."""
+    """The keys of the feeds of stories that are not visible at `now` (microseconds since 1970).
+
+    These feeds may have shown them until now.
+    """
     return {
         key
         for one in new
@@ -95,27 +98,29 @@ def _held_back(new: Iterable[Placed], now: int) -> set[str]:
 
 
 def _may_owe(tx: Connection) -> bool:
-    """Whether memberships may be left to `place_all`; if so, that they are owed is noted with them."""
+    """Whether memberships may be left to `place_all`; if so, record with them that they are pending."""
     may = are_places_owed(tx) or is_empty(tx)
     if may:
-        # Written each time: whoever pays what is owed waits for this transaction, or this note outlives it.
+        # Written each time, although it may be set already: a concurrent `place_all` writes the same row, so
+        # that it waits for this transaction, or this one waits for it and sets the note again afterwards.
         write_meta(tx, _UNPLACED, "1")
     return may
 
 
 def are_places_owed(connection: Connection) -> bool:
-    """Whether memberships were left to `place_all`, and it has not made them yet."""
+    """Whether memberships are pending: they were left to `place_all`, which has not run since."""
     return read_meta(connection, _UNPLACED) == "1"
 
 
 def place_all(tx: Connection) -> None:
-    """Make the memberships that are owed, of every article, from what is noted with it."""
+    """Rebuild the memberships of all articles from their column `places`, if memberships are pending."""
     if not are_places_owed(tx):
         return
     write_meta(tx, _UNPLACED, "0")
     engine = tx.dialect.name
     if engine == "postgresql":
-        # Who takes a place away while it is made anew would miss it, and leave the new one.
+        # A concurrent transaction that deletes a membership while it is rebuilt here would not find the new
+        # row, and would leave it behind.
         tx.execute(text("LOCK TABLE memberships IN EXCLUSIVE MODE"))
     by_key = f"CASE WHEN places LIKE '[%' THEN {PLACES_BY_KEY[engine]} ELSE places END"
     each = f"json_each({by_key})" if engine == "sqlite" else f"jsonb_each(CAST({by_key} AS JSONB))"
@@ -175,22 +180,22 @@ def get(connection: Connection, article_id: str) -> Article | None:
 
 
 def get_many(connection: Connection, ids: Sequence[str]) -> dict[str, Article]:
-    """Those of the articles that are there, by id."""
+    """The articles with these ids, by id; ids without an article are left out."""
     query = select(articles.c.id, articles.c.article).where(among(connection, articles.c.id, ids))
     return {article_id: ARTICLE.validate_json(article) for article_id, article in connection.execute(query)}
 
 
 def lock(tx: Connection, ids: Iterable[str]) -> None:
-    """Have nobody else who asks for it write these stories before the transaction ends.
+    """Lock stories until the transaction ends: others that call this for the same stories wait.
 
-    On SQLite nobody else writes at all. PostgreSQL locks rows, but none that are yet to come; so a few locks
-    stand for all stories, taken in order, that two writers can't block each other for good.
+    SQLite has only one writer at a time anyway. PostgreSQL locks rows, but not rows that do not exist yet; so
+    a few advisory locks stand for all stories. They are taken in order, so that two writers cannot deadlock.
     """
     _take(tx, sorted({crc32(article_id.encode()) % _LOCKS for article_id in ids}))
 
 
 def lock_all(tx: Connection) -> None:
-    """As `lock`, for all stories there are or will be. Before the transaction has written anything."""
+    """Like `lock`, for all stories, existing and new. Call it before the transaction writes anything."""
     _take(tx, range(_LOCKS))
 
 
@@ -203,19 +208,19 @@ def _take(tx: Connection, locks: Iterable[int]) -> None:
 
 
 def digests(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
-    """The versions of those of the articles that are there, by id."""
+    """The digests (versions) of the articles with these ids, by id; ids without an article are left out."""
     query = select(articles.c.id, articles.c.digest).where(among(connection, articles.c.id, ids))
     return {row.id: row.digest for row in connection.execute(query)}
 
 
 def withdrawn(connection: Connection, ids: Sequence[str]) -> set[str]:
-    """Those of the stories that are there, and are withdrawn."""
+    """The ids of those of the stories that exist and are withdrawn."""
     query = select(articles.c.id).where(among(connection, articles.c.id, ids))
     return set(connection.execute(query.where(articles.c.status == "withdrawn")).scalars())
 
 
 def is_any(connection: Connection, beginning: str) -> bool:
-    """Whether there is an article whose id begins so."""
+    """Whether there is an article whose id begins with `beginning`."""
     column = articles.c.id
     query = select(column).where(column >= beginning, column < f"{beginning}\U0010ffff").limit(1)
     return connection.execute(query).first() is not None
@@ -236,13 +241,16 @@ def each(connection: Connection, page: int = 500) -> Iterator[Article]:
 
 
 class ArticleCache:
-    """The articles that windows showed last, up to `max_bytes`: a feed has fifty of which one is new."""
+    """A cache of the articles that `window` read last, up to `max_bytes` (estimated bytes).
+
+    When a feed changes, usually only one of its fifty articles is new.
+    """
 
     def __init__(self, max_bytes: int) -> None:
         self._kept: ByteLRU[tuple[str, str], Article] = ByteLRU(max_bytes)
 
     def read(self, connection: Connection, versions: Sequence[tuple[str, str]]) -> dict[str, Article]:
-        """The articles of these ids and digests, by id; what isn't kept comes from the store."""
+        """The articles of these (id, digest) pairs, by id; those not cached are read from the store."""
         found = {article.id: article for article in self._kept.get_all(versions) if article}
         missing = [article_id for article_id, _ in versions if article_id not in found]
         if missing:
@@ -255,7 +263,7 @@ class ArticleCache:
 
 
 _OBJECTS_TO_JSON = 2
-"""How much larger an article is as an object than its JSON, about."""
+"""About how many times more memory an article takes as an object than as JSON."""
 
 
 def window(
@@ -267,7 +275,7 @@ def window(
 ) -> Iterator[Article]:
     """The articles of a feed, highest rank first, then by id: an index range scan, a page at a time.
 
-    `not_above` skips what ranks after that instant. What `cache` keeps is not read again.
+    `not_above` (aware UTC) skips articles ranked by a later instant. Articles in `cache` are not read again.
     """
     cache = cache or ArticleCache(0)
     place = tuple_(memberships.c.position, memberships.c.article_id)
@@ -286,9 +294,10 @@ def window(
 
 
 def next_flip(connection: Connection, after: datetime, delays: Sequence[timedelta] = ()) -> datetime | None:
-    """The first instant after `after` at which an embargo or publication date comes, or an expiry.
+    """The first instant after `after` at which time alone changes a story's visibility (aware UTC); or None.
 
-    Or the end of one of the `delays` after a first publication.
+    This is its publication date, the end of its embargo, its expiry, or the end of one of the `delays` after
+    its first publication, after which some audience may have it.
     """
     first: int | None = None
     for column, delay, condition in _turns(delays):
@@ -304,7 +313,7 @@ def next_flip(connection: Connection, after: datetime, delays: Sequence[timedelt
 def flipped(
     connection: Connection, after: datetime, until: datetime, delays: Sequence[timedelta] = ()
 ) -> set[str]:
-    """The feed keys of stories whose visibility to anyone changed in (after, until]; see `next_flip`."""
+    """The keys of the feeds of stories whose visibility changed in (after, until]; see `next_flip`."""
     low, high = to_micros(after), to_micros(until)
     rows = connection.execute(
         select(articles.c.places).where(
@@ -323,7 +332,7 @@ _Turn = tuple[Column[int], int, tuple[ColumnElement[bool], ...]]
 
 
 def _turns(delays: Sequence[timedelta]) -> Iterator[_Turn]:
-    """The columns of instants at which stories appear or go, each by how many microseconds later."""
+    """(column, delay, conditions): visibility changes `delay` microseconds after the column's instant."""
     yield articles.c.visible_from, 0, ()
     yield articles.c.visible_until, 0, ()
     for delay in delays:
@@ -336,7 +345,7 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def keys(connection: Connection) -> set[str]:
-    """Every feed key that a published story belongs to, or a feed of it is published."""
+    """The keys of all feeds that a published story belongs to, or that have a representation."""
     held = connection.execute(select(memberships.c.feed_key).distinct()).scalars()
     return {*held, *connection.execute(select(representations.c.feed_key).distinct()).scalars()}
 

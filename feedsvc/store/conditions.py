@@ -1,6 +1,6 @@
 """Conditions: what is wrong with the service, or waits for an operator's decision, as long as it lasts.
 
-Knows nothing of what a condition means; whoever finds one sets it here, and clears it when it is over.
+Must not know what a condition means: whoever detects one sets it here, and clears it when it is over.
 """
 
 from datetime import datetime
@@ -25,7 +25,7 @@ class Condition(NamedTuple):
 
 
 def put(tx: Connection, name: str, detail: str, now: datetime) -> None:
-    """Set a condition. One that stands already keeps its instant, and says what is new."""
+    """Set a condition. If it is set already, it keeps its `since` and gets the new `detail`."""
     row = tx.execute(select(conditions).where(conditions.c.name == name)).one_or_none()
     since = to_micros(now) if row is None else row.since
     if row is None or row.detail != detail:
@@ -33,11 +33,11 @@ def put(tx: Connection, name: str, detail: str, now: datetime) -> None:
 
 
 def clear(tx: Connection, name: str) -> None:
-    """End a condition, if it stands."""
+    """Clear a condition, if it is set."""
     tx.execute(delete(conditions).where(conditions.c.name == name))
 
 
 def current(connection: Connection) -> list[Condition]:
-    """Every condition that stands, by name."""
+    """Every condition that is set, by name."""
     rows = connection.execute(select(conditions).order_by(conditions.c.name))
     return [Condition(row.name, row.detail, from_micros(row.since)) for row in rows]

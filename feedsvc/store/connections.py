@@ -1,6 +1,6 @@
-"""How the store's database is connected to: SQLite's pragmas and files, PostgreSQL's limits on what hangs.
+"""Connects to the store's database: SQLite's pragmas and files, PostgreSQL's timeouts.
 
-Knows no table.
+Must not know any table.
 """
 
 import fcntl
@@ -16,19 +16,20 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 
 _SECONDS_TO_CONNECT: Final = 3
 _BESIDE: Final = ("-wal", "-shm")
-"""What SQLite keeps beside a file while it is open."""
+"""Suffixes of the files that SQLite keeps beside an open database: write-ahead log, and index of the log."""
 _TURN: Final = "-turn"
-"""Beside it as well: an empty file that is locked by who is the next to write."""
+"""Suffix of an empty file beside the database: the process that writes next has it locked."""
 _SECONDS_FOR_A_TURN: Final = 1.0
 _SECONDS_WITHOUT: Final = 10.0
-_BETWEEN: Final = 0.005  # seconds between two questions whether it is one's turn
+_BETWEEN: Final = 0.005  # seconds between two attempts to get the turn
 
 
 class Patience(NamedTuple):
-    """How long PostgreSQL lets a session hang before it ends what the session does; seconds, 0 is for ever.
+    """PostgreSQL's timeouts, in seconds; 0 means no limit.
 
-    `idle_in_transaction`: a transaction whose process says nothing, as one that was suspended; its session is
-    ended, too. `statement`: one statement. `lock`: to wait for a lock that another transaction holds.
+    `idle_in_transaction`: how long a transaction may be idle, as when its process is suspended; its session
+    is ended, too. `statement`: how long one statement may run. `lock`: how long to wait for a lock that
+    another transaction holds.
     https://www.postgresql.org/docs/current/runtime-config-client.html
     """
 
@@ -48,7 +49,7 @@ def file_of(url: str) -> Path | None:
 
 
 def identity_of(path: Path) -> FileIdentity | None:
-    """What tells a file from another of the same name; None if there is none, or it can't be looked at."""
+    """What distinguishes a file from another at the same path; None if there is none or stat fails."""
     try:
         stat = path.stat()
     except OSError:
@@ -57,10 +58,10 @@ def identity_of(path: Path) -> FileIdentity | None:
 
 
 class Log:
-    """SQLite's log beside a file: what was committed and isn't in the file yet.
+    """SQLite's write-ahead log beside a database file: what was committed and isn't in the file yet.
 
-    It is held open until `close`: as long as it is, no other file is given its inode, so that it can be told
-    from the log of another file in the same place.
+    It is held open until `close`: meanwhile no other file gets its inode, so that it can be distinguished
+    from the log of another database at the same path.
     """
 
     def __init__(self, file: Path) -> None:
@@ -72,47 +73,51 @@ class Log:
             self._descriptor = None
 
     def is_there(self) -> bool:
-        """Whether it is still what lies in its place."""
+        """Whether this log is still the file at its path."""
         try:
             return self._descriptor is not None and samestat(self._path.stat(), os.fstat(self._descriptor))
         except OSError:
             return False
 
     def is_lost(self) -> bool:
-        """Whether there was one, and it is in its place no more."""
+        """Whether there was a log, and it is no longer the file at its path."""
         return self._descriptor is not None and not self.is_there()
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the log's descriptor."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
 
 
 class Files:
-    """SQLite's file and what lies beside it, as they were when it was opened."""
+    """SQLite's database file, its log and the log's index, as they were when the database was opened."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
         self._index_place = file.with_name(f"{file.name}{_BESIDE[1]}")
         self._log: Log | None = None
-        # Not held open: to close it would take away the locks that SQLite has on it.
+        # Not held open: closing a descriptor of it would drop the POSIX locks that SQLite has on it
+        # (https://sqlite.org/howtocorrupt.html, section 2.2).
         self._index: FileIdentity | None = None
         self.identity = identity_of(file)
 
     def note_beside(self) -> None:
-        """Note what lies beside the file; a connection is open, so it is this file's."""
+        """Record which log and index lie beside the file. Call it while a connection to the file is open."""
         self._log = Log(self._file)
         self._index = identity_of(self._index_place)
 
     @property
     def is_kept(self) -> bool:
-        """Whether all of it is still in its place; else a new connection would open what others have not."""
+        """Whether all files are still at their paths.
+
+        If not, a new connection would open other files than the existing connections have open.
+        """
         return identity_of(self._file) == self.identity and not self._has_lost_beside
 
     @property
     def has_only_lost_beside(self) -> bool:
-        """Whether the file is in its place, but its log or its index isn't."""
+        """Whether the database file is still at its path, but its log or the log's index isn't."""
         return identity_of(self._file) == self.identity and self._has_lost_beside
 
     @property
@@ -123,17 +128,17 @@ class Files:
 
     @property
     def has_log(self) -> bool:
-        """Whether the log is in its place."""
+        """Whether the log is still at its path."""
         return self._log is not None and self._log.is_there()
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close what is held open."""
         if self._log is not None:
             self._log.close()
 
 
 def postgresql(url: str, patience: Patience) -> Engine:
-    """An engine whose connections have limits, so that one suspended process stops nobody else."""
+    """An engine for PostgreSQL whose sessions have timeouts: a suspended process must not block others."""
     # A server that has gone silent must not hold a thread for the quarter hour TCP would wait.
     arguments = {
         "connect_timeout": _SECONDS_TO_CONNECT,
@@ -143,7 +148,7 @@ def postgresql(url: str, patience: Patience) -> Engine:
         "fallback_application_name": "feedsvc",
     }
     engine = create_engine(
-        # What statements are run with is for no log or error: tokens' hashes are among it.
+        # Statements' parameters must not appear in logs or errors: hashes of tokens are among them.
         url,
         hide_parameters=True,
         pool_pre_ping=True,
@@ -154,7 +159,7 @@ def postgresql(url: str, patience: Patience) -> Engine:
         "idle_in_transaction_session_timeout": _milliseconds(patience.idle_in_transaction),
         "statement_timeout": _milliseconds(patience.statement),
         "lock_timeout": _milliseconds(patience.lock),
-        # The other way to hang in a transaction: a process that doesn't read what it asked for.
+        # The other way to hang in a transaction: a process that doesn't read the result it asked for.
         "tcp_user_timeout": _milliseconds(2 * patience.idle_in_transaction),
     }
 
@@ -173,8 +178,8 @@ def postgresql(url: str, patience: Patience) -> Engine:
 def _after_many(
     connection: Connection, _cursor: object, _sql: str, _values: object, _context: object, is_many: bool
 ) -> None:
-    # psycopg sends many statements in one go, after which PostgreSQL does not begin to count how long the
-    # transaction is idle: the last message is none that it is idle after. One more statement is.
+    # psycopg sends the statements of executemany in one pipeline. PostgreSQL does not start its timer for
+    # idle transactions after the pipeline's last message; it does after one more statement.
     if is_many:
         cursor = connection.connection.cursor()
         cursor.execute("SELECT 1")
@@ -186,9 +191,9 @@ def _milliseconds(seconds: float) -> str:
 
 
 def take_time(connection: Connection, *, is_reading: bool = False) -> None:
-    """Let a transaction take as long as it needs from here on: a migration, a first load, a long listing.
+    """Lift the timeouts for the rest of a long transaction: a migration, a first load, a long listing.
 
-    One that writes is still ended if its process is suspended in it.
+    One that writes keeps the idle timeout: it is still ended if its process is suspended in it.
     """
     if connection.dialect.name == "postgresql":
         names = ["statement_timeout", "lock_timeout"]
@@ -197,19 +202,19 @@ def take_time(connection: Connection, *, is_reading: bool = False) -> None:
 
 
 def stay(tx: Connection) -> None:
-    """Say that a transaction goes on, between two pieces of work that take long and ask the store nothing.
+    """Reset the idle timeout of a transaction, between two long pieces of work that don't use the store.
 
-    PostgreSQL would take the process for suspended otherwise; see `Patience`.
+    Otherwise PostgreSQL would take the process for suspended; see `Patience`.
     """
     if tx.dialect.name == "postgresql":
         tx.execute(text("SELECT 1"))
 
 
 def end_silent(engine: Engine, seconds: float) -> int:
-    """End sessions of ours that have changed something and say nothing; returns how many.
+    """End feedsvc's sessions with uncommitted changes that have sent nothing for `seconds`; returns how many.
 
-    PostgreSQL's limits don't see a process that is suspended while it sends many statements in one go: to the
-    server it is neither idle, nor is a statement running. `seconds` is how long it has said nothing.
+    PostgreSQL's timeouts don't cover a process that is suspended while it sends a pipeline of statements: to
+    the server it is neither idle, nor is a statement running.
     """
     query = text(
         "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database()"
@@ -222,11 +227,11 @@ def end_silent(engine: Engine, seconds: float) -> int:
 
 
 class _Turns:
-    """Who is the next to write: whoever holds the turn waits for the present writer, the others for the turn.
+    """Makes SQLite's writers take turns: one waits for SQLite's lock, the others for their turn.
 
-    SQLite asks for its lock again and again, with longer and longer pauses: who writes one transaction after
-    another would leave it to the others for seconds. A process that is suspended must not keep the turn:
-    after a second it is done without, and for some time nobody waits for it again.
+    SQLite retries to get its lock with longer and longer pauses: while a process writes one transaction after
+    another, others would wait for seconds. A suspended process must not keep the turn for good: after a
+    second, a writer goes on without the turn, and for ten seconds does not wait for it again.
     """
 
     def __init__(self, file: Path) -> None:
@@ -235,7 +240,7 @@ class _Turns:
 
     @contextmanager
     def next(self) -> Iterator[None]:
-        """Hold the turn, if it can be had."""
+        """Hold the turn during the block, if it can be had in time."""
         try:
             descriptor = os.open(self._place, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError:
@@ -258,7 +263,7 @@ class _Turns:
 
 
 def _is_locked(descriptor: int) -> bool:
-    """Lock a file if nobody else has; True as well where the file system has no locks."""
+    """Try to lock a file; False if another process has it locked. True also where there are no file locks."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -269,9 +274,9 @@ def _is_locked(descriptor: int) -> bool:
 
 
 def sqlite(file: Path, *, create: bool, check: Callable[[], None]) -> Engine:
-    """An engine over SQLite's file. Without `create` it makes none.
+    """An engine for SQLite's file. Without `create`, a missing file is not created.
 
-    `check` is called for each connection that is made; it raises if the file is not the one it was.
+    `check` is called for each new connection; it raises if the file was deleted or replaced.
     """
     url = f"sqlite:///{file}" if create else f"sqlite:///file:{file}?mode=rw&uri=true"
     engine = create_engine(
@@ -284,7 +289,8 @@ def sqlite(file: Path, *, create: bool, check: Callable[[], None]) -> Engine:
         connection.execute("PRAGMA page_size = 8192")  # of a new file: stories fill it better
         connection.execute("PRAGMA journal_mode = WAL")
         if create:
-            # What a large load touches over and over goes to the file once: 32 MB of log, 32 MB of cache.
+            # A large load changes the same pages again and again: with 32 MB of log and 32 MB of cache, each
+            # page goes to the file only once.
             connection.execute("PRAGMA wal_autocheckpoint = 4000")
             connection.execute("PRAGMA cache_size = -32000")
         else:
@@ -315,10 +321,10 @@ def _begin(connection: Connection, turns: _Turns) -> None:
 
 
 def rescue(engine: Engine, file: Path) -> None:
-    """Put a copy of what an engine's connections see in the place of a file that lost what lay beside it.
+    """Replace a database file that lost its log or index by a copy of what the engine's connections see.
 
-    They still have the log and the index; who opens the file now would make others, and write over theirs.
-    Raises what SQLite raises, and StoreError or OSError.
+    These connections still have the old log and index open; whoever opened the file now would create new
+    ones, and overwrite what the connections wrote. Raises what SQLite raises, and StoreError or OSError.
     """
     copy = file.with_name(f"{file.name}-copy")
     copy.unlink(missing_ok=True)
@@ -336,11 +342,11 @@ def rescue(engine: Engine, file: Path) -> None:
 
 
 def make_way(file: Path, *, create: bool, before: Files | None) -> None:
-    """Take away what an earlier file of the same name left beside it, before SQLite opens the present one.
+    """Delete the log and index of an earlier database at the same path, before SQLite opens the present one.
 
-    SQLite would bring the log of the earlier file into the present one. It is the earlier one's if there is
-    no file, or if it is the one that was open beside the file `before`. With `create`, an empty file
-    is made if there is none, with its folder. Raises OSError.
+    SQLite would apply the earlier database's log to the present file. The log is the earlier one's if there
+    is no database file, or if it is the log that was open with the files `before`. With `create`, an empty
+    file is created if there is none, with its folder. Raises OSError.
     """
     if create:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -357,7 +363,7 @@ def make_way(file: Path, *, create: bool, before: Files | None) -> None:
 
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
-    """Keep other processes of ours from doing the same, as far as the file system has locks."""
+    """Lock a folder against feedsvc's other processes, if the file system has locks."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

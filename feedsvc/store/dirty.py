@@ -1,6 +1,7 @@
-"""Which feeds must be published again, and up to when visibility flips were turned into that.
+"""Dirty marks: which feeds must be published again, and up to which instant visibility flips were marked.
 
-Marks are claimed and released in one transaction with the work they ask for: a crash leaves them standing.
+A flip is a change of visibility by time alone, as at the end of an embargo. Marks are claimed and released in
+the same transaction as the work they ask for: after a crash they are still there.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -20,8 +21,8 @@ _MARK = text(
     " ON CONFLICT (feed_key) DO UPDATE"
     " SET marked_at = excluded.marked_at, urgent = dirty.urgent | excluded.urgent"
 )
-_LEFT = 1  # a bit beside the other
-_URGENT = 2
+_LEFT = 1  # a bit of the column `urgent`
+_URGENT = 2  # another bit, which weighs more
 
 
 def mark(
@@ -32,11 +33,11 @@ def mark(
     urgent: bool = False,
     left: Collection[str] = (),
 ) -> None:
-    """Mark feeds dirty, in order of their keys, so that two writers can't block each other for good.
+    """Mark feeds dirty, in order of their keys, so that two writers cannot deadlock.
 
-    Those that are `urgent` are published before the others, and of both those first that a story is to leave,
-    which `left` has, however many others are marked meanwhile. Both stay so whoever marks them again, and so
-    does their place in the queue.
+    Urgent feeds are published before the others, and among each, first those that a story must leave
+    (`left`), however many others are marked meanwhile. A feed that is marked again keeps both properties, and
+    its place in the queue.
     """
     micros = to_micros(now)
     levels = {key: _URGENT * urgent | _LEFT * (key in left) for key in sorted(keys)}
@@ -47,9 +48,10 @@ def mark(
 def claim(
     tx: Connection, limit: int, passing_over: Collection[str] = (), *, urgent: bool = False
 ) -> list[str]:
-    """Up to `limit` dirty feeds, urgent ones and then the longest dirty first, that nobody else has claimed.
+    """Claim up to `limit` dirty feeds that nobody else has claimed, and return their keys.
 
-    With `urgent`, only those that are. They stay claimed until the transaction ends, and dirty unless it
+    Urgent feeds come first, then those that have been dirty longest; with `urgent`, only urgent feeds. Feeds
+    in `passing_over` are left out. The feeds stay claimed until the transaction ends, and dirty unless it
     releases them.
     """
     order = dirty.c.urgent.desc(), dirty.c.since, dirty.c.feed_key
@@ -62,7 +64,7 @@ def claim(
 
 
 def release(tx: Connection, keys: Sequence[str]) -> None:
-    """Take the marks of claimed feeds off."""
+    """Remove the dirty marks of claimed feeds."""
     tx.execute(delete(dirty).where(dirty.c.feed_key.in_(keys)))
 
 
@@ -72,48 +74,48 @@ def marked(connection: Connection) -> list[str]:
 
 
 def backlog(connection: Connection) -> tuple[int, datetime | None]:
-    """How many feeds are dirty, and since when the longest."""
+    """How many feeds are dirty, and since when the one that has waited longest is (aware UTC; or None)."""
     number, oldest = connection.execute(select(func.count(), func.min(dirty.c.since))).one()
     return number, from_micros(oldest) if oldest is not None else None
 
 
 def is_any(connection: Connection, passing_over: Collection[str] = ()) -> bool:
-    """Whether any feed is dirty, claimed or not, but for these."""
+    """Whether any feed other than these is dirty, claimed or not."""
     query = select(dirty.c.feed_key).limit(len(passing_over) + 1)
     return bool(set(connection.execute(query).scalars()) - set(passing_over))
 
 
 class Newest(NamedTuple):
-    """When the feed that was marked last was (aware UTC), of all and of those that are urgent; or None."""
+    """Time of the newest dirty mark (aware UTC), among all feeds and among urgent ones; None without any."""
 
     any: datetime | None
     urgent: datetime | None
 
 
 def newest(connection: Connection) -> Newest:
-    """When the feeds that were marked last were."""
+    """The times of the newest dirty marks."""
     of_urgent = case((dirty.c.urgent >= _URGENT, dirty.c.marked_at))
     row = connection.execute(select(func.max(dirty.c.marked_at), func.max(of_urgent))).one()
     return Newest(*(from_micros(at) if at is not None else None for at in row))
 
 
 def gather(tx: Connection, until: datetime) -> None:
-    """Say that more of what marks feeds is to come, so that to publish them is better left until then."""
+    """Announce that more feeds will be marked until that instant (aware UTC): publishing had better wait."""
     write_meta(tx, _GATHERING_UNTIL, str(to_micros(until)))
 
 
 def gathering_until(connection: Connection) -> datetime | None:
-    """The instant up to which more was said to come; None if it never was."""
+    """The instant given to `gather` last (aware UTC); None if there was none."""
     value = read_meta(connection, _GATHERING_UNTIL)
     return from_micros(int(value)) if value else None
 
 
 def flips_until(connection: Connection) -> datetime | None:
-    """The instant up to which flips have been marked; None before the first run."""
+    """The instant up to which flips have been marked (aware UTC); None before the first run."""
     value = read_meta(connection, _FLIPS_UNTIL)
     return from_micros(int(value)) if value else None
 
 
 def set_flips_until(tx: Connection, now: datetime) -> None:
-    """Say that flips up to `now` are marked; to be called in the transaction that marks them."""
+    """Record that flips up to `now` are marked; to be called in the transaction that marks them."""
     write_meta(tx, _FLIPS_UNTIL, str(to_micros(now)))

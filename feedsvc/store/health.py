@@ -1,6 +1,6 @@
-"""What ails the service, as its store shows it: conditions noted there, and what follows from its figures.
+"""The service's conditions, as its store shows them: those set there, and those that follow from its figures.
 
-Knows nothing of who asks. What the store can't say, as that it is gone, is for who asks it to see.
+Must not know who asks. What the store can't show, such as that it is gone, the caller has to detect.
 """
 
 from datetime import datetime, timedelta
@@ -17,18 +17,19 @@ SILENT: Final = "refresher-silent"
 LATE: Final = "feeds-late"
 _LATE_AFTER: Final = timedelta(minutes=1)
 _MISSED: Final = 3
-"""A refresher that missed this many of its intervals is not well."""
+"""A refresher that missed this many of its intervals counts as silent."""
 
 
 def within(refresh: int) -> timedelta:
-    """How long ago a refresher may have run last whose interval is so many seconds."""
+    """How long ago a healthy refresher may have run last; `refresh` is its interval in seconds."""
     return timedelta(seconds=_MISSED * refresh)
 
 
 def standing(store: Store, connection: Connection, now: datetime, fresh_within: timedelta) -> list[Condition]:
-    """Every condition that stands, by name. `now` is aware UTC.
+    """Every present condition, by name. `now` is aware UTC.
 
-    Raises what reading the store raises. The refresher is well if it ran within `fresh_within`.
+    The refresher counts as silent if it did not run within `fresh_within`. Raises what reading the store
+    raises.
     """
     found = conditions.current(connection)
     ran = refreshed_at(connection)
@@ -43,13 +44,13 @@ def standing(store: Store, connection: Connection, now: datetime, fresh_within: 
 
 
 def refreshed_at(connection: Connection) -> datetime | None:
-    """When the refresher last published all there was (aware UTC); None if it never did."""
+    """When the refresher last finished publishing the dirty feeds (aware UTC); None if it never did."""
     value = read_meta(connection, REFRESHED_AT)
     return datetime.fromisoformat(value) if value else None
 
 
 def is_filled(connection: Connection) -> bool:
-    """Whether all there was has been published in a store once."""
+    """Whether the store's feeds have been published completely at least once."""
     return refreshed_at(connection) is not None
 
 

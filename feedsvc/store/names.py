@@ -1,7 +1,7 @@
 """The names that stories have, or had once: sections, tags, authors and agencies.
 
-Every function takes an open transaction. Names stay when stories go, for as long as the caller says: who is
-withdrawn or expired was no slip.
+Every function takes an open transaction. Names outlive their stories, for as long as the caller says: a name
+in the configuration whose stories were withdrawn or have expired is not a typing error.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,18 +16,18 @@ from feedsvc.store.tables import dirty, memberships, names
 
 
 def note(tx: Connection, stories: Iterable[Placed]) -> None:
-    """Note the names of stories, whatever their status: `sections/world`, `sources/reuters`."""
+    """Record the names of stories, whatever their status: `sections/world`, `sources/reuters`."""
     keys = {key for story in stories for key in story.keys}
     keys = {key for key in keys if "/" in key and not key.startswith("custom/")}
     keys |= {f"sources/{story.source}" for story in stories if story.source}
-    # In order, so that two writers can't block each other for good.
+    # In order, so that two writers cannot deadlock.
     insert_new(tx, names, [(key, None) for key in sorted(keys - known(tx, sorted(keys)))])
 
 
 class Use(NamedTuple):
-    """A name that is a feed's key, whether a published story has it, and since when none is seen to have it.
+    """A name (a feed's key), whether a published story has it, and since when none was found to have it.
 
-    That is in microseconds since 1970, or None.
+    `unused_since` is in microseconds since 1970, or None.
     """
 
     key: str
@@ -36,7 +36,7 @@ class Use(NamedTuple):
 
 
 def uses(connection: Connection, after: str, limit: int) -> list[Use]:
-    """A page of the names of sections, tags and authors, in order, from the one that follows `after` on."""
+    """A page of the names of sections, tags and authors, in order, beginning after the name `after`."""
     query = select(names.c.key, _is_used(), names.c.unused_since).where(
         names.c.key > after, names.c.key.not_like("sources/%")
     )
@@ -44,13 +44,13 @@ def uses(connection: Connection, after: str, limit: int) -> list[Use]:
 
 
 def note_use(tx: Connection, keys: Sequence[str], unused_since: datetime | None) -> None:
-    """Note since when no story has these names; None if some story has."""
+    """Record since when no story has these names (aware UTC); None if some story has."""
     since = None if unused_since is None else to_micros(unused_since)
     tx.execute(update(names).where(among(tx, names.c.key, keys)).values(unused_since=since))
 
 
 def forget_unused(tx: Connection, keys: Sequence[str]) -> list[str]:
-    """Forget those of the names that no story has and whose feeds are not to be published; returns them."""
+    """Delete those of the names that no story has and whose feeds are not dirty; returns them."""
     is_over = among(tx, names.c.key, keys) & not_(_is_used())
     is_over &= not_(exists().where(dirty.c.feed_key == names.c.key))
     forgotten = list(tx.execute(select(names.c.key).where(is_over).order_by(names.c.key)).scalars())
@@ -68,6 +68,6 @@ def known(connection: Connection, keys: Sequence[str]) -> set[str]:
 
 
 def beginning(connection: Connection, prefix: str) -> set[str]:
-    """The names that begin so; all of them for ""."""
+    """The names that begin with `prefix`; all of them for ""."""
     query = select(names.c.key).where(names.c.key >= prefix, names.c.key < f"{prefix}\U0010ffff")
     return set(connection.execute(query).scalars())

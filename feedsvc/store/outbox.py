@@ -1,6 +1,6 @@
-"""The outbox: notices to partners' webhooks, until each was taken or given up.
+"""The outbox: notices to partners' webhooks, to be sent until each is accepted or given up.
 
-Knows nothing of what is in a notice, nor how it is sent.
+Must not know what is in a notice, nor how it is sent.
 """
 
 from collections.abc import Collection, Sequence
@@ -17,9 +17,10 @@ from feedsvc.store.tables import outbox, recalls, revocations
 
 
 class Notice(NamedTuple):
-    """What a partner is to be told of a story: `body` is what is sent, `attempts` how often that was tried.
+    """A notice to a partner about a story: `body` is what is sent, `attempts` how often sending was tried.
 
-    `kind` is that of the recall, or "restored". Notices of before these two were noted have neither.
+    `kind` is that of the recall, or "restored". Notices written before the columns `article_id` and `kind`
+    existed have neither.
     """
 
     id: str
@@ -32,7 +33,7 @@ class Notice(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How far a notice has come: when it was taken (aware UTC), else whether it waits, and the last error."""
+    """A notice's state: when it was accepted (aware UTC), else whether it still waits; and the last error."""
 
     sent_at: datetime | None
     waits: bool
@@ -40,7 +41,7 @@ class Outcome(NamedTuple):
 
 
 def put(tx: Connection, notices: Sequence[Notice]) -> None:
-    """Put notices in, but those that are there already, by their ids."""
+    """Add notices, except those whose ids are there already."""
     insert_new(
         tx,
         outbox,
@@ -63,7 +64,10 @@ def put(tx: Connection, notices: Sequence[Notice]) -> None:
 
 
 def claim(tx: Connection, now: datetime, until: datetime, limit: int = 20) -> list[Notice]:
-    """Notices that are due, which nobody else claims until then: who dies with one leaves it for others."""
+    """Claim up to `limit` notices that are due at `now`; nobody else claims them before `until` (aware UTC).
+
+    If the process dies before it has sent them, they are due again then.
+    """
     columns = outbox.c
     due = select(outbox).where(columns.due_at <= to_micros(now)).order_by(columns.due_at, columns.id)
     rows = tx.execute(due.limit(limit).with_for_update(skip_locked=True)).all()
@@ -78,27 +82,27 @@ def _notice(row: Any) -> Notice:
 
 
 def is_due(connection: Connection, now: datetime) -> bool:
-    """Whether a notice is to be sent."""
+    """Whether any notice is due at `now` (aware UTC)."""
     query = select(outbox.c.id).where(outbox.c.due_at <= to_micros(now)).limit(1)
     return connection.execute(query).first() is not None
 
 
 def taken(tx: Connection, notice_id: str, now: datetime) -> None:
-    """Note that a notice was taken."""
+    """Record that a notice was accepted at `now` (aware UTC)."""
     tx.execute(
         update(outbox).where(outbox.c.id == notice_id).values(due_at=None, sent_at=to_micros(now), error="")
     )
 
 
 def failed(tx: Connection, notice_id: str, error: str, again: datetime | None) -> None:
-    """Note why a notice was not taken, and when it is tried again; never, if that is None."""
+    """Record why a notice was not accepted, and when to try again (aware UTC); None: never."""
     due_at = to_micros(again) if again else None
     tx.execute(update(outbox).where(outbox.c.id == notice_id).values(due_at=due_at, error=error))
 
 
 def drop(tx: Connection, notice: Notice, reason: str) -> None:
-    """Don't send a notice that was claimed: it says what isn't so. One that never was sent is forgotten."""
-    tries = notice.attempts - 1  # but for this one
+    """Don't send a claimed notice, as it is no longer true. One that was never tried before is deleted."""
+    tries = notice.attempts - 1  # without this one
     if not tries:
         tx.execute(delete(outbox).where(outbox.c.id == notice.id))
         return
@@ -107,9 +111,10 @@ def drop(tx: Connection, notice: Notice, reason: str) -> None:
 
 
 def told_gone(connection: Connection, since: datetime, now: datetime) -> list[Notice]:
-    """The last notices by which partners may know that a story is gone that is not recalled from them now.
+    """Notices that may have told a partner that a story is gone, while it is not recalled from it at `now`.
 
-    Of those made since an instant; one that was followed by another is left out.
+    Only notices created at or after `since` (both aware UTC) and sent or tried at least once. A notice that
+    was followed by a later one for the same story and partner is left out.
     """
     columns, later = outbox.c, outbox.alias()
     query = select(outbox).where(
@@ -143,14 +148,14 @@ def told_gone(connection: Connection, since: datetime, now: datetime) -> list[No
 
 
 def postpone(tx: Connection, partner: str, now: datetime, until: datetime) -> None:
-    """Leave those of a partner's notices that are due until then."""
+    """Put off those of a partner's notices that are due at `now` until `until` (aware UTC)."""
     columns = outbox.c
     due = (columns.partner == partner) & (columns.due_at <= to_micros(now))
     tx.execute(update(outbox).where(due).values(due_at=to_micros(until)))
 
 
 def outcomes(connection: Connection, ids: Collection[str]) -> dict[str, Outcome]:
-    """How far those of the notices that there are have come, by id."""
+    """The states of those of the notices that exist, by id."""
     query = select(outbox).where(among(connection, outbox.c.id, ids))
     return {
         row.id: Outcome(

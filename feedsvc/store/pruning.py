@@ -1,7 +1,7 @@
-"""Rows that are over → removed, some at a time: each function finds a page of them, or removes one.
+"""Finds and deletes rows past their retention, page by page: each function finds a page, or deletes one.
 
-Every function takes an open transaction. How old is old enough is said by the caller; what somebody may still
-have to know of stays, however old.
+Every function takes an open transaction. The caller says how old a row must be. A row that somebody may still
+need to know of is kept, however old.
 """
 
 from collections.abc import Collection, Sequence
@@ -32,11 +32,11 @@ from feedsvc.store.tables import revocations as revocations_table
 from feedsvc.store.tables import tokens as tokens_table
 
 Place = tuple[Any, ...]
-"""Where a page ended, for the next one to begin after it; () for the first."""
+"""Where a page ended; the next one begins after it. () begins the first page."""
 
 
 class Page(NamedTuple):
-    """The keys of some rows that are over, and where the page ended; None if it was the last."""
+    """The keys of some rows to delete, and where the page ended; `end` is None if it was the last."""
 
     keys: Sequence[tuple[Any, ...]]
     end: Place | None
@@ -48,9 +48,10 @@ class Page(NamedTuple):
 def recalled(
     connection: Connection, after: Place, limit: int, *, before: datetime, partners: Collection[str]
 ) -> Page:
-    """Stories whose recall every holder has known of since an instant (aware UTC): (id, instant of recall).
+    """Recalled stories whose holders all learnt of it earlier than `before` (aware UTC): (id, instant).
 
-    `partners` are those that there are: nobody waits for one that is none any more.
+    The instant is that of the recall, in microseconds. `partners` are the present ones: former partners are
+    not waited for.
     """
     columns = recalls_table.c
     query = select(columns.at, columns.article_id).where(columns.at < to_micros(before)).distinct()
@@ -63,7 +64,7 @@ def recalled(
 
 
 def remove_recalls(tx: Connection, keys: Sequence[tuple[Any, ...]]) -> int:
-    """Remove recalls that are still those that were found."""
+    """Delete recalls, unless another has taken their place since they were found; returns how many."""
     articles.lock(tx, [article_id for article_id, _ in keys])
     columns = recalls_table.c
     return _delete(tx, recalls_table, (columns.article_id, columns.at), keys)
@@ -72,7 +73,7 @@ def remove_recalls(tx: Connection, keys: Sequence[tuple[Any, ...]]) -> int:
 def revoked(
     connection: Connection, after: Place, limit: int, *, before: datetime, partners: Collection[str]
 ) -> Page:
-    """Revocations that whom they are of has known of since an instant: (id, audience, level, instant)."""
+    """Revocations whose audience learnt of them earlier than `before`: (id, audience, level, instant)."""
     columns = revocations_table.c
     query = select(columns.at, columns.article_id).where(columns.at < to_micros(before)).distinct()
     rows = _page(connection, query, (columns.at, columns.article_id), after, limit)
@@ -86,18 +87,18 @@ def revoked(
 
 
 def remove_revocations(tx: Connection, keys: Sequence[tuple[Any, ...]]) -> int:
-    """Remove revocations that are still those that were found."""
+    """Delete revocations, unless others have taken their place since they were found; returns how many."""
     articles.lock(tx, [key[0] for key in keys])
     columns = revocations_table.c
     places = (columns.article_id, columns.audience, columns.level, columns.at)
     return _delete(tx, revocations_table, places, keys)
 
 
-# -- the ledger, and what goes with it ---------------------------------------------------------------------
+# -- the ledger, notices and tokens ------------------------------------------------------------------------
 
 
 def delivered(connection: Connection, after: Place, limit: int, *, before: datetime) -> Page:
-    """Lines of the ledger from before an instant, but those that a recall or revocation is told by."""
+    """Ledger lines older than `before`, except those that show who has to know of a recall or revocation."""
     columns = deliveries_table.c
     query = select(columns.delivered_at, columns.token_id, columns.article_id, columns.digest).where(
         columns.delivered_at < to_micros(before), _is_of_no_recall()
@@ -108,7 +109,7 @@ def delivered(connection: Connection, after: Place, limit: int, *, before: datet
 
 
 def remove_deliveries(tx: Connection, keys: Sequence[tuple[Any, ...]]) -> int:
-    """Remove lines of the ledger, unless their story was recalled meanwhile."""
+    """Delete lines of the ledger, unless their story was recalled meanwhile."""
     articles.lock(tx, {key[1] for key in keys})
     columns = deliveries_table.c
     places = (columns.token_id, columns.article_id, columns.digest)
@@ -121,7 +122,7 @@ def _is_of_no_recall() -> ColumnElement[bool]:
     return and_(
         not_(exists().where(recalls_table.c.article_id == story)),
         not_(exists().where(revocations_table.c.article_id == story)),
-        # The mark of a feed says that its revocations are known.
+        # The line with a feed's marker shows that its revocations are known to the partner.
         or_(
             story < FEED,
             story >= _after(FEED),
@@ -131,12 +132,12 @@ def _is_of_no_recall() -> ColumnElement[bool]:
 
 
 def _after(prefix: str) -> str:
-    """What follows everything that begins so."""
+    """The first string that sorts after all strings with this prefix."""
     return prefix[:-1] + chr(ord(prefix[-1]) + 1)
 
 
 def noticed(connection: Connection, after: Place, limit: int, *, before: datetime) -> Page:
-    """Notices made before an instant, but those of stories that are recalled still."""
+    """Notices older than `before`, except those of stories that are still recalled or revoked."""
     columns = outbox.c
     query = select(columns.created_at, columns.id).where(
         columns.created_at < to_micros(before),
@@ -153,7 +154,7 @@ def remove_notices(tx: Connection, keys: Sequence[tuple[Any, ...]]) -> int:
 
 
 def ended_tokens(connection: Connection, after: Place, limit: int, *, before: datetime) -> Page:
-    """Tokens that ended before an instant, with which nothing in the ledger was received."""
+    """Tokens that expired or were revoked earlier than `before` and have no lines in the ledger."""
     columns = tokens_table.c
     old = to_micros(before)
     query = select(columns.id).where(
@@ -165,20 +166,21 @@ def ended_tokens(connection: Connection, after: Place, limit: int, *, before: da
 
 
 def remove_tokens(tx: Connection, keys: Sequence[tuple[Any, ...]]) -> int:
-    """Remove tokens, unless something was received with them meanwhile."""
+    """Delete tokens, unless something was received with them meanwhile."""
     unused = not_(exists().where(deliveries_table.c.token_id == tokens_table.c.id))
     number = _delete(tx, tokens_table, (tokens_table.c.id,), keys, unused)
     tokens.changed(tx)
     return number
 
 
-# -- what feeds said ---------------------------------------------------------------------------------------
+# -- tombstones and former dates ---------------------------------------------------------------------------
 
 
 def buried(connection: Connection, after: Place, limit: int, *, before: datetime) -> Page:
-    """Tombstones that stand no longer since an instant.
+    """Tombstones that feeds stopped showing earlier than `before`.
 
-    Of a story that is there still, that of the feed of everything stays: its page says that it was withdrawn.
+    As long as a story exists, its tombstone in the feed of everything is kept: the story's page says by it
+    that the story was withdrawn.
     """
     columns = tombstones.c
     query = select(columns.until, columns.feed_key, columns.article_id).where(
@@ -189,7 +191,7 @@ def buried(connection: Connection, after: Place, limit: int, *, before: datetime
 
 
 def remove_tombstones(tx: Connection, keys: Sequence[tuple[Any, ...]]) -> int:
-    """Remove tombstones, unless their story is back meanwhile."""
+    """Delete tombstones, unless their story is back meanwhile."""
     articles.lock(tx, {key[1] for key in keys})
     columns = tombstones.c
     return _delete(tx, tombstones, (columns.feed_key, columns.article_id), keys, _is_of_none_there())
@@ -201,7 +203,7 @@ def _is_of_none_there() -> ColumnElement[bool]:
 
 
 def dated(connection: Connection, after: Place, limit: int, *, before: datetime) -> Page:
-    """Dates of representations that are gone, from before an instant."""
+    """Dates older than `before` of representations that no longer exist."""
     columns = former_dates.c
     place = (columns.partner, columns.feed_key, columns.format)
     query = select(*place).where(columns.changed_at < to_micros(before))
@@ -210,7 +212,7 @@ def dated(connection: Connection, after: Place, limit: int, *, before: datetime)
 
 
 def remove_dates(tx: Connection, keys: Sequence[tuple[Any, ...]]) -> int:
-    """Remove dates of representations that are gone."""
+    """Delete dates of representations that no longer exist."""
     columns = former_dates.c
     return _delete(tx, former_dates, (columns.partner, columns.feed_key, columns.format), keys)
 
@@ -225,7 +227,7 @@ def _page(connection: Connection, query: Any, place: Place, after: Place, limit:
 
 
 def _end(rows: Sequence[Any], limit: int) -> Place | None:
-    """`place` is in the first columns of a row, as it was asked for."""
+    """Where a page ended: its last row, whose columns are those of `place`; None if it was the last page."""
     return tuple(rows[-1]) if len(rows) == limit else None
 
 

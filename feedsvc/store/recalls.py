@@ -1,7 +1,7 @@
-"""Recalls: what those who hold a story must know, that it was withdrawn, corrected or removed.
+"""Recalls: what partners that hold a story must know, namely that it was withdrawn, corrected or removed.
 
-Knows nothing of who holds it: that is the ledger's, `deliveries`. What one partner alone must know, that it
-may have a story no longer, is in `revocations`.
+Must not know which partners hold it: that is in the ledger, `deliveries`. That a single partner may no longer
+have a story is in `revocations`.
 """
 
 import hashlib
@@ -20,15 +20,15 @@ from feedsvc.store.tables import recalls
 
 Kind = Literal["withdrawn", "corrected", "removed", "revoked"]
 GONE: Final = ("withdrawn", "removed", "revoked")
-"""The kinds after which a partner may not have the story any more, or less of it."""
+"""The kinds after which a partner may no longer have the story, or only less of it."""
 
 
 class Recall(NamedTuple):
     """What happened to a story that may have been delivered, and when (aware UTC).
 
-    `digest` is that of the version before. `publication` is the number of the last publication before it:
-    what was published later knows of it. `url` is where the story was, as its author wrote it. `level` is how
-    much of it may be kept of what was revoked.
+    `digest` is that of the version before. `publication` is the number of the last publication before the
+    recall: representations published later reflect it. `url` is the story's URL as its author wrote it.
+    `level` is how much of a revoked story the partner may keep.
     """
 
     article_id: str
@@ -43,26 +43,26 @@ class Recall(NamedTuple):
 
     @property
     def mark(self) -> str:
-        """What stands for it among the contents of a feed, in place of a version."""
+        """The marker that stands for the recall in the contents of a feed, in place of a version's digest."""
         return f"{self.kind}@{to_micros(self.at)}"
 
     def notice_id(self, partner: str) -> str:
-        """What identifies the notice of it to a partner: the same whoever makes it."""
+        """The id of this recall's notice to a partner: the same whichever process makes it."""
         named = json.dumps([partner, self.article_id, self.kind, to_micros(self.at)])
         return hashlib.blake2b(named.encode(), digest_size=16).hexdigest()
 
 
 COLUMNS: Final = tuple(name for name in Recall._fields if name in recalls.c)
-"""The fields of a recall that its table has; what is revoked stands in another."""
+"""The fields of a recall that are columns of its table; revocations have a table of their own."""
 
 
 def of_row(row: Row[Any]) -> Recall:
-    """A recall of the columns of COLUMNS, in their order."""
+    """A recall from a row with the columns of COLUMNS, in their order."""
     return Recall(**dict(zip(COLUMNS, row, strict=True)))._replace(at=from_micros(row.at))
 
 
 def note(tx: Connection, recall: Recall, keys: Collection[str]) -> None:
-    """Note a recall in each feed that the story was or is in, in place of one before of the same story."""
+    """Record a recall in each feed that the story was or is in; it replaces earlier recalls of the story."""
     forget(tx, [recall.article_id])
     number, _ = publication(tx)
     values = {name: value for name, value in recall._asdict().items() if name in COLUMNS}
@@ -71,24 +71,24 @@ def note(tx: Connection, recall: Recall, keys: Collection[str]) -> None:
 
 
 def forget(tx: Connection, ids: Collection[str]) -> None:
-    """Forget the recalls of stories."""
+    """Delete the recalls of stories."""
     tx.execute(delete(recalls).where(among(tx, recalls.c.article_id, ids)))
 
 
 def forget_gone(tx: Connection, ids: Collection[str]) -> None:
-    """Forget that stories were withdrawn or removed: they are published again."""
+    """Delete the recalls of stories as withdrawn or removed: they are published again."""
     gone = recalls.c.kind != "corrected"
     tx.execute(delete(recalls).where(among(tx, recalls.c.article_id, ids), gone))
 
 
 def gone(connection: Connection, ids: Collection[str]) -> set[str]:
-    """Those of the stories that were withdrawn or removed, by what is noted for who holds them."""
+    """Those of the stories that have a recall as withdrawn or removed."""
     query = select(recalls.c.article_id).where(among(connection, recalls.c.article_id, ids))
     return set(connection.execute(query.where(recalls.c.kind != "corrected").distinct()).scalars())
 
 
 def of_gone(connection: Connection, ids: Collection[str]) -> dict[str, Recall]:
-    """Story → its recall, of those that were withdrawn or removed."""
+    """Story id → its recall, for those of the stories that were withdrawn or removed."""
     query = select(*(recalls.c[name] for name in COLUMNS)).where(
         among(connection, recalls.c.article_id, ids), recalls.c.kind != "corrected"
     )
@@ -96,9 +96,9 @@ def of_gone(connection: Connection, ids: Collection[str]) -> dict[str, Recall]:
 
 
 def marks(connection: Connection, key: str) -> tuple[tuple[str, str], ...]:
-    """What stands in a feed for stories that do not: (id, mark) of those withdrawn or removed from it.
+    """(story id, marker) of each story that was withdrawn or removed from a feed, for the feed's contents.
 
-    As long as the recall is kept: whoever polls then is known to know of it.
+    The marker is there as long as the recall is kept: who polls the feed meanwhile knows of the recall.
     """
     columns = recalls.c
     query = select(recalls).where(columns.feed_key == key, columns.kind != "corrected")
@@ -107,6 +107,6 @@ def marks(connection: Connection, key: str) -> tuple[tuple[str, str], ...]:
 
 
 def newest(connection: Connection) -> datetime | None:
-    """When the last recall was (aware UTC); None if there never was any."""
+    """When the last recall was (aware UTC); None if there is none."""
     at = connection.execute(select(func.max(recalls.c.at))).scalar()
     return from_micros(at) if at is not None else None

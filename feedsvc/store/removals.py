@@ -1,7 +1,7 @@
 """Which stories lost their files lately, and which stay published until somebody confirms their removal.
 
-Every function takes an open transaction; how many are too many is said by the caller. A story that is held is
-one whose file in `sources_seen` has `missing_since`.
+Every function takes an open transaction. The caller says how many are too many. A story is held if its file
+in `sources_seen` has `missing_since`.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -53,7 +53,7 @@ class Held(NamedTuple):
 
 
 def lock(tx: Connection) -> None:
-    """Have nobody else decide about removals before the transaction ends; SQLite has one writer anyway."""
+    """Lock decisions about removals until the transaction ends; SQLite has only one writer anyway."""
     if tx.dialect.name == "postgresql":
         tx.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
 
@@ -66,17 +66,17 @@ def lately(connection: Connection, now: datetime) -> list[Removed]:
 
 
 def held_lately(connection: Connection, now: datetime) -> set[str]:
-    """The ids of the stories that were held in the minute before `now` (aware UTC)."""
+    """The ids of the held stories whose files went missing in the minute before `now` (aware UTC)."""
     columns = sources_seen.c
     query = select(columns.article_id).where(_is_held(), _within(columns.missing_since, now))
     return set(connection.execute(query).scalars())
 
 
 def found_lately(connection: Connection, now: datetime) -> dict[str, str]:
-    """The files that were first found with their bytes in the minute before `now`: path → fingerprint."""
+    """The files first found with their present bytes in the minute before `now`: path → fingerprint."""
     columns = sources_seen.c
     query = select(columns.path, columns.fingerprint).where(
-        columns.found_at > literal_column("0"),  # as the index has it
+        columns.found_at > literal_column("0"),  # a literal, so that the partial index of `found_at` applies
         _within(columns.found_at, now),
         columns.fingerprint.is_not(None),
         columns.missing_since.is_(None),
@@ -85,37 +85,37 @@ def found_lately(connection: Connection, now: datetime) -> dict[str, str]:
 
 
 def note(tx: Connection, removed: Iterable[Source], now: datetime) -> None:
-    """Note stories as removed; what was a minute ago is forgotten."""
+    """Record stories as removed; delete what is older than a minute."""
     forget_old(tx, now)
     rows = [(one.path, one.article_id, one.fingerprint or "", to_micros(now)) for one in removed]
     upsert_tuples(tx, removals, rows)
 
 
 def is_any_old(connection: Connection, now: datetime) -> bool:
-    """Whether a story is noted that was not removed in the minute before `now` (aware UTC)."""
+    """Whether a story is recorded that was not removed in the minute before `now` (aware UTC)."""
     query = select(removals.c.path).where(not_(_within(removals.c.at, now))).limit(1)
     return connection.execute(query).first() is not None
 
 
 def forget_old(tx: Connection, now: datetime) -> None:
-    """Forget the stories that were not removed in the minute before `now` (aware UTC)."""
+    """Delete the records of stories that were not removed in the minute before `now` (aware UTC)."""
     tx.execute(delete(removals).where(not_(_within(removals.c.at, now))))
 
 
 def discount(tx: Connection, paths: Sequence[str]) -> None:
-    """Count stories as removed no more: they were found again."""
+    """No longer count the stories of these files as removed: they were found again."""
     if paths:
         tx.execute(delete(removals).where(among(tx, removals.c.path, paths)))
 
 
 def account_for(tx: Connection, paths: Sequence[str]) -> None:
-    """Note files as no longer new: each stands for one that is gone, and for no other."""
+    """Record files as no longer new: each replaces one file that is gone, and must not replace another."""
     if paths:
         tx.execute(update(sources_seen).where(among(tx, sources_seen.c.path, paths)).values(found_at=0))
 
 
 def hold(tx: Connection, paths: Collection[str], now: datetime) -> None:
-    """Note files as gone whose stories stay."""
+    """Record files as gone since `now` whose stories stay published."""
     tx.execute(
         update(sources_seen)
         .where(among(tx, sources_seen.c.path, paths), sources_seen.c.missing_since.is_(None))
@@ -124,7 +124,7 @@ def hold(tx: Connection, paths: Collection[str], now: datetime) -> None:
 
 
 def returned(tx: Connection, paths: Sequence[str]) -> None:
-    """Note files as there again."""
+    """Record files as there again."""
     tx.execute(update(sources_seen).where(among(tx, sources_seen.c.path, paths)).values(missing_since=None))
 
 
@@ -148,14 +148,14 @@ def count_held(connection: Connection) -> int:
 
 
 def is_any_gone(connection: Connection) -> bool:
-    """Whether any file is noted as missing, or any story as removed lately."""
+    """Whether any file is recorded as missing, or any story as removed lately."""
     held = select(literal_column("1")).where(sources_seen.c.missing_since.is_not(None)).exists()
     removed = select(literal_column("1")).select_from(removals).exists()
     return bool(connection.execute(select(or_(held, removed))).scalar())
 
 
 def is_any_held(connection: Connection) -> bool:
-    """Whether any file is noted as missing."""
+    """Whether any file is recorded as missing."""
     query = select(sources_seen.c.path).where(sources_seen.c.missing_since.is_not(None)).limit(1)
     return connection.execute(query).first() is not None
 
@@ -163,7 +163,7 @@ def is_any_held(connection: Connection) -> bool:
 def held_like(
     connection: Connection, ids: Sequence[str], fingerprints: Sequence[str]
 ) -> Mapping[str, Source]:
-    """The held files that own one of these stories, or had bytes with one of these fingerprints, by path."""
+    """The missing files, by path, that own one of these stories or had bytes with one of the fingerprints."""
     columns = sources_seen.c
     missing = columns.missing_since.is_not(None)
     by_id = select(sources_seen).where(missing, among(connection, columns.article_id, ids))
@@ -172,19 +172,19 @@ def held_like(
 
 
 def live(connection: Connection, ids: Sequence[str], now: datetime) -> set[str]:
-    """Those of the stories that somebody may have, or will once their hour comes."""
+    """The ids of those of the stories that are published, now or at a later date, and have not expired."""
     query = select(articles.c.id).where(among(connection, articles.c.id, ids), _is_live(now))
     return set(connection.execute(query).scalars())
 
 
 def count_live(connection: Connection, now: datetime, at_most: int) -> int:
-    """How many stories that are `live` have a file, or are held; no more than `at_most` are counted."""
+    """How many `live` stories have a file or are held; counts no further than `at_most`."""
     some = _files_of_live(now).with_only_columns(sources_seen.c.article_id).distinct().limit(at_most)
     return connection.execute(select(func.count()).select_from(some.subquery())).scalar_one()
 
 
 def is_any_left(connection: Connection, gone: Sequence[str], now: datetime) -> bool:
-    """Whether any story that is `live` has a file that is neither held nor among these."""
+    """Whether any `live` story has a file that is neither missing nor among `gone`."""
     query = _files_of_live(now).where(
         sources_seen.c.missing_since.is_(None), not_(among(connection, sources_seen.c.path, gone))
     )
@@ -192,7 +192,7 @@ def is_any_left(connection: Connection, gone: Sequence[str], now: datetime) -> b
 
 
 def tell(tx: Connection, now: datetime) -> int:
-    """Bring the condition `removals-held` in line with what is held; returns how many stories that are."""
+    """Set or clear the condition `removals-held` according to what is held; returns how many stories are."""
     columns = sources_seen.c
     query = select(func.count(), func.min(columns.path), func.max(columns.path)).where(_is_held())
     number, first, last = tx.execute(query).one()
@@ -214,7 +214,7 @@ def _detail(number: int, folder: str) -> str:
 
 
 def _common_folder(first: str, last: str) -> str:
-    """The deepest folder that holds everything between two paths, and so every path in their order."""
+    """The deepest folder that contains both paths, and so every path that sorts between them."""
     shared = []
     for one, other in zip(first.split("/")[:-1], last.split("/")[:-1], strict=False):
         if one != other:
@@ -238,5 +238,5 @@ def _files_of_live(now: datetime) -> Select[str]:
 
 
 def _within(column: Column[int], now: datetime) -> ColumnElement[bool]:
-    """Whether an instant is less than a minute from `now`: one that is far ahead is of a clock gone wrong."""
+    """Whether an instant is less than a minute from `now`; one further ahead comes from a wrong clock."""
     return column.between(to_micros(now - WINDOW) + 1, to_micros(now + WINDOW) - 1)

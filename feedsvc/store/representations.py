@@ -1,4 +1,4 @@
-"""Representations: written by the refresher, read by the web. This is where the two halves meet.
+"""Representations of feeds: the refresher writes them, the web reads them.
 
 The publication number tells readers that something changed, and `changed_since` what.
 """
@@ -25,10 +25,10 @@ _REMOVALS = "removals"
 
 
 class Unpublished(NamedTuple):
-    """A representation as rendered.
+    """A rendered representation that is to be published.
 
-    `content_at` is the newest instant its content tells of, `valid_until` the first at which a story in it
-    expires (both aware UTC). `partner` and `contents` are as in Representation.
+    `content_at` is the newest instant that its content reflects, `valid_until` the first at which a story in
+    it expires (both aware UTC). `max_age` is in seconds. `partner` and `contents` are as in Representation.
     """
 
     key: str
@@ -44,7 +44,7 @@ class Unpublished(NamedTuple):
 
     @property
     def name(self) -> "Name":
-        """What tells it from all others."""
+        """What identifies it."""
         return self.partner, self.key, self.format
 
 
@@ -53,7 +53,7 @@ Name = tuple[str, str, Format]
 
 
 class _Before(NamedTuple):
-    """What is published already."""
+    """The representation that is published already."""
 
     title: str
     digest: str
@@ -72,12 +72,12 @@ class Listing(NamedTuple):
 
 
 def publish(tx: Connection, candidates: Sequence[Unpublished], now: datetime) -> list[Unpublished]:
-    """Write what differs from what is published; returns just that. Equal bytes are left as they are.
+    """Write the representations that differ from the published ones; returns just those.
 
-    `changed_at` of a first publication is the instant its content tells of, so that a store that is made
-    anew dates it the same; after that it is `now`, and always at least a second later than it was, because
-    Last-Modified counts in seconds. So it is for a representation that was gone for a while: the same bytes
-    have the date they had.
+    `changed_at` of a first publication is `content_at` (at most `now`), so that a store made anew gives the
+    same date. When the bytes change, it becomes `now`, but at least a second later than before, because
+    Last-Modified has a resolution of one second; with the same bytes it stays. The same holds for a
+    representation that was removed for a while.
     """
     before = _published(tx, {one.partner for one in candidates}, {one.key for one in candidates})
     changed = [one for one in candidates if _differs(before.get(one.name), one)]
@@ -115,9 +115,10 @@ def _contents(one: Unpublished) -> str | None:
 
 
 def _published(tx: Connection, partners: Iterable[str], keys: Iterable[str]) -> dict[Name, _Before]:
-    """What is published of these feeds for these partners.
+    """The published representations of these feeds for these partners, by name.
 
-    By both, as the primary key begins with the partner: by its key alone each would be looked for among all.
+    The query names the partners as well, because the primary key begins with the partner: with the feed key
+    alone, each look-up would go through all rows.
     """
     columns = representations.c
     query = select(
@@ -147,7 +148,7 @@ def _micros(instant: datetime | None) -> int | None:
 
 
 def _changed_at(before: tuple[str, int] | None, one: Unpublished, now: datetime) -> datetime:
-    """The date of what is published now, after what had a digest and a date before."""
+    """The date of a representation; `before` is its earlier digest and date (microseconds), if it had one."""
     if before is None:
         return min(one.content_at, now).replace(microsecond=0)
     digest, micros = before
@@ -156,7 +157,10 @@ def _changed_at(before: tuple[str, int] | None, one: Unpublished, now: datetime)
 
 
 class Dated(NamedTuple):
-    """The date of a representation, and of which bytes it is. In the order of the table's columns."""
+    """The date of a representation (microseconds since 1970), and the digest of the bytes that it belongs to.
+
+    In the order of the table's columns.
+    """
 
     partner: str
     key: str
@@ -166,7 +170,7 @@ class Dated(NamedTuple):
 
 
 def dates(connection: Connection) -> list[Dated]:
-    """The date of every representation that there is, or was."""
+    """The date of every representation that exists or existed."""
     columns = representations.c
     query = select(columns.partner, columns.feed_key, columns.format, columns.digest, columns.changed_at)
     rows = [*connection.execute(select(former_dates)), *connection.execute(query)]
@@ -174,12 +178,12 @@ def dates(connection: Connection) -> list[Dated]:
 
 
 def keep_dates(tx: Connection, dated: Sequence[Dated]) -> None:
-    """Have representations that are not there dated by what they were, should they come back."""
+    """Keep the dates of representations that do not exist now, for when they are published again."""
     upsert_tuples(tx, former_dates, dated)
 
 
 def _former_dates(connection: Connection, keys: Iterable[str]) -> dict[Name, tuple[str, int]]:
-    """The digests and dates that representations of these feeds had when they were there last."""
+    """The digests and dates that removed representations of these feeds had last, by name."""
     query = select(former_dates).where(among(connection, former_dates.c.feed_key, sorted(keys)))
     return {
         (row.partner, row.feed_key, row.format): (row.digest, row.changed_at)
@@ -188,7 +192,7 @@ def _former_dates(connection: Connection, keys: Iterable[str]) -> dict[Name, tup
 
 
 def _next_publication(tx: Connection) -> int:
-    """The number of this commit. The row is locked until then, so that numbers appear in their order."""
+    """The number of this commit. The row stays locked until the commit: numbers become visible in order."""
     return int(
         tx.execute(
             text(
@@ -200,7 +204,7 @@ def _next_publication(tx: Connection) -> int:
 
 
 def withdraw(tx: Connection, gone: Sequence[Name]) -> None:
-    """Remove representations: the configuration no longer has that feed, or not in that format."""
+    """Remove representations and keep their dates: the feed, or that format of it, is no longer published."""
     if gone:
         write_meta(tx, _REMOVALS, str(_next_publication(tx)))
     columns = representations.c
@@ -223,7 +227,7 @@ def withdraw_feeds(tx: Connection, keys: Sequence[str]) -> None:
 
 
 def get(connection: Connection, key: str, fmt: Format, partner: str = "") -> Representation | None:
-    """One representation as it stands: everybody's, or a partner's."""
+    """One representation, everybody's or a partner's; None if there is none."""
     row = connection.execute(select(representations).where(_is((partner, key, fmt)))).one_or_none()
     if row is None:
         return None
@@ -249,7 +253,7 @@ def probe(connection: Connection) -> None:
 
 
 def publication(connection: Connection) -> tuple[int, int]:
-    """The numbers of the last commits that changed, and that removed a representation."""
+    """The numbers of the last commit that wrote or removed a representation, and of the last removal."""
     return int(read_meta(connection, "publication") or 0), int(read_meta(connection, _REMOVALS) or 0)
 
 
@@ -268,7 +272,7 @@ def changed_since(connection: Connection, number: int) -> list[Name]:
 
 
 def published_keys(connection: Connection, keys: Iterable[str], partner: str = "") -> set[str]:
-    """Those of the feeds that have been published before, for everybody or for a partner."""
+    """Those of the feeds that have a representation, for everybody or for a partner."""
     columns = representations.c
     query = select(columns.feed_key).where(columns.partner == partner, columns.feed_key.in_(sorted(keys)))
     return set(connection.execute(query).scalars())
@@ -297,7 +301,7 @@ def partners(connection: Connection) -> list[str]:
 
 
 def totals(connection: Connection) -> tuple[int, int]:
-    """How many representations there are, and their bytes together."""
+    """How many representations there are, and the total size of their bodies in bytes."""
     number, size = connection.execute(
         select(func.count(), func.coalesce(func.sum(func.length(representations.c.body)), 0))
     ).one()

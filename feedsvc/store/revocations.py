@@ -1,7 +1,7 @@
-"""Revocations: which audiences may have a story no longer, or less of it, in each feed that they had it in.
+"""Revocations: which audiences may no longer have a story, or only less of it, in each feed they had it in.
 
-Knows nothing of why; what is revoked is said by the caller. A partner's feed carries one mark for all of
-them, which the ledger notes: whoever received it has polled since.
+Must not know why: the caller says what is revoked. The contents of a partner's feed include one marker for
+all revocations in it; the ledger records who received the marker, and so has polled since.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -17,19 +17,19 @@ from feedsvc.store.schema import among, upsert
 from feedsvc.store.tables import revocations
 
 FEED: Final = "/feeds/"
-"""What a feed is called in place of a story in the ledger, before its key: no story's id begins so."""
+"""Prefix of a feed's key where the ledger has a feed in place of a story: no story's id begins so."""
 _MARK: Final = "revoked@"
 
 
 class Standing(NamedTuple):
-    """A revocation, and the feeds in which it is noted."""
+    """A revocation, and the keys of the feeds in which it is recorded."""
 
     revocation: Revocation
     keys: frozenset[str]
 
 
 def of(connection: Connection, ids: Collection[str]) -> dict[str, list[Standing]]:
-    """What is noted of stories, by id; a story of which nothing is, is left out."""
+    """The revocations of stories, by story id; stories without any are left out."""
     columns = revocations.c
     query = select(revocations).where(among(connection, columns.article_id, ids))
     found: dict[str, dict[Revocation, set[str]]] = {}
@@ -42,7 +42,7 @@ def of(connection: Connection, ids: Collection[str]) -> dict[str, list[Standing]
 
 
 def replace(tx: Connection, noted: Mapping[str, Sequence[Standing]]) -> None:
-    """Note just these of each of the stories, in place of what was noted of them before."""
+    """Record these revocations of each of the stories, in place of all that were recorded before."""
     tx.execute(delete(revocations).where(among(tx, revocations.c.article_id, noted)))
     number, _ = publication(tx)
     rows = [_row(one.revocation, key, number) for some in noted.values() for one in some for key in one.keys]
@@ -81,15 +81,15 @@ def _revocation(row: Any) -> Revocation:
 
 
 def in_force(now: datetime) -> ColumnElement[bool]:
-    """Whether a row holds at `now` (aware UTC)."""
+    """The SQL condition that a revocation is in force at `now` (aware UTC)."""
     columns = revocations.c
     return and_(columns.at <= to_micros(now), or_(columns.until.is_(None), columns.until > to_micros(now)))
 
 
 def tombstones(connection: Connection, key: str, now: datetime, limit: int) -> list[Tombstone]:
-    """The newest marks of stories that some audience may have no longer, in a feed, newest first.
+    """A feed's tombstones for stories that some audience may no longer have: the newest ones, newest first.
 
-    Everybody is told that a story is gone, and not why.
+    Those for the public say that a story is gone, and not why. `limit` is the most to return.
     """
     columns = revocations.c
     query = select(revocations).where(columns.feed_key == key, columns.level == "none", in_force(now))
@@ -107,7 +107,7 @@ def tombstones(connection: Connection, key: str, now: datetime, limit: int) -> l
 
 
 def marks(connection: Connection, key: str, now: datetime) -> dict[str, tuple[str, str]]:
-    """What stands among the contents of each partner's feed for all that was revoked in it, by its name."""
+    """Partner → (id, marker) for the contents of its feed, if anything is revoked from it there at `now`."""
     columns = revocations.c
     query = select(columns.audience, func.max(columns.at)).where(columns.feed_key == key, in_force(now))
     rows = connection.execute(query.group_by(columns.audience))
@@ -115,12 +115,15 @@ def marks(connection: Connection, key: str, now: datetime) -> dict[str, tuple[st
 
 
 def marked_at(mark: str) -> int:
-    """The instant of a mark, in microseconds since 1970."""
+    """The instant of a marker, in microseconds since 1970."""
     return int(mark.removeprefix(_MARK))
 
 
 def turning(connection: Connection, after: datetime, until: datetime, stands: timedelta) -> set[str]:
-    """The feeds in which time alone begins or ends a revocation, or its mark, in (after, until]."""
+    """The feeds in which time alone begins or ends a revocation, or its tombstone, in (after, until].
+
+    `stands` is how long feeds show the tombstone.
+    """
     columns = revocations.c
     turns = [
         and_(column > to_micros(after - later), column <= to_micros(until - later))
@@ -130,7 +133,10 @@ def turning(connection: Connection, after: datetime, until: datetime, stands: ti
 
 
 def next_turn(connection: Connection, after: datetime, stands: timedelta) -> datetime | None:
-    """The first instant after `after` at which time alone begins or ends a revocation, or its mark."""
+    """The first instant after `after` at which time alone begins or ends a revocation, or its tombstone.
+
+    Aware UTC; None if there is none.
+    """
     columns = revocations.c
     turns = ((columns.at, timedelta()), (columns.until, timedelta()), (columns.at, stands))
     firsts = (
@@ -145,13 +151,13 @@ def next_turn(connection: Connection, after: datetime, stands: timedelta) -> dat
 
 
 def noted(connection: Connection, keys: Collection[str]) -> set[str]:
-    """Those of the feeds in which anything is noted."""
+    """Those of the feeds in which any revocation is recorded."""
     query = select(revocations.c.feed_key).where(among(connection, revocations.c.feed_key, keys)).distinct()
     return set(connection.execute(query).scalars())
 
 
 def newest(connection: Connection, now: datetime) -> datetime | None:
-    """When the last of a partner's that holds by `now` began (aware UTC); None if there is none."""
+    """When the newest revocation from a partner that has begun by `now` began (aware UTC); or None."""
     columns = revocations.c
     query = select(func.max(columns.at)).where(columns.at <= to_micros(now), columns.audience != "")
     at = connection.execute(query).scalar()

@@ -1,6 +1,6 @@
-"""The files that stories came from, and those that wait in quarantine.
+"""The files that stories came from, those that wait in quarantine, and the stories that were pushed.
 
-Every function takes an open transaction; what is in a file is said by the caller.
+Every function takes an open transaction. Must not know what is in a file: the caller says it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,9 +25,10 @@ from feedsvc.store.tables import (
 class Source(NamedTuple):
     """A story file as it was when it was last read. `article_id` is the story it owns, if it ever loaded.
 
-    `fingerprint` is that of its bytes: "" if no story could be made of them, None if it was read by a version
-    that made none. `found_at` is when it was first found with these bytes, `missing_since` when it was found
-    gone and its story was kept; both in microseconds since 1970. In the order of the table's columns.
+    `fingerprint` is that of its bytes: "" if no story could be made of them, None if a version of feedsvc
+    read it that computed none. `found_at` is when it was first found with these bytes, `missing_since` when
+    it was found gone and its story was kept; both in microseconds since 1970. In the order of the table's
+    columns.
     """
 
     path: str
@@ -40,7 +41,7 @@ class Source(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """A story file as it was when it was last read. `missing_since` says that it was gone, as in `Source`."""
+    """A story file as it was when it was last read. `missing_since` is as in `Source`."""
 
     path: str
     size: int
@@ -49,9 +50,9 @@ class Seen(NamedTuple):
 
 
 def seen(connection: Connection, under: str = "", after: str = "", limit: int = 5_000) -> list[Seen]:
-    """A page of the files that were read, in order of path, from the one that follows `after` on.
+    """A page of the files that were read, in order of path, beginning after the path `after`.
 
-    With `under`, that file and what is below that folder.
+    With `under`, only the file at that path and the files below it, if it is a folder.
     """
     path = sources_seen.c.path
     query = select(path, sources_seen.c.size, sources_seen.c.mtime_ns, sources_seen.c.missing_since)
@@ -91,9 +92,9 @@ def owners(connection: Connection, ids: Sequence[str]) -> dict[str, set[str]]:
 
 
 class Ownership(NamedTuple):
-    """That a story was pushed. `stated` is the instant of last change by the document itself (aware UTC).
+    """A story that was pushed. `stated` is when it last changed according to its document (aware UTC).
 
-    None if it named none.
+    None if the document doesn't say.
     """
 
     article_id: str
@@ -101,7 +102,7 @@ class Ownership(NamedTuple):
 
 
 def ingest(tx: Connection, owned: Iterable[Ownership], token_id: str, now: datetime) -> None:
-    """Note stories as owned by no file, but by who pushed them, with which token."""
+    """Record stories as pushed, with which token; no file owns them."""
     rows = [
         (one.article_id, to_micros(now), token_id, None if one.stated is None else to_micros(one.stated))
         for one in owned
@@ -125,45 +126,45 @@ def ingested(connection: Connection, ids: Sequence[str]) -> set[str]:
 
 
 def disown(tx: Connection, ids: Sequence[str]) -> None:
-    """Have stories owned no more by who pushed them: a file takes them over."""
+    """Record stories as no longer pushed: a file takes them over."""
     tx.execute(delete(pushed).where(among(tx, pushed.c.article_id, ids)))
 
 
 def give_up(tx: Connection, ids: Sequence[str]) -> list[str]:
-    """Have stories owned by no file any more; returns the paths of those that did."""
+    """Record stories as owned by no file any more; returns the paths of the files that owned them."""
     paths = [path for some in owners(tx, ids).values() for path in sorted(some)]
     tx.execute(update(sources_seen).where(among(tx, sources_seen.c.path, paths)).values(article_id=None))
     return paths
 
 
 def waiting_for_pushed(connection: Connection) -> list[str]:
-    """The paths in quarantine because a story of that id was pushed."""
+    """The paths in quarantine because a story with the same id was pushed."""
     query = select(quarantine.c.path).join(pushed, pushed.c.article_id == quarantine.c.article_id)
     return list(connection.execute(query.order_by(quarantine.c.path)).scalars())
 
 
 NOT_READ = -1
-"""In place of a file's time: whatever that is, the next look through the folder reads the file."""
+"""Stored in place of a file's modification time: whatever that is, the next scan reads the file."""
 
 
 def reread_all(tx: Connection) -> None:
-    """Have every file read again by the next look through the folder."""
+    """Have every file read again by the next scan of the folder."""
     tx.execute(update(sources_seen).values(mtime_ns=NOT_READ))
 
 
 def remember(tx: Connection, seen: Iterable[Source]) -> None:
-    """Note files as read, so that they are not read again until size or time changes."""
+    """Record files as read, so that they are not read again until size or time changes."""
     upsert_tuples(tx, sources_seen, list(seen))
 
 
 def forget(tx: Connection, paths: Sequence[str]) -> None:
-    """Forget files that are gone, and what they had in quarantine."""
+    """Delete the records of files that are gone, also from quarantine."""
     tx.execute(delete(sources_seen).where(among(tx, sources_seen.c.path, paths)))
     release(tx, paths)
 
 
 def put_in_quarantine(tx: Connection, rejected: Sequence[Rejected], now: datetime) -> None:
-    """Set files aside, each with line and reason."""
+    """Put files in quarantine, each with line and reason."""
     upsert(
         tx,
         quarantine,
@@ -182,7 +183,7 @@ def put_in_quarantine(tx: Connection, rejected: Sequence[Rejected], now: datetim
 
 
 def reasons(connection: Connection, paths: Sequence[str]) -> dict[str, str]:
-    """Why those of the files are set aside that are, by path."""
+    """The reasons for those of the files that are in quarantine, by path."""
     query = select(quarantine.c.path, quarantine.c.reason).where(among(connection, quarantine.c.path, paths))
     return {row.path: row.reason for row in connection.execute(query)}
 
@@ -193,7 +194,7 @@ def release(tx: Connection, paths: Sequence[str]) -> None:
 
 
 def waiting_for(connection: Connection, ids: Sequence[str]) -> list[str]:
-    """The paths in quarantine because another file had one of these ids."""
+    """The paths in quarantine because another file has one of these ids."""
     query = select(quarantine.c.path).where(among(connection, quarantine.c.article_id, ids))
     return list(connection.execute(query.order_by(quarantine.c.path)).scalars())
 

@@ -1,6 +1,7 @@
-"""The tables, and the numbered migrations that make them.
+"""Defines the tables, and the numbered migrations that create them.
 
-Knows no engine: what engines differ in stands in braces, and is said where a migration runs.
+Must not know any engine: where engines differ, a statement has a placeholder in braces, which is filled in
+when the migration runs.
 """
 
 from collections.abc import Sequence
@@ -19,10 +20,10 @@ articles = Table(
     Column("visible_until", BigInteger),
     Column("places", Text, nullable=False),  # JSON {feed key: position, …}: its rows in memberships
     Column("article", Text, nullable=False),  # the Article as JSON
-    Column("published", BigInteger),  # where that is earlier than visible_from
+    Column("published", BigInteger),  # the publication date, if it is earlier than visible_from
 )
 
-# `position` is minus the ranking instant, so that the primary key alone is the order of every feed.
+# `position` is minus the ranking instant, so that the primary key has the order of every feed.
 memberships = Table(
     "memberships",
     TABLES,
@@ -35,8 +36,8 @@ dirty = Table(
     "dirty",
     TABLES,
     Column("feed_key", Text, primary_key=True),
-    Column("marked_at", BigInteger, nullable=False),  # last
-    Column("since", BigInteger, nullable=False),  # marked first
+    Column("marked_at", BigInteger, nullable=False),  # when it was last marked
+    Column("since", BigInteger, nullable=False),  # when it was first marked
     Column("urgent", SmallInteger, nullable=False, default=0),  # bits, see dirty.py
 )
 
@@ -51,9 +52,9 @@ representations = Table(
     Column("digest", Text, nullable=False),
     Column("changed_at", BigInteger, nullable=False),
     Column("max_age", Integer, nullable=False),
-    Column("publication", BigInteger, nullable=False),  # number of the commit that wrote or removed it
+    Column("publication", BigInteger, nullable=False),  # number of the commit that wrote it
     Column("valid_until", BigInteger),  # when the first of its stories expires
-    Column("contents", Text),  # of a partner's, JSON [[article id, digest or mark], …]
+    Column("contents", Text),  # for a partner's only: JSON [[article id, digest or marker], …]
 )
 
 quarantine = Table(
@@ -63,7 +64,7 @@ quarantine = Table(
     Column("line", Integer, nullable=False),
     Column("reason", Text, nullable=False),
     Column("since", BigInteger, nullable=False),
-    Column("article_id", Text),  # the id another file has, when that is the reason
+    Column("article_id", Text),  # if the reason is that another file has the same id: that id
     Column("rule", Text, nullable=False),
 )
 
@@ -73,10 +74,10 @@ sources_seen = Table(
     Column("path", Text, primary_key=True),
     Column("size", BigInteger, nullable=False),
     Column("mtime_ns", BigInteger, nullable=False),
-    Column("article_id", Text),  # the story this file owns; none while it never loaded
-    Column("fingerprint", Text),  # of its bytes; "" if no story could be made of them, none if not known yet
+    Column("article_id", Text),  # the story this file owns; NULL if it never loaded
+    Column("fingerprint", Text),  # of its bytes; "" if no story could be made of them, NULL if not known yet
     Column("found_at", BigInteger, nullable=False),  # when it was first found with these bytes; 0 is long ago
-    Column("missing_since", BigInteger),  # the file is gone, and its story stays until that is confirmed
+    Column("missing_since", BigInteger),  # when it was found gone; its story stays until that is confirmed
 )
 
 # The stories that were removed within the last minute because their files were gone.
@@ -98,17 +99,17 @@ tombstones = Table(
     Column("at", BigInteger, nullable=False),
     Column("until", BigInteger, nullable=False),
     Column("reason", Text, nullable=False),
-    Column("url", Text),  # where the story was, as its author wrote it
-    Column("had_by", Text),  # JSON, the audiences that could have had it; none is everybody alone
+    Column("url", Text),  # the story's URL, as its author wrote it
+    Column("had_by", Text),  # JSON, the audiences that could have had it; NULL is everybody alone
 )
 
-# What opens partners' feeds, and the interface for newsrooms. A token itself is nowhere, but with its holder.
+# Tokens for partners' feeds, and for the interface for newsrooms: only hashes, no token itself.
 tokens = Table(
     "tokens",
     TABLES,
     Column("id", Text, primary_key=True),
     Column("hash", Text, nullable=False),  # SHA-256, in hex
-    Column("name", Text, nullable=False),  # whose it is: a partner's, or a newsroom's
+    Column("name", Text, nullable=False),  # of the partner or newsroom that it was made for
     Column("scope", Text, nullable=False),
     Column("label", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
@@ -116,7 +117,7 @@ tokens = Table(
     Column("revoked_at", BigInteger),
 )
 
-# Which token first received which version of which story, or the mark that it was recalled.
+# The ledger: which token first received which version of which story, or the marker that it was recalled.
 deliveries = Table(
     "deliveries",
     TABLES,
@@ -130,7 +131,7 @@ deliveries = Table(
     Column("delivered_at", BigInteger, nullable=False),
 )
 
-# What those who hold a story must know: that it was withdrawn, corrected or removed, in each of its feeds.
+# What partners that hold a story must know: that it was withdrawn, corrected or removed. A row for each feed.
 recalls = Table(
     "recalls",
     TABLES,
@@ -141,11 +142,11 @@ recalls = Table(
     Column("reason", Text, nullable=False),
     Column("title", Text, nullable=False),
     Column("digest", Text, nullable=False),  # the version that was recalled
-    Column("publication", BigInteger, nullable=False),  # the last one before
-    Column("url", Text),  # where the story was, as its author wrote it
+    Column("publication", BigInteger, nullable=False),  # number of the last one before the recall
+    Column("url", Text),  # the story's URL, as its author wrote it
 )
 
-# Which audiences may have a story no longer, or less of it, in each feed that they had it in.
+# Which audiences may no longer have a story, or only less of it. A row for each feed that they had it in.
 revocations = Table(
     "revocations",
     TABLES,
@@ -154,15 +155,15 @@ revocations = Table(
     Column("audience", Text, primary_key=True),  # a partner's name; "" for everybody
     Column("level", Text, primary_key=True),  # how much of it they may still have
     Column("at", BigInteger, nullable=False),
-    Column("until", BigInteger),  # when they have it back by time alone
+    Column("until", BigInteger),  # when they get it back by time alone, as after an embargo
     Column("reason", Text, nullable=False),
     Column("title", Text, nullable=False),
     Column("url", Text),
     Column("digest", Text, nullable=False),  # the version that was there
-    Column("publication", BigInteger, nullable=False),  # the last one before
+    Column("publication", BigInteger, nullable=False),  # number of the last one before the revocation
 )
 
-# Notices to partners' webhooks, until they were taken or given up.
+# Notices to partners' webhooks, to be sent until they are accepted or given up.
 outbox = Table(
     "outbox",
     TABLES,
@@ -170,7 +171,7 @@ outbox = Table(
     Column("partner", Text, nullable=False),
     Column("body", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
-    Column("due_at", BigInteger),  # none once it was taken or given up
+    Column("due_at", BigInteger),  # NULL once it was accepted or given up
     Column("attempts", Integer, nullable=False),
     Column("sent_at", BigInteger),
     Column("error", Text, nullable=False),
@@ -178,17 +179,17 @@ outbox = Table(
     Column("kind", Text),  # of the recall, or "restored"
 )
 
-# The stories that no file owns: they came by the interface for newsrooms.
+# The stories that no file owns: they were pushed through the interface for newsrooms.
 ingested = Table(
     "ingested",
     TABLES,
     Column("article_id", Text, primary_key=True),
     Column("received_at", BigInteger, nullable=False),
     Column("token_id", Text, nullable=False),
-    Column("stated", BigInteger),  # when it was changed last, by the document itself; none if that named none
+    Column("stated", BigInteger),  # when it last changed according to its document; NULL if that doesn't say
 )
 
-# The dates of representations that are gone: those that come back are dated as they were, or later.
+# The dates of removed representations: one that comes back has the date it had, or a later one.
 former_dates = Table(
     "former_dates",
     TABLES,
@@ -213,13 +214,13 @@ names = Table(
     "names",
     TABLES,
     Column("key", Text, primary_key=True),
-    Column("unused_since", BigInteger),  # when it was first found that no story out has it; none if one has
+    Column("unused_since", BigInteger),  # when no published story was first found to have it; NULL if one has
 )
 
 meta = Table("meta", TABLES, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))
 
-# Only ever appended: what has run somewhere is never edited. In braces stands what engines differ in; {text}
-# is text that sorts by code point, so that the order of stories is the same on both.
+# Append only: a migration that has run somewhere is never edited. Braces stand for what engines differ in;
+# {text} is text that sorts by code point, so that the order of stories is the same on both.
 MIGRATIONS: Sequence[Sequence[str]] = (
     (
         "CREATE TABLE articles (id {text} NOT NULL PRIMARY KEY, digest TEXT NOT NULL, status TEXT NOT NULL,"
@@ -261,7 +262,7 @@ MIGRATIONS: Sequence[Sequence[str]] = (
         "ALTER TABLE licensed RENAME TO representations",
         "CREATE INDEX representations_publication ON representations (publication)",
         "ALTER TABLE articles ADD COLUMN published BIGINT",
-        # Files may have said of rights what nobody read.
+        # Read all files again: they may have fields about rights that earlier versions ignored.
         "UPDATE sources_seen SET mtime_ns = -1",
         "CREATE INDEX articles_published ON articles (published) WHERE published IS NOT NULL",
         "ALTER TABLE tombstones ADD COLUMN had_by TEXT",
@@ -285,7 +286,7 @@ MIGRATIONS: Sequence[Sequence[str]] = (
         "CREATE TABLE ingested (article_id {text} NOT NULL PRIMARY KEY, received_at BIGINT NOT NULL,"
         " token_id TEXT NOT NULL)",
     ),
-    # They were [[feed key, position], …], whose parts take as long to take apart as their rows to be written.
+    # They were [[feed key, position], …], which takes as long to parse as its rows take to be written.
     ("UPDATE articles SET places = {places_by_key}",),
     (
         "CREATE TABLE conditions (name {text} NOT NULL PRIMARY KEY, detail TEXT NOT NULL,"
@@ -298,7 +299,7 @@ MIGRATIONS: Sequence[Sequence[str]] = (
         "ALTER TABLE sources_seen ADD COLUMN found_at BIGINT NOT NULL DEFAULT 0",
         "ALTER TABLE sources_seen ADD COLUMN missing_since BIGINT",
         "CREATE INDEX sources_seen_missing ON sources_seen (fingerprint) WHERE missing_since IS NOT NULL",
-        # Most files were found by the first load, long ago.
+        # A partial index: most files were found by the first load, and have 0.
         "CREATE INDEX sources_seen_found ON sources_seen (found_at) WHERE found_at > 0",
         # The files are read once more, for the fingerprints of their bytes.
         "UPDATE sources_seen SET mtime_ns = -1",
@@ -309,9 +310,9 @@ MIGRATIONS: Sequence[Sequence[str]] = (
         " 'custom/%' UNION SELECT feed_key FROM tombstones WHERE feed_key LIKE '%/%' AND feed_key NOT LIKE"
         " 'custom/%' UNION SELECT 'sources/' || {source_slug} FROM articles WHERE {source_slug} IS NOT NULL",
     ),
-    # Pushed stories: documents that are older than what is there are refused.
+    # For pushed stories: a document that is older than the stored one is refused.
     ("ALTER TABLE ingested ADD COLUMN stated BIGINT",),
-    # Rights that were taken away are told; notices are looked at again before they are sent.
+    # Partners are told of revoked rights; notices are checked again before they are sent.
     (
         "CREATE TABLE revocations (feed_key {text} NOT NULL, article_id {text} NOT NULL,"
         " audience {text} NOT NULL, level {text} NOT NULL, at BIGINT NOT NULL, until BIGINT,"
@@ -327,7 +328,7 @@ MIGRATIONS: Sequence[Sequence[str]] = (
         "ALTER TABLE outbox ADD COLUMN kind TEXT",
         "CREATE INDEX outbox_article_id ON outbox (article_id, partner)",
     ),
-    # What is over is removed, once it is old enough.
+    # Retention: rows that are no longer needed are deleted once they are old enough.
     (
         "CREATE TABLE former_dates (partner {text} NOT NULL, feed_key {text} NOT NULL,"
         " format {text} NOT NULL, digest TEXT NOT NULL, changed_at BIGINT NOT NULL,"
@@ -335,7 +336,7 @@ MIGRATIONS: Sequence[Sequence[str]] = (
         "CREATE INDEX outbox_created_at ON outbox (created_at)",
         "ALTER TABLE names ADD COLUMN unused_since BIGINT",
     ),
-    # What few changes made dirty is published before what very many did, and in turn.
+    # Feeds marked by transactions with few changes are published first, and each kind in order of marking.
     (
         "ALTER TABLE dirty ADD COLUMN urgent SMALLINT NOT NULL DEFAULT 0",
         "ALTER TABLE dirty ADD COLUMN since BIGINT NOT NULL DEFAULT 0",

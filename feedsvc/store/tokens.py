@@ -1,6 +1,6 @@
-"""Tokens of partners and newsrooms: what is known of them. The tokens themselves are in no store.
+"""Tokens of partners and newsrooms: their hashes and terms. The tokens themselves are not stored.
 
-Knows nothing of HTTP, nor how a token is made.
+Must not know HTTP, nor how a token is made.
 """
 
 import hashlib
@@ -18,11 +18,14 @@ from feedsvc.store.tables import tokens
 _VERSION = "tokens"
 
 Scope = Literal["read", "write"]
-"""What a token opens: a partner's feeds, or the interface that newsrooms push stories to."""
+"""What a token gives access to: a partner's feeds, or the interface that newsrooms push stories to."""
 
 
 class Token(NamedTuple):
-    """What is known of a token: `hash` is its SHA-256 in hex, `name` whose it is. Instants are aware UTC."""
+    """What is stored of a token. Instants are aware UTC.
+
+    `hash` is its SHA-256 in hex, `name` that of the partner or newsroom it was made for.
+    """
 
     id: str
     hash: str
@@ -34,17 +37,17 @@ class Token(NamedTuple):
     revoked_at: datetime | None = None
 
     def is_good(self, now: datetime) -> bool:
-        """Whether it opens anything at `now` (aware UTC)."""
+        """Whether it is valid at `now` (aware UTC)."""
         return self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
 
 
 def hashed(secret: str) -> str:
-    """What is known of a token. It is of 256 random bits: a slow hash would add nothing."""
+    """The SHA-256 of a token, in hex. A token has 256 random bits: a slow hash would add nothing."""
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def add(tx: Connection, token: Token) -> None:
-    """Note a token."""
+    """Store a token."""
     values = token._asdict()
     for name in ("created_at", "expires_at", "revoked_at"):
         values[name] = to_micros(values[name]) if values[name] else None
@@ -53,7 +56,7 @@ def add(tx: Connection, token: Token) -> None:
 
 
 def every(connection: Connection) -> list[Token]:
-    """Every token there is or was, by name and age."""
+    """Every token, also expired and revoked ones, by name and time of creation."""
     columns = tokens.c
     return [
         _token(row) for row in connection.execute(select(tokens).order_by(columns.name, columns.created_at))
@@ -61,20 +64,20 @@ def every(connection: Connection) -> list[Token]:
 
 
 def revoke(tx: Connection, ids: Sequence[str], now: datetime) -> None:
-    """Have tokens open nothing any more."""
+    """Revoke tokens at `now` (aware UTC)."""
     open_ones = tokens.c.id.in_(ids) & tokens.c.revoked_at.is_(None)
     tx.execute(update(tokens).where(open_ones).values(revoked_at=to_micros(now)))
     changed(tx)
 
 
 def version(connection: Connection) -> str:
-    """Another one after every change of a token, and in every store."""
+    """A value that differs after every change of a token, and from store to store."""
     return read_meta(connection, _VERSION) or ""
 
 
 def changed(tx: Connection) -> None:
-    """Say that the tokens are others than before."""
-    # Not a number: in a store that was restored it could be the same for other tokens.
+    """Record that the tokens have changed."""
+    # Random instead of counted: in a store that was restored, a count could be the same for other tokens.
     write_meta(tx, _VERSION, secrets.token_hex(8))
 
 

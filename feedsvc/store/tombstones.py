@@ -1,6 +1,6 @@
-"""Tombstones: which feeds say that a story was withdrawn, and until when.
+"""Tombstones (RFC 6721): which feeds say that a story was withdrawn, and until when.
 
-Knows nothing of why; whether there is one is said by the caller, who applies the change.
+Must not know why: the caller, who applies the change, says whether there is one.
 """
 
 import json
@@ -23,9 +23,10 @@ from feedsvc.store.tables import (
 def bury(
     tx: Connection, tombstone: Tombstone, keys: Collection[str], stands: timedelta, *, again: bool = False
 ) -> None:
-    """Set a tombstone in feeds, to stand for a while. One that stands keeps its instant, and whose it is.
+    """Set a tombstone in feeds, which show it for `stands`. An existing one keeps its instant and `had_by`.
 
-    With `again`, only one that stands is written anew: a story that was withdrawn before says something else.
+    With `again`, a tombstone is written only if the story has one already: it was withdrawn before, and its
+    reason or URL has changed.
     """
     query = select(tombstones.c.at, tombstones.c.had_by).where(
         tombstones.c.article_id == tombstone.article_id
@@ -54,7 +55,7 @@ def bury(
 
 
 def exhume(tx: Connection, ids: Sequence[str]) -> None:
-    """Take the tombstones of stories away: they are published again, or gone altogether."""
+    """Delete the tombstones of stories: they are published again, or gone altogether."""
     if ids:
         tx.execute(delete(tombstones).where(among(tx, tombstones.c.article_id, ids)))
 
@@ -67,7 +68,7 @@ def standing(connection: Connection, key: str, limit: int) -> list[Tombstone]:
 
 
 def falling(connection: Connection, after: datetime, until: datetime) -> set[str]:
-    """The feeds in which a tombstone stands no longer since some instant in (after, until]."""
+    """The feeds that stop showing some tombstone in (after, until]."""
     query = select(tombstones.c.feed_key).where(
         tombstones.c.until > to_micros(after), tombstones.c.until <= to_micros(until)
     )
@@ -75,27 +76,27 @@ def falling(connection: Connection, after: datetime, until: datetime) -> set[str
 
 
 def next_fall(connection: Connection, after: datetime) -> datetime | None:
-    """The first instant after `after` from which some tombstone stands no longer."""
+    """The first instant after `after` at which a feed stops showing a tombstone (aware UTC); or None."""
     query = select(func.min(tombstones.c.until)).where(tombstones.c.until > to_micros(after))
     micros = connection.execute(query).scalar()
     return from_micros(micros) if micros is not None else None
 
 
 def left_by(connection: Connection, article_id: str) -> Tombstone | None:
-    """What a story left if it was withdrawn after it could be seen, however long ago."""
+    """The tombstone of a story that was withdrawn after it could be seen, however long ago; or None."""
     query = select(tombstones).where(tombstones.c.article_id == article_id).limit(1)
     row = connection.execute(query).one_or_none()
     return _tombstone(row) if row else None
 
 
 def left_by_any(connection: Connection, ids: Sequence[str]) -> set[str]:
-    """Those of the stories that left a tombstone, however long ago."""
+    """Those of the stories that have a tombstone, however old."""
     query = select(tombstones.c.article_id).where(among(connection, tombstones.c.article_id, ids)).distinct()
     return set(connection.execute(query).scalars())
 
 
 def feeds_of(connection: Connection, ids: Sequence[str]) -> dict[str, frozenset[str]]:
-    """Story → the feeds that its tombstone was set in, of those that left one."""
+    """Story id → the feeds that its tombstone was set in; stories without one are left out."""
     columns = tombstones.c
     query = select(columns.article_id, columns.feed_key).where(among(connection, columns.article_id, ids))
     found: dict[str, frozenset[str]] = {}
@@ -105,7 +106,7 @@ def feeds_of(connection: Connection, ids: Sequence[str]) -> dict[str, frozenset[
 
 
 def had_by(connection: Connection, ids: Sequence[str]) -> dict[str, frozenset[str]]:
-    """Story → the audiences that had it before it was withdrawn, of those that left a tombstone."""
+    """Story id → the audiences that had it before it was withdrawn, for stories that have a tombstone."""
     query = select(tombstones).where(among(connection, tombstones.c.article_id, ids))
     found: dict[str, frozenset[str]] = {}
     for row in connection.execute(query):

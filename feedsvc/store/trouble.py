@@ -1,6 +1,7 @@
-"""What ails the store, in words for whoever runs it: what is so, and what to do about it.
+"""Turns errors of the store into words for operators: what is wrong, and what to do about it.
 
-Knows the databases' errors, and no table. A library's own words go to the log at most.
+Knows the databases' errors, and must not know any table. A library's own message is used only for an error
+that is not known here.
 """
 
 import errno
@@ -16,7 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from feedsvc.util.errors import StoreError
 
 FAULTS: Final = (SQLAlchemyError, StoreError, sqlite3.Error)
-"""What using the store raises when the store, and not what was asked of it, is at fault, mostly."""
+"""What using the store raises, mostly when the store itself is at fault and not what was asked of it."""
 
 MISSING: Final = "store-missing"
 DAMAGED: Final = "store-damaged"
@@ -26,11 +27,14 @@ BUSY: Final = "store-busy"
 UNREACHABLE: Final = "store-unreachable"
 
 _ROOM: Final = 1_000_000
-"""Bytes: with less left on its disk a store is as good as full."""
+"""Bytes: with less free space on its disk, a store counts as full."""
 
 
 class Trouble(NamedTuple):
-    """A condition's static name (`store-damaged`), and what is so and what to do, not where."""
+    """A condition's static name (`store-damaged`), and words for what is wrong and what to do.
+
+    The words don't say which store it is: the caller adds that.
+    """
 
     condition: str
     words: str
@@ -62,7 +66,7 @@ _SQLITE: Final = (
     ("i/o error", _IO),
     ("locked", _LOCKED),
 )
-"""What SQLite's message has in it (https://sqlite.org/rescode.html), and what that is."""
+"""Part of SQLite's message (https://sqlite.org/rescode.html), and what it means."""
 _OF_SYSTEM: Final = {
     errno.ENOSPC: _FULL,
     errno.EDQUOT: _FULL,
@@ -104,14 +108,14 @@ _PG_STATES: Final = {
     "XX001": Trouble(DAMAGED, "PostgreSQL finds its data damaged; look at its log"),
     "XX002": Trouble(DAMAGED, "PostgreSQL finds an index damaged; look at its log"),
 }
-"""SQLSTATE, or how it begins: https://www.postgresql.org/docs/current/errcodes-appendix.html"""
+"""SQLSTATE or its beginning (https://www.postgresql.org/docs/current/errcodes-appendix.html) → meaning."""
 _PG_WORDS: Final = (
     (r'database ".*" does not exist', "3D"),
     (r'role ".*" does not exist|authentication failed|no pg_hba\.conf entry|no password', "28"),
     (r"too many (clients|connections)|remaining connection slots", "53300"),
     (r"starting up|shutting down|terminating connection|closed the connection|connection is closed", "57P"),
 )
-"""What a failed connection says, which has no SQLSTATE."""
+"""Messages of failed connections, which have no SQLSTATE, and the SQLSTATE to use instead."""
 _UNKNOWN = Trouble(UNREACHABLE, "it does not answer as it should")
 
 
@@ -145,7 +149,7 @@ def _of_postgresql(state: str | None, told: str) -> Trouble | None:
 
 
 def is_of_store(error: BaseException) -> bool:
-    """Whether a fault is in the store, and not in what was asked of it: others would fail, too."""
+    """Whether the store is at fault, and not what was asked of it: other operations would fail, too."""
     if isinstance(error, DBAPIError):
         return error.connection_invalidated or isinstance(error, OperationalError | InternalError)
     return isinstance(error, StoreError | PoolTimeoutError)
@@ -157,7 +161,7 @@ def is_lock_timeout(error: BaseException) -> bool:
 
 
 def of_file(file: Path) -> Trouble | None:
-    """What keeps a SQLite file from being written to, as far as its disk shows; None if nothing does."""
+    """What prevents writing to a SQLite file, as far as its disk shows; None if nothing does."""
     try:
         disk = os.statvfs(file.parent)
     except OSError:
