@@ -1,6 +1,6 @@
-"""The folder of stories beside what was read of it → the files to read, and those that are gone.
+"""Compares the folder of stories with the files read before → the files to read, and those that are gone.
 
-Knows nothing of what is in a file. A file that was read before is read again before new ones are: it may hold
+Must not know what is in a file. Files that were read before come before new ones: a change in one may hold
 back what is published.
 """
 
@@ -11,11 +11,11 @@ from feedsvc.loading.walk import SUFFIXES, FoundFile
 from feedsvc.store.sources import Seen
 
 _MOST_NEW = 100_000
-"""New files that wait, a few hundred bytes each, until the rest of the folder has been looked through."""
+"""The most new files (a few hundred bytes each in memory) that wait for the rest of the folder's scan."""
 
 
 class Looking(Protocol):
-    """One look. See `Look` for the lists, which are complete when `changed` has ended."""
+    """One scan. See `Look` for the lists, which are complete when `changed` has ended."""
 
     @property
     def gone(self) -> list[str]: ...
@@ -32,10 +32,10 @@ class Looking(Protocol):
 
 
 class Look:
-    """One look at a folder: `found` is what it holds, `seen` what was read of it, both in order of path.
+    """One scan of a folder: `found` are the files in it, `seen` those read before, both in order of path.
 
-    Three lists of paths are complete when `changed` has ended: what is `gone`, what is `linked`, met by way
-    of a link, and what has `returned`, there again unchanged after it was noted as missing.
+    Three lists of paths are complete when `changed` has ended: `gone`; `linked`, found through a symbolic
+    link; and `returned`, recorded as missing and now there again unchanged.
     """
 
     def __init__(self, found: Iterable[FoundFile], seen: Iterable[Seen]) -> None:
@@ -46,7 +46,7 @@ class Look:
         self.returned: list[str] = []
 
     def changed(self) -> Iterator[FoundFile]:
-        """The files to read: those whose size or time is another, then new ones."""
+        """The files to read: those whose size or time has changed, then new ones."""
         unreadable: list[FoundFile] = []
         new: list[FoundFile] = []
         seen = iter(self._seen)
@@ -81,7 +81,10 @@ class Look:
         yield from self._unreadable(unreadable)
 
     def _unreadable(self, folders: Iterable[FoundFile]) -> Iterator[FoundFile]:
-        """Folders that may not be read: what is in them isn't gone. They are told once."""
+        """Folders that may not be read: the files in them do not count as gone.
+
+        A folder is yielded unless it is recorded already, so that it is reported once.
+        """
         for folder in folders:
             if folder.path in self.gone:
                 self.gone.remove(folder.path)
@@ -91,10 +94,10 @@ class Look:
 
 
 class NamedLook:
-    """A look at single files, each of which is to be read, whatever its size and time.
+    """A scan of single files, each of which is to be read, whatever its size and time.
 
-    `paths` are read in their order, but those that were `seen`, read before, come first. `find` gives what
-    there is at or below a path, `below` what was read there. `each` goes through the paths.
+    `paths` are read in their order, but those in `seen`, which were read before, come first. `find` gives the
+    files at or below a path, `below` those read there before. `each` iterates over the paths, with pauses.
     """
 
     def __init__(
@@ -115,7 +118,7 @@ class NamedLook:
         self.returned: list[str] = []
 
     def changed(self) -> Iterator[FoundFile]:
-        """The files to read: all that are there."""
+        """The files to read: all that exist."""
         told: set[str] = set()
         for path in self._each(self._paths):
             found = list(self._find(path))

@@ -1,7 +1,7 @@
-"""A configuration by which partners may have less than before → revocations of what they hold.
+"""Rights reduced by the configuration → revocations of what partners hold and may no longer have.
 
-Knows nothing of feeds' bytes. The ledger is gone through some stories at a time, with what is done noted in
-the store: after a restart it goes on from there, and memory does not grow with the ledger.
+Must not know feeds' bytes. It goes through the ledger some stories at a time, and records its progress in the
+store: after a restart it continues from there, and memory does not grow with the ledger.
 """
 
 import json
@@ -26,21 +26,21 @@ from feedsvc.store.schema import Store, read_meta, write_meta
 
 log = structlog.get_logger(__name__)
 
-_STORIES = 500  # looked at in one go
-_NOTED = 20  # so many pages without anything to tell pass between two notes of how far it has come
+_STORIES = 500  # in a page of the ledger
+_NOTED = 20  # pages after which progress is recorded, if none of them had anything to revoke
 _TOLD = "rights_told"
 _TELLING = "rights_telling"
 
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What decides which stories each partner may have, beside the stories."""
+    """What decides, besides the stories, which stories each partner may have."""
 
     audiences: tuple[Audience, ...]
     customs: tuple[CustomFeed, ...]
 
     def audience(self, name: str) -> Audience | None:
-        """That of a partner; None if there is none of that name."""
+        """The audience of a partner; None if there is none of that name."""
         return next((one for one in self.audiences if one.name == name), None)
 
 
@@ -48,7 +48,7 @@ _RIGHTS: TypeAdapter[Rights] = TypeAdapter(Rights)
 
 
 class ChangedRights:
-    """Notes what the present rights take from partners that hold it. `clock` returns aware UTC.
+    """Records what the present rights take from partners that hold it. `clock` returns aware UTC.
 
     Once `stopped` is set, the work under way ends after its present transaction.
     """
@@ -66,14 +66,14 @@ class ChangedRights:
         self._lock = threading.Lock()
 
     def take_for_told(self, tx: Connection) -> None:
-        """Say that nothing was taken away, if it isn't known by which rights partners had what they hold."""
+        """Record the present rights as processed, if no earlier ones are recorded to compare them with."""
         if read_meta(tx, _TOLD) is None:
             write_meta(tx, _TOLD, self._written)
 
     def tell(self, seconds: float | None = None) -> int:
-        """Note what was taken away, for so long at most; returns of how many stories.
+        """Record what is revoked, for at most `seconds`; returns of how many stories.
 
-        Feeds that have to say so are dirty then. What is left is for the next call.
+        The feeds that have to say so are marked dirty. The next call goes on with what is left.
         """
         if self._is_told or not self._lock.acquire(blocking=False):
             return 0
@@ -112,7 +112,7 @@ class ChangedRights:
         return number
 
     def _note(self, ids: Sequence[str], names: set[str], before: Rights | None, after: str) -> int:
-        """Write what is revoked of stories, looked at again while nobody else writes them; note `after`."""
+        """Write the revocations of stories, determined anew under lock; record `after` as progress."""
         with self._store.write() as tx:
             found: dict[str, list[Revocation]] = {}
             if ids:
@@ -123,14 +123,14 @@ class ChangedRights:
         return len(found)
 
     def _begun(self, telling: str | None) -> str:
-        """The story up to which an earlier call came, by the same rights."""
+        """The id of the story up to which an earlier call got, under the same rights."""
         if not telling:
             return ""
         written, after = json.loads(telling)
         return str(after) if written == self._written else ""
 
     def _changed(self, before: Rights | None) -> set[str]:
-        """The partners whose rights may be others now."""
+        """The partners whose rights may have changed."""
         if before is None or before.customs != self._now.customs:
             return {one.name for one in self._now.audiences}
         return {one.name for one in self._now.audiences if before.audience(one.name) != one}
@@ -138,14 +138,14 @@ class ChangedRights:
     def _revoked(
         self, connection: Connection, ids: Sequence[str], names: set[str], before: Rights | None
     ) -> dict[str, list[Revocation]]:
-        """Story → the revocations that are to stand, of those of which they are others than before."""
+        """Story id → the revocations that are to be recorded, for stories where these differ from before."""
         places = deliveries.places_of(connection, ids)
         standing = revocations.of(connection, ids)
         stories = articles.get_many(connection, ids)
         found: dict[str, list[Revocation]] = {}
         for article_id, article in stories.items():
             if article.status != "published":
-                continue  # that it is gone is told already
+                continue  # a recall already says that it is gone
             noted = [one.revocation for one in standing.get(article_id, ())]
             holders = {partner for partner, _ in places.get(article_id, ())} & names
             others = [one for one in noted if one.audience not in holders]
@@ -170,7 +170,8 @@ class ChangedRights:
                 Given(article, had, keys_before) if had else None,
                 Given(article, audience, keys),
                 now,
-                # By which rights it has what it holds isn't known; what expired meanwhile did so by itself.
+                # If it isn't known under which rights the partner got the story, it counts as having had it;
+                # but a story that has expired did so as announced, and is not revoked.
                 had=had is None and not ended,
                 standing=[one for one in noted if one.audience == name],
             )
@@ -182,5 +183,5 @@ def _parsed(told: str | None) -> Rights | None:
         return None
     try:
         return _RIGHTS.validate_json(told)
-    except ValidationError:  # another version's
+    except ValidationError:  # written by another version of feedsvc
         return None

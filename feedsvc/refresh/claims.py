@@ -1,6 +1,6 @@
-"""Which of several files that claim one id may have it.
+"""Decides which of several files that claim one id may have it.
 
-Knows the store's owners, and asks a file again that owned an id; nothing of what becomes of the stories.
+Knows from the store which file owns an id, and reads that file again; must not know what becomes of stories.
 """
 
 import os
@@ -35,10 +35,10 @@ class Claims:
     def settle(
         self, tx: Connection, outcomes: Sequence[Ready | Rejected], *, forced: bool
     ) -> tuple[list[Ready], list[Rejected]]:
-        """Which files may be loaded, and which are set aside.
+        """Which files may be loaded, and which are put in quarantine.
 
-        Of several files that claim one id, the first keeps it; whoever owned it before comes first. None gets
-        that of a story that was pushed, unless it is `forced` to.
+        Of several files that claim one id, the one that owned it before keeps it; if none did, the first one
+        gets it. No file gets the id of a story that was pushed, unless `forced`.
         """
         loaded = [outcome for outcome in outcomes if isinstance(outcome, Ready)]
         rejected = [outcome for outcome in outcomes if isinstance(outcome, Rejected)]
@@ -69,7 +69,7 @@ class Claims:
                 rejected.append(Rejected(one.path, 1, reason, article_id, "id-duplicate"))
                 continue
             others = owners.get(article_id, set()) - {one.path}
-            stay(tx)  # their files are read now, of however many such stories there are
+            stay(tx)  # the other files are read now; with many such stories this takes long
             holder = next((other for other in sorted(others) if self._still_claims(other, article_id)), None)
             if holder is None:
                 accepted.append(one)
@@ -82,16 +82,16 @@ class Claims:
         return accepted, rejected
 
     def _twins(self, tx: Connection, ids: Sequence[str]) -> dict[str, str]:
-        """Of ids that feeds write as they would another, that other; see `urls.twin`. Hardly any are so."""
+        """Id → another id that looks the same in feeds (see `urls.twin`), for the few ids that have one."""
         prefix = f"tag:{self._site.authority}:"
         if not any(one.startswith(prefix) for one in ids) and not articles.is_any(tx, prefix):
             return {}
         return {one: other for one in ids if (other := urls.twin(self._site, one))}
 
     def _still_claims(self, path: str, article_id: str) -> bool:
-        """Whether the file at `path` is there and its story still has the id that another claims, too.
+        """Whether the file at `path` exists and its story still has the id, which another file claims, too.
 
-        If it is being written, nobody knows yet: the id stays its own until it is whole.
+        While it is being written, this isn't known: it keeps the id until it is complete.
         """
         if not os.path.lexists(self._root / path):
             return False

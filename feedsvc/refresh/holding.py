@@ -1,6 +1,6 @@
-"""Which of the files that changed are read: those that are whole. The others are held until they are.
+"""Decides which changed files are read: those that are complete. The others are held until they are.
 
-Knows where files are and what `settling` knows of them; nothing of what is in them, nor of the store.
+Knows where files are and what `settling` knows of them; must not know what is in them, nor the store.
 """
 
 import os
@@ -15,11 +15,11 @@ from feedsvc.loading.settling import NOTHING_KNOWN, Known, Settling, Unsettled
 from feedsvc.loading.walk import FoundFile
 from feedsvc.refresh.read_pool import Outcome, Ready
 
-_MOST_WAIT = 5.0  # seconds that a look waits at most for files that have just changed
+_MOST_WAIT = 5.0  # seconds that a scan waits at most for files that have just changed
 
 
 class Holding:
-    """Stands between the files below `root` and those who read them, before and after they are read."""
+    """Filters the files below `root`: before reading, and again by what reading showed."""
 
     def __init__(self, root: Path, settling: Settling) -> None:
         self._root = root
@@ -27,11 +27,11 @@ class Holding:
 
     @property
     def seconds(self) -> float:
-        """How long after a look another one tells what is quiet."""
+        """How many seconds after a scan another scan can tell which files are no longer changing."""
         return min(max(self._settling.settle, 0.05) + 0.01, _MOST_WAIT)
 
     def known(self, path: str) -> Known | None:
-        """What is known of one file; None if it is not to be read yet."""
+        """What is known of one file; None if it must not be read yet."""
         linked = os.path.realpath(self._root / path)
         return self._settling.known(linked, time.monotonic())
 
@@ -48,7 +48,7 @@ class Holding:
     def whole(
         self, outcomes: Sequence[Outcome], held: set[str]
     ) -> dict[str, tuple[FoundFile, Ready | Rejected]]:
-        """What was read, by path; the paths of files that turned out not to be whole go to `held`."""
+        """What was read, by path; the paths of files that turned out to be incomplete go to `held`."""
         base = os.path.realpath(self._root)
         whole: dict[str, tuple[FoundFile, Ready | Rejected]] = {}
         for file, outcome in outcomes:
@@ -65,24 +65,24 @@ class Holding:
         return whole
 
     def are_gone(self, paths: Iterable[str]) -> None:
-        """Files are gone, or were folders that may be read now: they need not be tried again."""
+        """Note that files are gone, or were folders that may be read now: they need not be tried again."""
         base = os.path.realpath(self._root)
         for path in paths:
             self._settling.mended(f"{base}/{path}")
 
     def were_read(self, files: Iterable[FoundFile], since: float) -> None:
-        """Files were brought in; what is known of them was asked for after the instant `since`."""
+        """Note that files were loaded, with what was known of them after `since` (monotonic seconds)."""
         base = os.path.realpath(self._root)
         for file in files:
             self._settling.was_read(_place(base, file), since)
 
 
 def is_not_read(outcome: Ready | Rejected) -> TypeGuard[Rejected]:
-    """Whether nothing is known of what is in a file, so that it is to be tried again."""
+    """Whether the file could not be read at all, so that it is to be tried again."""
     return isinstance(outcome, Rejected) and outcome.rule in NOT_READ
 
 
 def _place(base: str, file: FoundFile) -> str:
-    """Where a file is, without links, as `settling` knows it; `base` is where the folder of stories is."""
+    """A file's path with links resolved, as `settling` uses it; `base` is that of the folder of stories."""
     place = f"{base}/{file.path}"
     return os.path.realpath(place) if file.linked else place

@@ -1,6 +1,7 @@
-"""Jobs run by APScheduler: at intervals, at an instant, and again soon if they fail.
+"""Runs jobs with APScheduler: at intervals, at an instant, and again soon if they fail.
 
-Knows no job. Jobs live in memory: what must not be lost is noted in the store by those who do the work.
+Must not know any job. Jobs are only in memory: whoever does the work records in the store what must not be
+lost.
 """
 
 import threading
@@ -38,26 +39,26 @@ class Jobs:
         )
 
     def start(self) -> None:
-        """Begin."""
+        """Start to run jobs."""
         self._scheduler.start()
 
     def refuse_more(self) -> None:
-        """Run nothing that has not begun."""
-        with self._adding:  # a job that adds another now would wait for the scheduler, which waits for it
+        """Start no more jobs."""
+        with self._adding:  # a job that added another later would wait for the scheduler, which waits for it
             self._is_ending = True
 
     def stop(self) -> None:
-        """End, once what is under way is finished."""
+        """Stop, once the jobs under way have finished."""
         self.refuse_more()
         if self._scheduler.running:
-            # Shut down amid a look at what is due, it would not find again what it has just begun: no look
-            # begins while it is paused, and the list of jobs is to be had when none is under way.
+            # If it is shut down while it processes due jobs, it does not find again the job it has just
+            # started. While paused it does not begin to process jobs, and `get_jobs` waits until it has done.
             self._scheduler.pause()
             self._scheduler.get_jobs()
             self._scheduler.shutdown(wait=True)
 
     def every(self, seconds: int, name: str, job: Job, executor: str, first: datetime | None = None) -> None:
-        """Have a job run at an interval, the first time at `first` (aware UTC) or after one interval."""
+        """Run a job at an interval (seconds), the first time at `first` (aware UTC) or after one interval."""
         more = {"next_run_time": first} if first else {}
         self._scheduler.add_job(
             self.guarded,
@@ -71,11 +72,11 @@ class Jobs:
         )
 
     def run(self, name: str, job: Job, executor: str, seconds: float = 0.0) -> None:
-        """Have a job run once, in so many seconds or as soon as may be, with those of that kind."""
+        """Run a job once, after `seconds` or as soon as possible, in the executor's thread."""
         self._add(name, job, _in(seconds), executor)
 
     def once(self, name: str, job: Job, executor: str, seconds: float = 0.0) -> None:
-        """The same; asked for again before the job begins, it is not run twice."""
+        """Like `run`, but requests that come before the job has begun are one."""
         with self._adding:
             if name in self._due:
                 return
@@ -89,12 +90,12 @@ class Jobs:
         self.run(name, due, executor, seconds)
 
     def again(self, name: str, job: Job, seconds: float, executor: str) -> None:
-        """Have a job run once, in so many seconds; however often it is asked for meanwhile, at the last."""
+        """Run a job once, after `seconds`; a later request replaces one that is still waiting."""
         self._add(name, job, _in(seconds), executor, id=f"{name}-again", replace_existing=True)
 
     def at(self, instant: datetime, name: str, job: Job, executor: str) -> None:
-        """Have a job run at an instant (aware UTC), and no longer at the one that was given before."""
-        # Several instances: the next instant may come while the job that gives it is still running.
+        """Run a job at an instant (aware UTC), and no longer at the one that was given before."""
+        # Several instances: the next instant may come while the job that scheduled it is still running.
         self._add(name, job, instant, executor, id=name, replace_existing=True, max_instances=8)
 
     def _add(self, name: str, job: Job, at: datetime, executor: str, **more: object) -> None:
@@ -128,7 +129,7 @@ class Jobs:
                 job=name,
                 error=type(error).__name__,
             )
-        # Where nobody thought of it, the place is wanted, too.
+        # Any other error is unexpected: log the traceback, too.
         more = {} if isinstance(error, OSError) else {"exc_info": True}
         return self._faults.failed(name, "job_failed", repr(error), is_error=True, job=name, **more)
 

@@ -1,6 +1,6 @@
-"""What a look at story files came to, for whoever asked for it and for the log.
+"""Reports the result of a scan of story files, to its caller and to the log.
 
-Knows nothing of how files are loaded.
+Must not know how files are loaded.
 """
 
 from collections.abc import Sequence
@@ -16,10 +16,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class LoadReport:
-    """What a look at story files found. Files that had not changed were not read.
+    """The result of a scan of story files. Files that had not changed were not read.
 
-    `held` are the stories whose files are gone and that stay until somebody confirms their removal;
-    `unsettled` has the paths of those that changed and were not read, for they may be half written.
+    `held` is the number of stories whose files are gone and that stay until somebody confirms their removal;
+    `unsettled` has the paths of changed files that were not read because they may be half written.
     """
 
     read: int = 0
@@ -32,11 +32,11 @@ class LoadReport:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there was nothing to bring in."""
+        """Whether nothing was read or removed."""
         return not (self.read or self.removed)
 
     def add(self, accepted: Sequence[Ready], rejected: Sequence[Rejected]) -> None:
-        """Note, and log, what a batch of files came to."""
+        """Add the outcome of a batch of files, and log it."""
         self.rejected += rejected
         for one in rejected:
             log.warning("story_quarantined", file=one.path, line=one.line, reason=one.reason)

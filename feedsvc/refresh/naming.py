@@ -1,6 +1,6 @@
-"""Names in the configuration that no story has: told once in the log, and kept as a condition until mended.
+"""Names in the configuration that no story has: logged once, and kept as a condition until corrected.
 
-Knows nothing of files. What was found to be the name of something is not asked for again, for it stays one.
+Must not know files. A name that some story had once is not checked again.
 """
 
 import threading
@@ -22,7 +22,7 @@ _MOST_TOLD = 5
 
 
 class NameCheck:
-    """Holds the names that a configuration uses against those that stories have."""
+    """Compares the names that a configuration uses with those that stories have."""
 
     def __init__(self, names: Names) -> None:
         self._names = names
@@ -31,9 +31,9 @@ class NameCheck:
         self._lock = threading.Lock()
 
     def look(self, store: Store, now: datetime) -> None:
-        """Look again at the names that nobody had. Nothing is said before a story was brought in.
+        """Check again the names that no story had. Nothing is reported before a story was loaded.
 
-        Costs a query for names that are unknown yet, and nothing once there are none.
+        Costs a query as long as names are unknown, and nothing once there are none.
         """
         with self._lock:
             self._look(store, now)

@@ -24,7 +24,7 @@ _REMEDY = "their last whole versions stay published; close them, or end the prog
 
 
 class OpenFiles:
-    """Tells of files below `root` that have been written to, or open, for over a minute.
+    """Reports files below `root` that have been written to, or open, for over a minute.
 
     `clock` returns aware UTC.
     """
@@ -37,14 +37,14 @@ class OpenFiles:
         self._named: dict[tuple[str, float], str] = {}
 
     def tell(self) -> None:
-        """Set the condition `files-open`, or clear it. Called again and again by a service that goes on."""
+        """Set the condition `files-open`, or clear it. A running service calls this again and again."""
         detail = self._detail()
         if self._condition.tell(detail) and detail:
             log.warning("files_open", detail=detail)
 
     def _detail(self) -> str:
         found = self._settling.unsettled_for(_LONG, time.monotonic())
-        # The clocks drift apart: a file is named by the same minute every time.
+        # The monotonic clock and the wall clock drift apart: keep the text, so that it has the same minute.
         self._named = {one: self._named.get(one) or self._name(*one) for one in found.items()}
         if not found:
             return ""

@@ -1,6 +1,6 @@
-"""Urgent work overtakes long work: it is done between two pieces of that, and others give way meanwhile.
+"""Lets urgent work overtake long work: it runs between two pieces of it, and other work waits meanwhile.
 
-Knows nothing of what either does.
+Must not know what either does.
 """
 
 import threading
@@ -12,14 +12,14 @@ from typing import TypeVar
 T = TypeVar("T")
 
 _BETWEEN = 0.1  # seconds of work without a pause, about
-_PATIENCE = 2.0  # seconds that others give way at most
+_PATIENCE = 2.0  # seconds that other work waits at most
 
 
 class Overtaking:
-    """Shared by those who do long work, in pieces, and by who has something urgent.
+    """Shared by long work, which is done in pieces, and urgent work.
 
-    `urgent` is called between two pieces; None as long as nobody has anything urgent. Once `stopped` is set,
-    long work ends after its present piece.
+    `urgent` does the urgent work that is waiting, and is called between two pieces; None if there never is
+    any. Once `stopped` is set, long work ends after its present piece.
     """
 
     def __init__(self, stopped: threading.Event) -> None:
@@ -36,8 +36,8 @@ class Overtaking:
 
     @contextmanager
     def long_work(self) -> Iterator[None]:
-        """Work whose thread may be lent to what is urgent, in `pause`."""
-        if self._owner is not None:  # urgent work itself, or another thread's
+        """The block is long work, in whose thread `pause` may do urgent work."""
+        if self._owner is not None:  # this is urgent work itself, or another thread is doing long work
             yield
             return
         self._owner = threading.get_ident()
@@ -49,8 +49,8 @@ class Overtaking:
             self._paths.clear()
 
     def pause(self) -> bool:
-        """Do what is urgent, if anything is. Returns whether to go on with the long work."""
-        is_overtaken = self._is_within or not self._clear.is_set()  # what is urgent is overtaken by nothing
+        """Do the urgent work that is waiting, if any. Returns whether to go on with the long work."""
+        is_overtaken = self._is_within or not self._clear.is_set()  # nothing overtakes urgent work
         if self.urgent and not is_overtaken and self._owner == threading.get_ident():
             self._is_within = True
             try:
@@ -61,14 +61,14 @@ class Overtaking:
         return not self._stopped.is_set()
 
     def wait(self, seconds: float) -> bool:
-        """Wait, but for what is urgent. Returns whether to go on."""
+        """Wait for so many seconds, but do urgent work meanwhile. Returns whether to go on."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0 and not self._stopped.wait(min(left, _BETWEEN)):
             self.pause()
         return not self._stopped.is_set()
 
     def each(self, items: Iterable[T]) -> Iterator[T]:
-        """The items one by one, with pauses; they end early once all is to end."""
+        """The items one by one, with pauses; they end early once `stopped` is set."""
         for item in items:
             if time.monotonic() > self._paused + _BETWEEN:
                 self._paused = time.monotonic()
@@ -80,7 +80,7 @@ class Overtaking:
 
     @contextmanager
     def urgently(self) -> Iterator[None]:
-        """Urgent work: whoever asks `give_way` waits until it is done."""
+        """The block is urgent work: callers of `give_way` wait until it is done."""
         self._clear.clear()
         try:
             yield
@@ -88,16 +88,16 @@ class Overtaking:
             self._clear.set()
 
     def give_way(self) -> None:
-        """Wait until no urgent work is under way."""
+        """Wait until no urgent work is under way, for two seconds at most."""
         self._clear.wait(_PATIENCE)
 
     def note(self, paths: Iterable[str]) -> None:
-        """Urgent work is about to look at these files and folders."""
+        """Note that urgent work is about to scan these files and folders."""
         if self._is_within and self._owner == threading.get_ident():
             self._paths.update(paths)
 
     def has_overtaken(self, path: str) -> bool:
-        """Whether urgent work has looked at a file since the long work began, so that it knows better."""
+        """Whether urgent work has scanned a file since the long work began, and so has a newer result."""
         if not self._paths or self._is_within or self._owner != threading.get_ident():
             return False
         while path:

@@ -1,6 +1,6 @@
-"""Fragments made by two processes: where very many feeds are made at once, as after a first load.
+"""Renders fragments in two processes where very many feeds are made at once, as after a first load.
 
-Knows nothing of the store. What it leaves undone, rendering the feeds does.
+Must not know the store. Fragments that it does not render are rendered with their feeds.
 """
 
 import time
@@ -19,27 +19,27 @@ from feedsvc.util.processes import Process, ProcessLostError, processors
 log = structlog.get_logger(__name__)
 
 _MANY_FEEDS = 100  # for fewer, starting a process takes longer than rendering
-_LEAST_CACHE = 16_000_000  # bytes: in less, fragments would be gone before their feeds are rendered
-_STORIES = 40  # in a chunk: for fewer, telling of them takes as long as rendering
-_BEAT = 0.5  # seconds between two signs of life while the other process is waited for
-_PATIENCE = 10.0  # seconds that it may take for a chunk; then all is made here
-_OWN = 5  # one chunk in so many is made here: reading and publishing the feeds takes the rest of the time
+_LEAST_CACHE = 16_000_000  # bytes: in less, fragments would be evicted before their feeds are rendered
+_STORIES = 40  # in a chunk: for fewer, passing them to the other process takes as long as rendering
+_BEAT = 0.5  # seconds between two calls of `meanwhile` while waiting for the other process
+_PATIENCE = 10.0  # seconds that it may take for a chunk; after that, everything is rendered here
+_OWN = 5  # one chunk in so many is rendered here: reading and publishing the feeds takes the rest of the time
 
 Wanted = Sequence[tuple[Feed, Article]]
 
 
 class _Chunk(NamedTuple):
-    """Some stories whose fragments are made in one go, here (`own`) or there."""
+    """Some stories whose fragments are rendered together, in this process (`own`) or the other one."""
 
     wanted: Wanted
     own: bool
 
 
 class Ahead:
-    """Has fragments made before their feeds are: in another process for the most part, if `feeds` are many.
+    """Renders fragments before their feeds: mostly in another process, if the number of `feeds` is large.
 
-    Feeds are told of with `want` as they are read, and with `have` before each is rendered, in the same
-    order: meanwhile the other process is at work on those between.
+    Call `want` for each feed once it is read, and `have` before it is rendered, in the same order: meanwhile
+    the other process works on the feeds in between.
     """
 
     def __init__(self, feeds: int, cache: FragmentCache, cache_bytes: int) -> None:
@@ -58,7 +58,7 @@ class Ahead:
 
     @property
     def is_shared(self) -> bool:
-        """Whether another process takes part: there are very many feeds."""
+        """Whether another process takes part, because there are very many feeds."""
         return self._other is not None
 
     def __enter__(self) -> "Ahead":
@@ -70,7 +70,7 @@ class Ahead:
         self._end()
 
     def want(self, key: str, feeds: Sequence[Feed]) -> None:
-        """Begin with what rendering a feed would miss in the cache, as everybody and each partner has it."""
+        """Begin with the fragments that are not in the cache; `feeds` are everybody's and each partner's."""
         if self._other is None:
             return
         for feed, article in missing(feeds, self._cache):
@@ -83,9 +83,9 @@ class Ahead:
         self._needed[key] = self._begun + bool(self._gathered)
 
     def have(self, key: str, meanwhile: Callable[[], None] = lambda: None) -> None:
-        """Put into the cache what was wanted for a feed, and for those before it.
+        """Put the fragments of a feed, and of those before it, into the cache.
 
-        As long as that is waited for, `meanwhile` is called twice a second.
+        While it waits for them, it calls `meanwhile` twice a second.
         """
         needed = self._needed.pop(key, 0)
         if needed > self._begun:

@@ -1,6 +1,6 @@
-"""Retention: rows that are over are removed, some at a time, so that nobody waits for it.
+"""Retention: removes rows that are no longer needed, some at a time, so that nobody has to wait.
 
-Knows which kinds there are and in which order they go, and no SQL.
+Knows which kinds of rows there are and in which order they go; must not know SQL.
 """
 
 import threading
@@ -24,16 +24,16 @@ from feedsvc.store.schema import Store
 
 log = structlog.get_logger(__name__)
 
-_FIRST = 50  # rows of the first transaction; how long it took says how many the next one has
+_FIRST = 50  # rows in the first transaction; how long it took decides how many the next one has
 _LEAST, _MOST = 10, 1_000
-_AIM = 0.015  # seconds that a transaction holds SQLite's lock: others wait for it
-_FEEDS = 20  # of names that nobody has in one transaction: each has a body for each format and partner
-_REST = 20  # times as long as a run took, there is none: recalls that wait for long are looked at each time
-_PAUSE = 0.01  # seconds between two, so that who waits comes next
+_AIM = 0.015  # seconds that a transaction should hold SQLite's lock: others wait for it
+_FEEDS = 20  # unused names in one transaction: each has a body for each format and partner
+_REST = 20  # times the duration of a run pass until the next: each run goes through all unsettled recalls
+_PAUSE = 0.01  # seconds between two transactions, so that others that wait come first
 
 
 class _Kind(NamedTuple):
-    """One kind of row: `find` is given where the last page ended, and how many rows to look at."""
+    """One kind of row: `find` gets the end of the last page, and how many rows to look at."""
 
     name: str
     find: Callable[[Connection, Place, int], Page]
@@ -41,7 +41,7 @@ class _Kind(NamedTuple):
 
 
 class Pruner:
-    """Removes what is kept no longer. `clock` returns aware UTC, `names` are those the configuration uses.
+    """Removes rows past their retention. `clock` returns aware UTC, `names` are those the configuration uses.
 
     Once `stopped` is set, the work under way ends after its present transaction.
     """
@@ -64,7 +64,7 @@ class Pruner:
         self._rest_until = 0.0  # by time.monotonic()
 
     def run(self) -> dict[str, int]:
-        """Remove all that is over; returns how many rows of each kind, where that is any."""
+        """Remove everything past its retention; returns the number of rows of each kind, if any."""
         began = time.monotonic()
         if began < self._rest_until:
             return {}
@@ -86,10 +86,10 @@ class Pruner:
         return removed
 
     def _kinds(self, now: datetime) -> Iterator[_Kind]:
-        """Recalls first: what is told by a line of the ledger keeps the line."""
+        """The kinds, recalls first: a line of the ledger is kept as long as a recall depends on it."""
         keep, partners = self._retention, self._partners
         learnt, received = now - keep.recalls, now - keep.deliveries
-        stood = now - keep.tombstones + FEEDS_SAY  # they are found by when feeds ceased to say it
+        stood = now - keep.tombstones + FEEDS_SAY  # their rows have the instant when feeds stop showing them
         yield _Kind(
             "recalls",
             partial(pruning.recalled, before=learnt, partners=partners),
@@ -139,7 +139,7 @@ class Pruner:
 
     def _forget(self, keys: Sequence[str]) -> int:
         with self._store.write(repeatable=True) as tx:
-            articles.lock_all(tx)  # a story that brings such a name makes its feed again afterwards
+            articles.lock_all(tx)  # a new story with such a name waits, and then makes its feed again
             forgotten = names.forget_unused(tx, keys)
             representations.withdraw_feeds(tx, forgotten)
         self._stopped.wait(_PAUSE)
@@ -154,7 +154,7 @@ class Pruner:
             after = page.end
             if not page.keys:
                 continue
-            # What a power cut undoes is over still, and is removed by the next run.
+            # If a power cut undoes this, the rows are still past their retention: the next run removes them.
             with self._store.write(repeatable=True) as tx:
                 began = time.monotonic()
                 removed += kind.remove(tx, page.keys)
@@ -164,7 +164,7 @@ class Pruner:
 
 
 def _next_size(rows: int, seconds: float) -> int:
-    """How many rows the next transaction is to have, after one of so many took so long."""
+    """How many rows the next transaction gets, after one with `rows` rows took `seconds`."""
     if seconds > _AIM:
         return max(rows // 2, _LEAST)
     return min(rows * 2, _MOST) if seconds < _AIM / 3 else rows

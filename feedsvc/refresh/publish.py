@@ -1,6 +1,7 @@
-"""Articles → representations: every dirty feed built, rendered and published.
+"""Articles → representations: builds, renders and publishes every dirty feed.
 
-Knows nothing of files. A claim is released in one transaction with its work: a crash leaves the feed dirty.
+Must not know files. A claim is released in the same transaction as its work: after a crash the feed is still
+dirty.
 """
 
 import hashlib
@@ -33,20 +34,20 @@ from feedsvc.store.schema import Store
 log = structlog.get_logger(__name__)
 
 _FEEDS_A_BATCH = 50
-_FLIPS = 0.5  # seconds between two looks at what time has flipped, while very many feeds are made
-_FEEDS_FIRST = 1  # who polls the feed of everything, first by its key, doesn't wait for the others of a story
-_MARKS = 1_000  # of withdrawn stories that a feed is made with: not every audience is shown each of them
+_FLIPS = 0.5  # seconds between two checks for flips (embargoes, expiries), while very many feeds are made
+_FEEDS_FIRST = 1  # in the first transaction: the feed of everything, first by its key, waits for no other
+_MARKS = 1_000  # tombstones that are read for a feed: not every audience is shown each of them
 _BYTES_A_BATCH = 32_000_000
-_SECONDS_A_BATCH = 0.1  # that a transaction goes on, or as long as one feed takes: others wait for its locks
+_SECONDS_A_BATCH = 0.1  # after which a transaction begins with no further feed: others wait for its locks
 _SECONDS_AMID_MANY = 0.5  # the same where very many feeds are made at once, as after a first load
-_BREATH = 0.01  # seconds between two feeds that are rendered ahead: whoever has work to do comes first
+_BREATH = 0.01  # seconds between two feeds that are rendered ahead, so that other work comes first
 
 
 T = TypeVar("T")
 
 
 class Replayed(Generic[T]):
-    """What an iterator gives, for several to go through from the beginning; it is asked for nothing twice."""
+    """Lets several consumers go through one iterator from the beginning; each item is taken from it once."""
 
     def __init__(self, source: Iterator[T]) -> None:
         self._source = source
@@ -66,10 +67,10 @@ class Replayed(Generic[T]):
 
 @dataclass(slots=True)
 class _Run:
-    """One run through the dirty feeds, or through those that are `urgent`.
+    """One run through the dirty feeds, or through the `urgent` ones only.
 
-    How many feeds were `made`, and how many of their representations `changed`. `at_most` so many are made in
-    the next transaction, but none that `failed`.
+    `made` is how many feeds were made, `changed` how many of their representations changed. The next
+    transaction makes at most `at_most` feeds, and none of those that `failed`.
     """
 
     ahead: Ahead
@@ -80,7 +81,7 @@ class _Run:
     failed: set[str] = field(default_factory=set)
 
     def note(self, made: int, changed: int, seconds: float) -> None:
-        """A transaction made so many feeds in so many seconds."""
+        """Count what a transaction made, and decide from its seconds how many feeds the next one makes."""
         self.made += made
         self.changed += changed
         fitting = int(made * self.seconds / max(seconds, 0.001))
@@ -88,16 +89,16 @@ class _Run:
 
     @property
     def seconds(self) -> float:
-        """How long a transaction may go on before it begins with another feed."""
+        """Seconds after which a transaction begins with no further feed."""
         return _SECONDS_AMID_MANY if self.ahead.is_shared else _SECONDS_A_BATCH
 
 
 class Publisher:
-    """Publishes dirty feeds, and makes feeds dirty that change by time alone. `clock` returns aware UTC.
+    """Publishes dirty feeds, and marks feeds dirty that change by time alone. `clock` returns aware UTC.
 
     Once `stopped` is set, the work under way ends after its present transaction; nothing is published while
-    `is_held`. It gives way to what is urgent, as `overtaking` says. `cache_bytes` bounds the stories kept in
-    memory, as articles and fragments.
+    `is_held`. It gives way to urgent work (see `overtaking`). `cache_bytes` limits the memory for cached
+    articles and fragments together.
     """
 
     def __init__(
@@ -119,13 +120,13 @@ class Publisher:
         self._stopped = stopped
         self._overtaking = overtaking
         self._cache_bytes = cache_bytes
-        # As what they take of a store's stories is about three to one.
+        # A store's fragments take about three times the memory of its articles.
         self._fragments = FragmentCache(cache_bytes * 3 // 4)
         self._articles = ArticleCache(cache_bytes // 4)
         self._rendered: set[str] = set()
 
     def next_flip(self) -> datetime | None:
-        """When a feed changes by time alone next: by an embargo, an expiry, a tombstone (aware UTC)."""
+        """The next flip: when an embargo, an expiry or a tombstone changes a feed (aware UTC); or None."""
         with self._store.read() as connection:
             after = dirty.flips_until(connection) or self._clock()
             flips = (
@@ -136,7 +137,10 @@ class Publisher:
             return min((flip for flip in flips if flip), default=None)
 
     def mark_flips(self) -> None:
-        """Turn every flip since the last run into dirty feeds; if the clock was set back, those, too."""
+        """Mark the feeds of every flip between the last run and now dirty.
+
+        That holds in both directions: if the clock was set back, what was published too early is corrected.
+        """
         with self._store.write() as tx:
             now = self._clock()
             until = dirty.flips_until(tx) or now
@@ -150,12 +154,13 @@ class Publisher:
     def publish_dirty(self, on_published: Callable[[int], None] | None = None) -> int:
         """Publish every dirty feed; returns how many representations changed.
 
-        `on_published` is told how many feeds were made so far.
+        `on_published` is called with the number of feeds made so far.
         """
         with self._store.read() as connection:
             waiting, _ = dirty.backlog(connection)
             owed = articles.are_places_owed(connection)
-            # Later, whoever has something urgent would wait for the other process, too.
+            # A second process helps only in a first load, or where there never is urgent work: otherwise that
+            # would have to wait for the process, too.
             is_alone = self._overtaking.urgent is None or representations.is_empty(connection)
         helped = waiting if is_alone else 0
         with Ahead(helped, self._fragments, self._cache_bytes) as ahead:
@@ -184,7 +189,7 @@ class Publisher:
         return run.changed
 
     def _publish_batch(self, run: "_Run") -> bool:
-        """Publish some dirty feeds but those that failed; returns whether there were any."""
+        """Publish some dirty feeds, except those that failed; returns whether there were any."""
         with self._store.write() as tx:
             if self._is_held():
                 return False
@@ -228,7 +233,7 @@ class Publisher:
         ahead: Ahead,
         revoked: set[str],
     ) -> dict[str, list[Feed]]:
-        """Feed key → what it shows to everybody, and to each partner that is given it."""
+        """Feed key → the feed for everybody, and for each partner that may have it."""
         feeds: dict[str, list[Feed]] = {}
         for key in keys:
             with self._harming_only_itself(key, failed):
@@ -239,7 +244,7 @@ class Publisher:
     def _feeds_of(
         self, connection: Connection, key: str, now: datetime, *, is_any_revoked: bool = True
     ) -> list[Feed]:
-        """What a feed shows to everybody, and to each partner that is given it: its stories are read once."""
+        """A feed for everybody, and for each partner that may have it. Its stories are read only once."""
         audiences = self._audiences(key)
         custom = self._rules.custom(key)
         by_update = custom is not None and custom.order == "updated"
@@ -266,9 +271,10 @@ class Publisher:
             failed.add(key)
 
     def warm(self) -> None:
-        """Render what published feeds show, as far as there is room for it, and keep it.
+        """Render the fragments of published feeds into the cache, as far as there is room.
 
-        After a restart the first story into a feed would wait until the other forty-nine were rendered again.
+        Otherwise, after a restart, the first new story in a feed would wait until the other forty-nine were
+        rendered again.
         """
         with self._store.read() as connection:
             keys = [listing.key for listing in representations.listings(connection)]
@@ -286,8 +292,8 @@ class Publisher:
             for feed in feeds:
                 render(feed, self._fragments)
         except SQLAlchemyError:
-            raise  # the store is gone: so it is for every other feed
-        except Exception:  # one that can't be built harms no other; publishing it will say so again
+            raise  # the store is at fault: every other feed would fail, too
+        except Exception:  # one that can't be built must not stop the others; publishing it logs this again
             log.exception("feed_not_built", key=key)
         self._rendered.add(key)
 
@@ -301,8 +307,9 @@ class Publisher:
         made: list[Unpublished] = []
         for number, feed in enumerate(feeds):
             if number:
-                stay(tx)  # one for each partner: all of them take longer than PostgreSQL would wait
-            # A feed is not named before a story of it may be seen; once it was, it stays, empty and valid.
+                stay(tx)  # a feed for each partner: together they may take longer than the idle timeout
+            # A feed's name is not public before one of its stories may be seen. Once published, the feed
+            # stays, valid although empty.
             if feed.articles or self._is_always_published(feed) or self._was_published(tx, feed):
                 own = [revoked[feed.partner]] if feed.partner in revoked else []
                 made += self._rendered_in_each_format(tx, feed, [*marks, *own])

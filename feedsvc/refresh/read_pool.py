@@ -1,6 +1,6 @@
-"""Story files → what they came to, a batch at a time: read here if they are few, else spread over processes.
+"""Reads story files in batches: in this process if they are few, else spread over several processes.
 
-Knows nothing of the store. Batches come back in the order in which files were found.
+Must not know the store. Batches come back in the order in which files were found.
 """
 
 from collections import deque
@@ -26,16 +26,16 @@ FILES_A_BATCH = 500
 _BYTES_A_BATCH = 8_000_000
 _FEW = 2 * FILES_A_BATCH  # up to here, starting processes would take longer than reading
 _MOST_PROCESSES = 8  # one process writes to the store what they read; more would wait for it
-_FIRST = 50  # are read here, before processes start: those that wait for it most come first
-_TICK = 0.1  # seconds between two questions whether to go on waiting for them
-_AHEAD = 4  # batches under way for each process, so that none waits while the store is written to
+_FIRST = 50  # files that are read here before processes start: the most urgent ones come first
+_TICK = 0.1  # seconds between two calls of `go_on` while processes start
+_AHEAD = 4  # batches under way for each process, so that none is idle while the store is written to
 
 
 class Ready(NamedTuple):
     """A story file that was loaded, ready for the store.
 
-    It is `plain` if nothing about it follows from what was known of it before: it is published, and has no
-    correction. `fingerprint` is that of the file's bytes, `says_status` is as in Loaded.
+    It is `plain` if nothing about it depends on an earlier version: it is published, and has no correction.
+    `fingerprint` is that of the file's bytes, `says_status` is as in Loaded.
     """
 
     path: str
@@ -57,7 +57,7 @@ Outcome = tuple[FoundFile, Ready | Rejected | Unsettled]
 
 @dataclass(frozen=True, slots=True)
 class ReadRules:
-    """What reading is told: the folder of stories, what files are read by, and the feeds editors defined.
+    """What reading needs: the folder of stories, the rules for loading, and the feeds that editors defined.
 
     `settle` is how long (seconds) a file has to be quiet before it is read.
     """
@@ -71,9 +71,10 @@ class ReadRules:
 def outcomes(
     rules: ReadRules, files: Iterable[FoundFile], go_on: Callable[[], bool] = lambda: True
 ) -> Iterator[list[Outcome]]:
-    """What each of the files came to, in batches; those that have gone since they were found are left out.
+    """The outcome of reading each file, in batches; files that have gone since they were found are left out.
 
-    `go_on` is asked over and over while processes start, which takes a second or more: it may do other work.
+    `go_on` is called repeatedly while processes start, which takes a second or more. It may do other work,
+    and returns whether to go on.
     """
     files = iter(files)
     few = list(islice(files, _FEW))
@@ -111,9 +112,9 @@ def _asked(batch: Sequence[FoundFile]) -> Asked:
 
 
 def read(rules: ReadRules, files: Asked) -> Made:
-    """What files came to; None for one that has gone: the watcher or the next look will say so.
+    """The outcome of each file; None for one that has gone: the watcher or the next scan will report that.
 
-    With each path goes what is known of the file.
+    `files` has, with each path, what is known of the file.
     """
     reader = Reader(rules.root, rules.load, rules.settle)
     made: Made = []
@@ -139,7 +140,7 @@ def _paired(batch: Sequence[FoundFile], made: Made) -> list[Outcome]:
 
 
 def _have_begun(readers: Iterable[Process[Asked, Made]], go_on: Callable[[], bool]) -> bool:
-    """Wait until each of the readers gives its first answer; False if that is not to go on."""
+    """Wait until each of the readers has its first answer; False if `go_on` says to stop."""
     for reader in readers:
         while not reader.is_answering(_TICK):
             if not go_on():
@@ -150,7 +151,7 @@ def _have_begun(readers: Iterable[Process[Asked, Made]], go_on: Callable[[], boo
 def _spread(
     rules: ReadRules, batches: Iterator[list[FoundFile]], processes: int, go_on: Callable[[], bool]
 ) -> Iterator[list[Outcome]]:
-    """Batches go round the readers, so that they come back in their order."""
+    """Give batches to the readers in turn, so that the outcomes come back in the same order."""
     readers: deque[Process[Asked, Made]] = deque()
     under_way: deque[list[FoundFile]] = deque()
     begun = False
@@ -176,7 +177,7 @@ def _spread(
             readers.rotate(-1)
             yield made
     except ProcessLostError as error:
-        # Of the memory it lacked, or by somebody's hand: slower is better than not at all.
+        # It ran out of memory, or somebody ended it. Reading the rest here is slower, but works.
         log.error("reader_lost", error=repr(error.__cause__))
         yield from (_read_here(rules, batch) for batch in chain(list(under_way), batches))
     finally:

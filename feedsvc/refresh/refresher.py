@@ -1,7 +1,7 @@
 """The refresher: the only place that sequences the stages, from files to representations.
 
-Knows neither APScheduler nor HTTP: it is told when to work, and when it is done the store holds the result.
-`intake` has the way from files to articles, `publishing` that from articles to representations.
+Must not know APScheduler or HTTP: it is called when there is work, and leaves the result in the store.
+`scan` has the way from files to articles, `publish` that from articles to representations.
 """
 
 import hashlib
@@ -44,7 +44,7 @@ from feedsvc.util.processes import collect_now
 
 log = structlog.get_logger(__name__)
 
-_RIGHTS_SECONDS = 1.0  # of a refresh, for what a changed configuration takes from partners
+_RIGHTS_SECONDS = 1.0  # that a refresh spends on revocations after rights changed in the configuration
 
 
 def _now() -> datetime:
@@ -52,14 +52,14 @@ def _now() -> datetime:
 
 
 class Refresher:
-    """Brings files into the store, and dirty feeds out of it as representations.
+    """Loads files into the store, and publishes dirty feeds as representations.
 
-    `root` is the folder of stories, `clock` returns aware UTC, `cache_bytes` bounds the stories in memory,
-    `names` are those that the configuration gives to what stories are filed under. If more stories than
-    `removal_limit` lose their files within a minute, they stay until it is confirmed. `settle` is how long
-    (seconds) a file has to be quiet before it is read, unless it is renamed into place; whoever watches the
-    folder notes in `settling` what happens there. `retention` is how long is kept what is over.
-    Whatever dies on the way, a change that was loaded stays marked until every feed it touches is published.
+    `root` is the folder of stories, `clock` returns aware UTC, `cache_bytes` limits the memory for cached
+    stories, `names` are the sections, tags, authors and agencies that the configuration names. If more
+    stories than `removal_limit` lose their files within a minute, they stay until that is confirmed. `settle`
+    is how long (seconds) a file must not have changed before it is read, unless it is renamed into place;
+    whoever watches the folder notes in `settling` what happens there. `retention` is how long old rows are
+    kept. Even after a crash, a loaded change stays marked until every feed that it affects is published.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Refresher:
         self._clock = clock
         self._stopped = threading.Event()
         self.rights_changed = False
-        """Whether `prepare` found that who may have what was another when the feeds were published."""
+        """Whether `prepare` found that access rules changed since the last publication."""
         self._named = names
         self._has_looked = False
         self.settling = Settling(settle)
@@ -113,18 +113,18 @@ class Refresher:
         self._stopped.set()
 
     def overtake_with(self, urgent: Callable[[], None]) -> None:
-        """Have something called between two pieces of a long load, that it may load what is urgent."""
+        """Set what is called between two pieces of a long load, in order to load urgent files."""
         self._overtaking.urgent = urgent
 
     def urgently(self) -> AbstractContextManager[None]:
-        """Have other work of this refresher give way meanwhile."""
+        """A context in which other work of this refresher gives way."""
         return self._overtaking.urgently()
 
     def prepare(self) -> None:
-        """Bring the store in line with the configuration and the version it was not written by.
+        """Adapt the store to a configuration or version of feedsvc that has changed since it was written.
 
-        Feeds that are configured no more are withdrawn, memberships of custom feeds made anew, and every
-        feed is marked dirty; equal bytes will still be left as they are.
+        Feeds that are no longer configured are withdrawn, memberships of custom feeds rebuilt, and every feed
+        is marked dirty; representations whose bytes stay the same are left as they are.
         """
         loading, memberships, publishing = (
             _digest(__version__, self._load_rules),
@@ -139,7 +139,7 @@ class Refresher:
                 sources.reread_all(tx)
                 write_meta(tx, "loaded_by", loading)
             rights = _digest(self._rules.audiences)
-            # Noted once feeds are published by them: who dies before that begins anew.
+            # Recorded once feeds are published under these rights: a crash before that repeats the work.
             self.rights_changed = read_meta(tx, "rights_by") != rights and not representations.is_empty(tx)
             if not self.rights_changed:
                 self._changed_rights.take_for_told(tx)
@@ -171,16 +171,16 @@ class Refresher:
         )
 
     def _begin(self) -> None:
-        """Take nothing for said in the store that was said in another before."""
+        """Forget what was reported in an earlier store: in a new one it has to be reported again."""
         self._names = NameCheck(self._named)
         self._open_files = OpenFiles(self._store, self._root, self.settling, self._clock)
         self._unwatched = Unwatched(self._store, self._root, self._clock)
         self._changed_rights = ChangedRights(self._store, self._rules, self._clock, self._stopped)
 
     def _is_held(self) -> bool:
-        """Whether nothing is to be published yet: the store is made anew, or filled for the first time.
+        """Whether nothing may be published yet: the store is being recreated, or is in its first load.
 
-        Asked within a transaction, too: one that began on the store before may go on.
+        Also checked within transactions: one that began on the previous store may still be under way.
         """
         return self._is_making or self._intake.is_filling
 
@@ -198,15 +198,15 @@ class Refresher:
         return not self._store.is_current()
 
     def remake_store(self) -> bool:
-        """Make the store anew, from the folder of stories, if it is gone; returns whether it was.
+        """Recreate the store from the folder of stories, if it is gone; returns whether it was.
 
-        Nothing of it is published before all stories are there. Raises StoreError if it can't be made; then
-        it is to be tried again.
+        Nothing is published from it before all stories are loaded. Raises StoreError if it can't be created;
+        then try again later.
         """
         with self._making:
             if not self._is_making and self._store.is_current() and not self._store.lacks_tables():
                 return False
-            self._is_making = True  # until it was done: what is half made is not for anybody
+            self._is_making = True  # until it is complete, also after errors: nothing half made is published
             if self._had_folder and (why := why_missing(self._root)):
                 raise StoreError(
                     f"the store is made anew once the content folder {self._root} is back: {why}"
@@ -223,10 +223,10 @@ class Refresher:
         return True
 
     def waiting(self) -> Newest:
-        """When the feed that was made dirty last was: who pushes stories writes to the store itself.
+        """Time of the newest dirty mark (API workers write to the store directly).
 
-        While a batch of many is under way, only those that are urgent count: each of its feeds would be made
-        many times.
+        While a large batch is being pushed, only urgent feeds count: otherwise each feed of the batch would
+        be made many times.
         """
         with self._store.read() as connection:
             until = dirty.gathering_until(connection)
@@ -235,7 +235,7 @@ class Refresher:
             return newest._replace(any=None) if is_gathering else newest
 
     def pulse(self) -> int | None:
-        """A number that is another once the store was written to; see `Store.pulse`. For one thread."""
+        """A number that changes when the store is written to; see `Store.pulse`. For one thread."""
         return self._store.pulse()
 
     @property
@@ -251,28 +251,28 @@ class Refresher:
         force: bool = False,
         allowed: tuple[str, ...] = (),
     ) -> LoadReport:
-        """Look through the folder of stories and load what changed; see `Intake.scan`."""
+        """Scan the folder of stories and load what changed; see `Intake.scan`."""
         report = self._intake.scan(on_read, force=force, allowed=allowed)
         self._has_looked = True
         return report
 
     def scan_changed(self, paths: Collection[Path]) -> LoadReport:
-        """Load what something happened to; see `Intake.scan_changed`."""
+        """Load the files and folders that something happened to; see `Intake.scan_changed`."""
         return self._intake.scan_changed(paths)
 
     def tell_open(self) -> None:
-        """Say in the store which files have been open for a minute; see `OpenFiles.tell`."""
+        """Report in the store which files have been open for over a minute; see `OpenFiles.tell`."""
         self._open_files.tell()
 
     def tell_unwatched(self, unwatched: Mapping[str, str]) -> None:
-        """Say in the store which folders can't be watched, and why; see `Unwatched.tell`."""
+        """Report in the store which folders can't be watched, and why; see `Unwatched.tell`."""
         self._unwatched.tell(unwatched)
 
     def refresh(self, on_published: Callable[[int], None] | None = None) -> int:
-        """Mark what time has flipped, publish every dirty feed; returns how many representations changed.
+        """Publish dirty feeds, and those changed by time alone; returns how many representations changed.
 
-        `on_published` is told how many feeds were made. Nothing is while the store is filled for the first
-        time: each feed is made once, of all there is.
+        `on_published` is called with the number of feeds made. Nothing is published during the store's first
+        load: each feed is made once, from all stories.
         """
         if self._is_held():
             return 0
@@ -287,12 +287,12 @@ class Refresher:
             write_meta(tx, "refreshed_at", self._clock().isoformat())
             if not dirty.is_any(tx):
                 write_meta(tx, "rights_by", _digest(self._rules.audiences))
-        if self._has_looked:  # before that, a name may be of stories that have come since the last run
+        if self._has_looked:  # before the first scan, a name may be of stories that came since the last run
             self._names.look(self._store, self._clock())
         return changed
 
     def _dates(self) -> list[Dated]:
-        """The dates of all that was published, of a store whose file is gone but still open."""
+        """The dates of all representations of a store whose file is gone but still open; none on failure."""
         try:
             with self._store.read() as connection:
                 return representations.dates(connection)
@@ -300,44 +300,44 @@ class Refresher:
             return []
 
     def prune(self) -> dict[str, int]:
-        """Remove what is kept no longer; see `Pruner.run`."""
+        """Remove rows past their retention; see `Pruner.run`."""
         return self._pruner.run()
 
     def read_before(self, paths: list[str]) -> set[str]:
-        """Those of some story files (absolute paths, without links) that were read before."""
+        """Those of some story files (absolute paths, links resolved) that were read before."""
         base = f"{os.path.realpath(self._root)}/"
         own = {path.removeprefix(base): path for path in paths if walk.is_utf8(path)}
         with self._store.read() as connection:
             return {own[path] for path in sources.seen_at(connection, list(own))}
 
     def publish_urgent(self) -> int:
-        """Publish the feeds that few changes made dirty; those that many did are left to `refresh`.
+        """Publish the urgent feeds, which transactions with few changes marked; the others are for `refresh`.
 
         Returns how many representations changed.
         """
         return 0 if self._is_held() else self._publisher.publish_urgent()
 
     def tell_lost_rights(self) -> int:
-        """Note what the configuration takes from partners that hold it; returns of how many stories.
+        """Record what the configuration takes from partners that hold it; returns of how many stories.
 
-        A refresh does as much of that as takes no time; the rest of a large ledger is done here.
+        Each refresh does a second's worth of that; the rest of a large ledger is done here.
         """
         return self._changed_rights.tell()
 
     def warm(self) -> None:
-        """Render ahead what feeds show that were published before a restart; see `Publisher.warm`."""
+        """Render ahead the fragments of feeds that were published before a restart; see `Publisher.warm`."""
         self._publisher.warm()
 
     def tidy(self, *, everything: bool = False) -> None:
-        """Do while nobody waits what some story would else wait for: SQLite's log, Python's cycles.
+        """Idle maintenance: checkpoint SQLite's WAL, collect garbage, so that no story waits for it later.
 
-        With `everything`, look for cycles in all that is kept, which takes some 0.1 s.
+        With `everything`, collect garbage among all objects, which takes some 0.1 s.
         """
         collect_now(everything=everything)
         self._store.checkpoint()
 
     def has_read(self, path: str) -> bool:
-        """Whether a story file was ever read at or below a path, relative to the folder of stories."""
+        """Whether the store knows a story file at or below a path, relative to the folder of stories."""
         with self._store.read() as connection:
             return bool(sources.seen(connection, path, limit=1))
 
@@ -349,15 +349,15 @@ class Refresher:
         return number, told[0] if told else ""
 
     def left_over(self) -> tuple[list[Quarantined], int]:
-        """The stories in quarantine, and how many feeds are still dirty, as one that can't be built is."""
+        """The files in quarantine, and how many feeds are still dirty, such as one that can't be built."""
         with self._store.read() as connection:
             return sources.quarantined(connection), dirty.backlog(connection)[0]
 
     def next_flip(self) -> datetime | None:
-        """When a feed changes by time alone next: by an embargo, an expiry, a tombstone (aware UTC)."""
+        """The next flip: when an embargo, an expiry or a tombstone changes a feed (aware UTC); or None."""
         return self._publisher.next_flip()
 
 
 def _digest(*parts: object) -> str:
-    """The same for equal parts, in any process: these values have a repr that says all of them."""
+    """A digest that is the same for equal parts in any process: the repr of these values is complete."""
     return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()

@@ -1,7 +1,7 @@
-"""Files that are gone → stories that are removed, or held until somebody confirms it.
+"""Files that are gone → stories that are removed, or held until somebody confirms their removal.
 
-Knows nothing of how files are read. How many are too many is decided in `domain.removals`, by what the store
-knows of the last minute, so that every refresher of a store counts with the others.
+Must not know how files are read. `domain.removals` decides how many are too many, by what the store has of
+the last minute, so that all refreshers of a store count together.
 """
 
 import os
@@ -32,7 +32,7 @@ MISSING = "content-missing"
 
 
 class _Decision(NamedTuple):
-    """The paths whose files are forgotten, with their stories, and how many stories are held instead."""
+    """The paths to forget, whose stories are removed, and how many stories are held instead."""
 
     going: list[str]
     held: int
@@ -59,15 +59,15 @@ class Remover:
         self._missing: bool | None = None
         self._faults = Faults(log)
         self.is_untold = False
-        """Whether stories were found again that were held, and the condition does not say so yet."""
+        """Whether stories that were held no longer are, and the condition doesn't say so yet."""
 
     # -- the content folder -------------------------------------------------------------------------------
 
     def is_folder_there(self, *, surely: bool = False) -> bool:
-        """Whether the content folder is there; if not, a condition says so, and nothing is to be removed.
+        """Whether the content folder exists; if not, a condition is set, and nothing must be removed.
 
-        Not the same as an empty folder: a disk that isn't mounted must not empty the feeds. With `surely`,
-        the condition is looked at again, as another process may have set it.
+        A missing folder is not an empty one: a disk that isn't mounted must not empty the feeds. With
+        `surely`, the condition is read from the store first, as another process may have set it.
         """
         why = why_missing(self._root)
         if why:
@@ -95,11 +95,12 @@ class Remover:
         load_again: Callable[[Sequence[str]], None],
         go_on: Callable[[], bool],
     ) -> tuple[int, int]:
-        """Remove or hold the stories of files that a look found gone; returns how many of each.
+        """Remove or hold the stories of files that a scan found gone; returns how many of each.
 
-        What is at or below one of the `allowed` paths goes however much it is. `load_again` is called with
-        the paths that waited in quarantine for an id that was given up. `go_on` is asked between two
-        transactions: the next look finds the rest gone. How many may go is decided once, for all of them.
+        Stories at or below one of the `allowed` paths are removed however many they are. `load_again` is
+        called with the paths that waited in quarantine for an id that became free. `go_on` is called between
+        two transactions, and says whether to go on: the next scan finds the rest gone. Whether stories are
+        held is decided once, for all files together.
         """
         with self._store.read() as connection:
             known = sources.at(connection, gone)
@@ -130,7 +131,7 @@ class Remover:
         return removed, decision.held
 
     def _stays(self, row: Source, allowed: tuple[str, ...]) -> bool:
-        """Whether it was decided before that a file's story stays."""
+        """Whether it was decided earlier that a file's story stays."""
         is_held = row.missing_since is not None and row.article_id is not None
         return is_held and not self._limit.is_off and not is_allowed(row.path, allowed)
 
@@ -138,7 +139,7 @@ class Remover:
         return [path for path in paths if self._is_absent(path)]
 
     def _is_absent(self, path: str) -> bool:
-        """Whether there surely is no such file: not while its folder may not be read, or its disk fails."""
+        """Whether a file surely doesn't exist; False while its folder may not be read, or its disk fails."""
         try:
             os.lstat(f"{self._root}/{path}")
         except (FileNotFoundError, NotADirectoryError):
@@ -146,7 +147,7 @@ class Remover:
         except OSError:
             return False
         found = next(walk.walk(self._root, path, self._site), None)
-        # A folder that may be read again is no file.
+        # A folder that could not be read is recorded like a file; once it can be read, it is no file.
         return found is None or (found.path != path and not found.unreadable)
 
     def _decide(self, tx: Connection, absent: Sequence[str], allowed: tuple[str, ...]) -> _Decision:
@@ -166,7 +167,7 @@ class Remover:
         return _Decision(going, len(held))
 
     def _to_hold(self, tx: Connection, gone: Mapping[str, Source], now: datetime) -> set[str]:
-        """The paths whose stories stay for now; the others are noted, and count for a minute."""
+        """The paths whose stories are held; if none, removals are recorded, and count for a minute."""
         if not gone:
             return set()
         moved = _moved(tx, gone, now)
@@ -177,7 +178,7 @@ class Remover:
         before = lately | removals.held_lately(tx, now)
         enough = self._limit.enough_to_know(len(before | live))
         there = removals.count_live(tx, now, enough + of_moved) if enough else of_moved
-        published = there - of_moved + len(lately)  # as before that minute; what moved is one story, not two
+        published = there - of_moved + len(lately)  # as before that minute; a moved story counts once
         is_any_left = len(live) < 2 or removals.is_any_left(tx, list(gone), now)
         number = len(live - before)
         if self._limit.holds(number, before=len(before), published=published, is_any_left=is_any_left):
@@ -187,7 +188,7 @@ class Remover:
         return set()
 
     def _forget(self, tx: Connection, paths: Sequence[str]) -> tuple[int, list[str]]:
-        """Forget files and remove their stories; returns how many, and who waited for their ids."""
+        """Forget files and remove their stories; returns how many, and the paths that wait for their ids."""
         owned = [row.article_id for row in sources.at(tx, paths).values() if row.article_id]
         sources.forget(tx, paths)
         return remove_unowned(tx, owned, self._rules, self._clock()), sources.waiting_for(tx, owned)
@@ -195,16 +196,16 @@ class Remover:
     # -- what is there again ------------------------------------------------------------------------------
 
     def take_back(self, paths: Sequence[str]) -> None:
-        """Note files as there again that were held, unchanged."""
+        """Record held files as there again, unchanged."""
         if paths:
             with self._store.write() as tx:
                 removals.returned(tx, paths)
             self.is_untold = True
 
     def tell(self, *, surely: bool = False) -> None:
-        """Bring the condition that stories are held in line with what is held, if that changed.
+        """Set or clear the condition that stories are held, if that changed.
 
-        With `surely`, it is looked at again, as another process may have changed it.
+        With `surely`, what is held is read from the store first, as another process may have changed it.
         """
         if surely:
             with self._store.read() as connection:
@@ -219,9 +220,9 @@ class Remover:
 def found_again(tx: Connection, arrived: Collection[Source], now: datetime) -> list[str]:
     """Forget the held files whose stories were just found elsewhere: by their id, or by the same bytes.
 
-    Returns the ids of the stories that are given up with them. `arrived` are the files that have just been
-    loaded, of which those first found with their bytes at `now` may stand for one that is gone. What was
-    removed in the last minute and is found so counts as removed no more.
+    Returns the ids of the stories that these files owned. `arrived` are the files that have just been loaded;
+    one that was first found with its bytes at `now` may replace one that is gone. A story that was removed in
+    the last minute and is found in this way no longer counts as removed.
     """
     if not removals.is_any_gone(tx):
         return []
@@ -235,7 +236,7 @@ def found_again(tx: Connection, arrived: Collection[Source], now: datetime) -> l
     known = {owned[path] for path in same_id}
     accounted = {one.path for one in arrived if one.article_id in known}
     again = set(same_id)
-    for gone in (held, lately):  # those first that would stay beside their new place
+    for gone in (held, lately):  # held ones first: they would stay published beside the copy at the new path
         old = {path: row.fingerprint or "" for path, row in gone.items() if path not in same_id}
         pairs = moves(old, {path: new[path] for path in new.keys() - accounted})
         accounted |= set(pairs.values())
@@ -248,7 +249,7 @@ def found_again(tx: Connection, arrived: Collection[Source], now: datetime) -> l
 
 
 def remove_unowned(tx: Connection, ids: Sequence[str], rules: Rules, now: datetime) -> int:
-    """Remove those of the stories that no file owns any more, and nobody pushed; returns how many."""
+    """Remove those of the stories that no file owns any more and that were not pushed; returns how many."""
     owned = sources.owners(tx, ids).keys() | sources.ingested(tx, ids)
     gone = articles.get_many(tx, [article_id for article_id in ids if article_id not in owned])
     apply.apply(tx, [Arrival(Change(one, None), now) for one in gone.values()], rules, now)
@@ -256,7 +257,7 @@ def remove_unowned(tx: Connection, ids: Sequence[str], rules: Rules, now: dateti
 
 
 def tell_folder(tx: Connection, root: Path, why: str, now: datetime) -> None:
-    """Set the condition that the content folder is missing, or with no reason why, clear it."""
+    """Set the condition that the content folder is missing, or clear it if there is no reason `why`."""
     if why:
         told = f"{root}: {why}; its stories stay published, and no file is read until it is back"
         conditions.put(tx, MISSING, told, now)
@@ -265,7 +266,7 @@ def tell_folder(tx: Connection, root: Path, why: str, now: datetime) -> None:
 
 
 def why_missing(root: Path) -> str:
-    """Why there is no content folder to look through; empty if there is."""
+    """Why there is no content folder to scan; empty if there is one."""
     try:
         return "" if root.is_dir() else "there is no such folder"
     except OSError as error:  # a network disk that has gone
@@ -273,9 +274,9 @@ def why_missing(root: Path) -> str:
 
 
 def _moved(tx: Connection, gone: Mapping[str, Source], now: datetime) -> set[str]:
-    """The paths among those gone that were found elsewhere in the minute before, by the same bytes.
+    """The paths among `gone` whose bytes were found at another path in the minute before.
 
-    A new file stands for one old file only, and is accounted for with it.
+    A new file replaces one old file only, and is recorded as no longer new.
     """
     pairs = moves({path: row.fingerprint or "" for path, row in gone.items()}, removals.found_lately(tx, now))
     removals.account_for(tx, list(pairs.values()))
@@ -283,7 +284,7 @@ def _moved(tx: Connection, gone: Mapping[str, Source], now: datetime) -> set[str
 
 
 def _losing(tx: Connection, gone: Mapping[str, Source]) -> dict[str, Source]:
-    """Those of the files that are gone whose story no other file has, and nobody pushed."""
+    """Those of the files in `gone` whose story no other file has and that was not pushed."""
     ids = [row.article_id for row in gone.values() if row.article_id]
     owners = sources.owners(tx, ids)
     elsewhere = {one for one, paths in owners.items() if any(path not in gone for path in paths)}

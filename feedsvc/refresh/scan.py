@@ -1,6 +1,6 @@
-"""Files → articles: what changed in the folder of stories, brought into the store.
+"""Files → articles: scans the folder of stories, and loads what changed into the store.
 
-Knows nothing of how feeds are built: it marks those dirty that a change touches, in one transaction with it.
+Must not know how feeds are built: it marks the feeds that a change affects dirty, in the same transaction.
 """
 
 import os
@@ -41,9 +41,9 @@ log = structlog.get_logger(__name__)
 
 _BATCHES_A_TRANSACTION = 4  # in a first load: each waits for the disk at its end
 _PAGE = 5_000  # files that are looked up in one query
-_TELL_SECONDS = 5.0  # between two words on how far a long load has come
+_TELL_SECONDS = 5.0  # between two log events on the progress of a long load
 _Outcomes = Mapping[str, tuple[FoundFile, Ready | Rejected]]
-"""What files came to, by path."""
+"""The outcomes of reading files, by path."""
 
 _STAYS = "; the last good version of the story stays published"
 _HELD_BACK = "; the story's last good version is held back, too"
@@ -51,11 +51,11 @@ _UNREADABLE = "its file is in quarantine, and may be meant to hold it back"
 
 
 class Intake:
-    """Looks through the folder `root` and applies what it finds. `clock` returns aware UTC.
+    """Scans the folder `root` and loads what changed. `clock` returns aware UTC.
 
-    What may be half written is left out, and noted in `settling`: its last whole version stays published.
-    What is urgent overtakes long work, as `overtaking` says. Once `stopped` is set, the work under way ends
-    after its present transaction.
+    A file that may be half written is left out, and noted in `settling`: its last complete version stays
+    published. Urgent work overtakes long work (see `overtaking`). Once `stopped` is set, the work under way
+    ends after its present transaction.
     """
 
     def __init__(
@@ -82,19 +82,19 @@ class Intake:
         self._overtaking = overtaking
         self._filling = False
         self._forced = False
-        self._linked: set[str] = set()  # the files that were met by way of a link
+        self._linked: set[str] = set()  # the files that were found through a symbolic link
         self._remover = Remover(store, root, load_rules.site, rules, limit, clock)
         self._allowed: tuple[str, ...] = ()
 
     @property
     def is_filling(self) -> bool:
-        """Whether the first load of a store is under way: then its feeds are made once, at the end."""
+        """Whether the first load of a store is under way: its feeds are made once, at the end."""
         return self._filling
 
     def apply_again(self, tx: Connection) -> None:
-        """Make the memberships of every article anew, as when custom feeds are defined otherwise.
+        """Rebuild the memberships of every article, as when the definitions of custom feeds changed.
 
-        The first thing in a transaction: who writes stories meanwhile waits for it.
+        It must come first in the transaction: other writers of stories then wait for it.
         """
         articles.lock_all(tx)
         every = articles.each(tx)
@@ -109,11 +109,12 @@ class Intake:
         force: bool = False,
         allowed: tuple[str, ...] = (),
     ) -> LoadReport:
-        """Look through the whole folder of stories and load what changed.
+        """Scan the whole folder of stories and load what changed.
 
-        A file whose size and time are as they were is not read. `on_read` is told how many files were read.
-        With `force`, files take over the ids of stories that were pushed, those that waited for them, too.
-        Below the `allowed` paths (`""` is the folder itself) files may be gone however many they are.
+        A file whose size and time have not changed is not read. `on_read` is called with the number of files
+        read. With `force`, files take over the ids of stories that were pushed, including files in quarantine
+        for that reason. Below the `allowed` paths (`""` is the folder itself), stories whose files are gone
+        are removed however many they are.
         """
         report = LoadReport()
         if not self._remover.is_folder_there(surely=True):
@@ -136,9 +137,10 @@ class Intake:
         return report
 
     def scan_changed(self, paths: Collection[Path]) -> LoadReport:
-        """Load what something happened to, in the order in which it is named.
+        """Load the files at these paths, then what changed in the folders at these paths.
 
-        A file that is named is read whatever its time says.
+        Files that were read before come first; otherwise the order is the given one. A file that is named is
+        read even if its size and time have not changed.
         """
         report = LoadReport()
         if not self._remover.is_folder_there():
@@ -152,7 +154,7 @@ class Intake:
         return report
 
     def _named(self, paths: Collection[Path]) -> tuple[list[str], list[str]]:
-        """The files and the folders that paths name, below the folder of stories, each once."""
+        """The files and the folders that these paths name below the folder of stories, each once."""
         places: dict[str, bool] = {}
         for path in self._overtaking.each(paths):
             story = walk.story_path(self._root, path, self._site)
@@ -163,7 +165,7 @@ class Intake:
         return [one for one in places if not places[one]], [one for one in places if places[one]]
 
     def _load_fresh(self, report: LoadReport) -> None:
-        """Look again at what was left out, once it has been quiet if nobody writes to it."""
+        """Try again to load the files that were left out, when those that nobody writes to have settled."""
         if report.unsettled and self._overtaking.wait(self._holding.seconds):
             self._load_again(sorted(report.unsettled), report)
 
@@ -182,7 +184,7 @@ class Intake:
         return walk.walk(self._root, path, self._site)
 
     def _seen(self, under: str) -> Iterator[Seen]:
-        """What was read, a page at a time: a view of the store that lasted would keep its log from ending."""
+        """The files read before, by pages: one long transaction would keep SQLite's WAL from being reset."""
         after = ""
         while True:
             with self._store.read() as connection:
@@ -193,7 +195,7 @@ class Intake:
             after = page[-1].path
 
     def _aliases(self, paths: Collection[Path]) -> set[str]:
-        """The linked files that are at, or under, what changed: a watcher names the place a link leads to."""
+        """The linked files at or below what changed: a watcher reports the target of a link, not the link."""
         if not self._linked:
             return set()
         real = {os.path.realpath(path) for path in self._overtaking.each(paths)}
@@ -207,14 +209,15 @@ class Intake:
         *,
         wait: bool = False,
     ) -> None:
-        """Load what looks find changed, then remove what they find gone: a file that moved is met first.
+        """Load what scans find changed, then remove what they find gone: a moved file is loaded first.
 
-        With `wait`, what has just changed is waited for before that: it may be what was moved, copied.
+        With `wait`, it waits before the removal for files that have just changed: one may be the copy of a
+        file that is gone.
         """
         gone: list[str] = []
         for look in looks:
             if not self._load_changed(look, report, on_read):
-                return  # what was not found yet is not gone
+                return  # the scan is not complete: a file that it has not found may exist
             self._linked |= look.linked
             self._remover.take_back(look.returned)
             gone += look.gone
@@ -232,7 +235,7 @@ class Intake:
             report.held += held
 
     def _load_changed(self, look: Looking, report: LoadReport, on_read: Callable[[int], None] | None) -> bool:
-        """Load what a look finds changed; returns whether that is all."""
+        """Load what a scan finds changed; returns whether it was completed."""
         began = told = time.monotonic()
         changed = self._holding.readable(look.changed(), report.unsettled)
         batches = read_pool.outcomes(self._read_rules, changed, self._overtaking.pause)
@@ -250,7 +253,7 @@ class Intake:
         return not self._stopped.is_set()
 
     def _load(self, outcomes: Sequence[Outcome], report: LoadReport, began: float) -> None:
-        """Bring a batch in; what is known of its files was asked for after the instant `began`."""
+        """Load a batch, with what was known of its files after `began` (monotonic seconds)."""
         news = [one for one in outcomes if not self._overtaking.has_overtaken(one[0].path)]
         whole = self._holding.whole(news, report.unsettled)
         untold = self._without_repeated(whole)
@@ -263,7 +266,7 @@ class Intake:
         self._load_again(waiting, report)
 
     def _without_repeated(self, outcomes: _Outcomes) -> _Outcomes:
-        """All but files that could not be read, again, for the reason they are in quarantine for."""
+        """The outcomes without files that, again, can't be read for the reason they are in quarantine for."""
         failed = {path: one.reason for path, (_, one) in outcomes.items() if is_not_read(one)}
         if not failed:
             return outcomes
@@ -276,7 +279,7 @@ class Intake:
         }
 
     def _accept(self, tx: Connection, outcomes: _Outcomes, report: LoadReport) -> list[str]:
-        """Write what a batch of files came to; returns the paths that wait for an id that was given up."""
+        """Write the outcomes of a batch; returns the quarantined paths that wait for an id now free."""
         before = sources.at(tx, list(outcomes))
         owned_before = {path: source.article_id for path, source in before.items() if source.article_id}
         articles.lock(tx, [one.placed.id for _, one in outcomes.values() if isinstance(one, Ready)])
@@ -313,9 +316,9 @@ class Intake:
         before: Source | None,
         now: datetime,
     ) -> Source:
-        """A file as it was read: new, if these bytes were never at this path, but for a first load.
+        """The record of a file that was read; it is new if its bytes are, except in a first load.
 
-        What could not be read is not noted as read.
+        A file that could not be read is recorded so that the next scan reads it again.
         """
         if is_not_read(outcome):
             known = before or Source(file.path, file.size, 0, owns)
@@ -351,7 +354,7 @@ class Intake:
         return len(changes)
 
     def _hold_back(self, tx: Connection, ids: Sequence[str]) -> int:
-        """Keep stories back whose file can't be loaded, and may say that they are to be held back."""
+        """Hold back stories whose file can't be loaded, but may ask for that; returns how many."""
         there = articles.get_many(tx, ids).values()
         now = self._clock()
         changes = [
@@ -363,7 +366,7 @@ class Intake:
         return len(changes)
 
     def _replacements(self, tx: Connection, found: Sequence[tuple[FoundFile, Article]]) -> list[Application]:
-        """The changes of stories that were there before, or whose date or end follows from what was."""
+        """The changes of stories that existed before, or whose date or end depends on the earlier version."""
         old = articles.get_many(tx, [article.id for _, article in found])
         arrivals: list[Arrival] = []
         for file, article in found:
@@ -380,7 +383,10 @@ def _with_parents(path: Path) -> set[str]:
 
 
 def _dated(article: Article, before: Article | None, file: FoundFile) -> Article:
-    """A correction that says not when dates the story by its file, once: a change that readers are to see."""
+    """The article; a correction without a date of its own sets `updated` to the file's time, once.
+
+    Readers are to see that the story changed.
+    """
     if not article.correction or article.updated > article.published:
         return article
     kept = before is not None and before.correction == article.correction

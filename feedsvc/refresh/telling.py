@@ -1,6 +1,6 @@
-"""A condition that an operator sees, kept in line with what one process finds.
+"""Keeps a condition, which operators see, up to date with what one process finds.
 
-Knows nothing of what it means.
+Must not know what the condition means.
 """
 
 from collections.abc import Callable
@@ -18,10 +18,10 @@ class Telling:
         self._name = name
         self._clock = clock
         self._told: str | None = None
-        """What was said last; None if it isn't known what a process before this one said."""
+        """The detail that was set last; None as long as it isn't known what an earlier process set."""
 
     def tell(self, detail: str) -> bool:
-        """Set the condition to this detail, or with none clear it; returns whether that is news."""
+        """Set the condition with this detail, or clear it if that is empty; returns whether that is new."""
         if detail == self._told:
             return False
         with self._store.write() as tx:

@@ -1,6 +1,6 @@
 """Folders that can't be watched → a condition that an operator sees, and one warning.
 
-Knows nothing of why a folder can't be watched; the watcher says that.
+Must not know why a folder can't be watched; the watcher says that.
 """
 
 import os
@@ -21,7 +21,7 @@ _INSTEAD = "looked through every `schedule.refresh` instead"
 
 
 class Unwatched:
-    """Tells of folders at or below `root` that can't be watched. `clock` returns aware UTC."""
+    """Reports folders at or below `root` that can't be watched. `clock` returns aware UTC."""
 
     def __init__(self, store: Store, root: Path, clock: Callable[[], datetime]) -> None:
         self._root = root
@@ -31,7 +31,7 @@ class Unwatched:
     def tell(self, unwatched: Mapping[str, str]) -> None:
         """Set the condition `not-watched`, or clear it. Folder (absolute) → why, and what to do about it.
 
-        One without a reason isn't there at all, or isn't watched yet: that is for others to tell.
+        A folder without a reason doesn't exist, or isn't watched yet: others report that.
         """
         told = {folder: reason for folder, reason in unwatched.items() if reason}
         reasons = set(told.values())
@@ -56,7 +56,7 @@ def _detail(root: Path, unwatched: Mapping[str, str]) -> str:
 
 
 def _shown(root: Path, folder: str) -> str:
-    """A folder by its path below `root`, with what of its name is not UTF-8 escaped."""
+    """The path of a folder below `root`; bytes that are not UTF-8 are escaped."""
     below = os.path.relpath(folder, os.path.realpath(root))
     path = root.name if below == "." else f"{root.name}/{below}"
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

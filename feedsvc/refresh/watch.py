@@ -1,6 +1,6 @@
 """Watches the folder of stories by the best means that the system has.
 
-Knows which names stories have, and nothing of what is done about an event.
+Knows which names stories have; must not know what is done about an event.
 """
 
 import os
@@ -15,7 +15,7 @@ from feedsvc.refresh.watch_events import DEBOUNCE, IDLE, STEP, Event, Watch, ide
 
 
 def watch(folder: Path) -> Watch:
-    """The best there is on this system. Only Linux tells when a file is closed, or renamed into place."""
+    """The best watch on this system. Only Linux reports when a file is closed, or renamed into place."""
     if sys.platform == "linux":
         from feedsvc.refresh.watch_inotify import InotifyWatch
 
@@ -24,7 +24,7 @@ def watch(folder: Path) -> Watch:
 
 
 class PlainWatch:
-    """A watch where the system says no more than that a path changed: macOS, Windows."""
+    """A watch for systems that report only that a path changed: macOS, Windows."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -1,6 +1,6 @@
-"""What a watch of a folder is, and what it tells: events, a batch at a time.
+"""The interface of a watch of a folder, which yields events in batches.
 
-Must not know how a system tells of changes.
+Must not know how a system reports changes.
 """
 
 from collections.abc import Iterator, Mapping
@@ -9,9 +9,9 @@ from typing import NamedTuple, Protocol
 
 from feedsvc.loading.settling import Kind
 
-STEP = 0.02  # seconds of quiet after which what can be acted on at once is handed over
-DEBOUNCE = 0.2  # seconds: the longest that a stream of events is gathered
-IDLE = 1.0  # seconds between two looks at whether the folder is still the one that is watched
+STEP = 0.02  # seconds without a further urgent event after which a batch is handed over
+DEBOUNCE = 0.2  # seconds: the longest that events are gathered into one batch
+IDLE = 1.0  # seconds between two checks that the folder is still the one that is watched
 
 
 class Event(NamedTuple):
@@ -22,26 +22,26 @@ class Event(NamedTuple):
 
 
 class Watch(Protocol):
-    """Watches a folder and all that is below it, but for what is hidden or otherwise passed over."""
+    """Watches a folder and everything below it, except what is hidden or ignored for another reason."""
 
     @property
     def unwatched(self) -> Mapping[str, str]:
-        """The folders that can't be watched, and why: whoever relies on the rest has to look at these."""
+        """The folders that can't be watched → why. They have to be scanned instead."""
         ...
 
     def batches(self) -> Iterator[list[Event]]:
-        """What happens, from now on; an empty batch now and then, the first one once all is watched.
+        """Events from now on. Some batches are empty, as is the first, which comes once all is watched.
 
         Ends when the folder is replaced by another, or after `stop`. Raises OSError if it can't be watched.
         """
         ...
 
     def stop(self) -> None:
-        """Have it end soon; for any thread."""
+        """Have `batches` end soon; for any thread."""
         ...
 
 
 def identity_of(folder: Path) -> tuple[int, int]:
-    """What tells a folder from another that takes its place. Raises OSError if there is none."""
+    """What distinguishes a folder from another at the same path. Raises OSError if there is none."""
     seen = folder.stat()
     return seen.st_dev, seen.st_ino

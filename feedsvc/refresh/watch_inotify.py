@@ -1,6 +1,6 @@
-"""A watch by Linux's inotify (inotify(7)): it tells which files were closed or renamed into place.
+"""A watch by Linux's inotify (inotify(7)), which reports the files that were closed or renamed into place.
 
-Knows which names stories and their folders have, and nothing of what is done about an event.
+Knows which names stories and their folders have; must not know what is done about an event.
 """
 
 import errno
@@ -43,21 +43,21 @@ _IS_FOLDER, _IGNORED, _OVERFLOW = int(flags.ISDIR), int(flags.IGNORED), int(flag
 _RETRY = 10.0  # seconds until folders that couldn't be watched are tried again
 
 
-_PIECE: Final = 262_144  # bytes of events, some thousands, that are read at once
-_MOST: Final = 64_000_000  # bytes of events that wait, a million or more
-_BREATH: Final = 0.002  # seconds in which some come together, and far fewer than the kernel's queue holds
-_QUIET_SECONDS = 600.0  # in which it is said once that events were lost
+_PIECE: Final = 262_144  # bytes that are read at once: some thousands of events
+_MOST: Final = 64_000_000  # bytes of waiting events: a million or more
+_BREATH: Final = 0.002  # seconds between reads: some events gather, far fewer than the kernel's queue holds
+_QUIET_SECONDS = 600.0  # in which lost events are logged once
 _SILENT: Final = {
     *("9p", "afs", "beegfs", "ceph", "cifs", "gfs2", "lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "orangefs"),
     *("prl_fs", "smb3", "smbfs", "vboxsf", "virtiofs", "vmhgfs"),
 }
-"""File systems that others change, too: of what they do this kernel tells nothing. So are FUSE's, mostly."""
+"""File systems that other machines may change, which this kernel doesn't report. So are most FUSE ones."""
 _LOCAL_FUSE: Final = {"fuse.bindfs", "fuse.encfs", "fuse.gocryptfs", "fuse.mergerfs", "fuse.unionfs"}
-_USUAL = 8_192  # of a limit that the system doesn't say
+_USUAL = 8_192  # assumed of a limit whose value the system doesn't show
 
 
 class InotifyWatch:
-    """Watches a folder; see `watching.Watch`. Links are not followed: what they lead to is watched itself."""
+    """Watches a folder; see `watch_events.Watch`. Links are not followed: their targets are watched."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -66,13 +66,13 @@ class InotifyWatch:
         self.unwatched: dict[str, str] = {}
 
     def stop(self) -> None:
-        """See `watching.Watch`."""
+        """See `watch_events.Watch`."""
         self._stopped.set()
         if queue := self._queue:
             queue.arrived.set()
 
     def batches(self) -> Iterator[list[Event]]:
-        """See `watching.Watch`. Besides, raises OSError if there may be no more instances of inotify."""
+        """See `watch_events.Watch`. Also raises OSError if no more instances of inotify are allowed."""
         root = os.path.realpath(self._folder)
         identity = identity_of(self._folder)
         with _instance() as inotify, _emptied(inotify) as queue:
@@ -94,16 +94,16 @@ class InotifyWatch:
                 yield events
 
     def _gathered(self, tree: "_Tree", queue: "_Queue") -> list[Event]:
-        """The events of one burst; none if nothing happens for some time."""
+        """The events of one burst; none if nothing happens for a second (`IDLE`)."""
         if not queue.arrived.wait(IDLE):
             return []
         until = time.monotonic() + DEBOUNCE
         gathered = tree.read()
         if not _any_urgent(gathered):
-            self._stopped.wait(STEP)  # so that a stream of writes wakes nobody for each of them
+            self._stopped.wait(STEP)  # so that a stream of writes does not make a batch of each of them
             gathered += tree.read()
         found = gathered
-        # Whoever writes on and on delays no other: only what can be acted on at once is gathered for longer.
+        # A program that writes all the time must not delay other files: only urgent events prolong the batch.
         while _any_urgent(found) and time.monotonic() < until and not self._stopped.wait(STEP):
             found = tree.read()
             gathered = gathered + found
@@ -125,7 +125,7 @@ def _instance() -> INotify:
 
 
 class _Queue:
-    """What the kernel's queue of events had, which is short and overflows while somebody looks at them.
+    """Events from the kernel's queue, which is short and would overflow while events are processed.
 
     `arrived` is set while there is something to take.
     """
@@ -133,7 +133,7 @@ class _Queue:
     def __init__(self) -> None:
         self.arrived = threading.Event()
         self._pieces: deque[bytes] = deque()
-        self._put = self._taken = 0  # bytes in all: each is counted by one thread
+        self._put = self._taken = 0  # total bytes; each counter belongs to one thread
 
     def put(self, piece: bytes) -> None:
         """Add what was read from the kernel's queue."""
@@ -142,7 +142,7 @@ class _Queue:
         self.arrived.set()
 
     def take(self) -> bytes:
-        """What was added first and is not taken yet; nothing if that is all."""
+        """Remove and return the oldest piece; empty bytes if there is none."""
         self.arrived.clear()
         if not self._pieces:
             return b""
@@ -154,13 +154,13 @@ class _Queue:
 
     @property
     def is_full(self) -> bool:
-        """Whether so much waits that it would rather be lost: a look at the folder takes no longer."""
+        """Whether so much waits that a scan of the folder takes no longer: further events may be lost."""
         return self._put - self._taken > _MOST
 
 
 @contextmanager
 def _emptied(inotify: INotify) -> Iterator[_Queue]:
-    """Have a thread that does nothing else empty the kernel's queue into another one meanwhile."""
+    """During the block, have a dedicated thread move events from the kernel's queue into another one."""
     queue = _Queue()
     ended, end = os.pipe()
     thread = threading.Thread(
@@ -178,7 +178,7 @@ def _emptied(inotify: INotify) -> Iterator[_Queue]:
 def _empty(file: int, ended: int, queue: _Queue) -> None:
     poller = select.poll()
     poller.register(file, select.POLLIN)
-    poller.register(ended, 0)  # its other end is closed
+    poller.register(ended, 0)  # reports that the pipe's other end was closed
     while not any(found == ended for found, _ in poller.poll()):
         if not queue.is_full:
             with suppress(BlockingIOError):
@@ -195,10 +195,10 @@ class _Tree:
         self._root = root
         self._paths: dict[int, str] = {}
         self._moving: dict[int, str] = {}
-        """Folders that were renamed away, by the cookie that says where to, if that is watched, too."""
+        """Folders that were renamed away, by inotify's cookie: the event at a new, watched path has it."""
         self._unwatched = unwatched
         self._silent: dict[str, str] = {}
-        """Folders on file systems that tell only half of what happens, where they are mounted, and why."""
+        """Folder where a file system is mounted that does not report all changes → why."""
         self._lost_at = -_QUIET_SECONDS
 
     def watch_all(self) -> None:
@@ -210,7 +210,7 @@ class _Tree:
             raise OSError(None, failed)
 
     def try_again(self) -> list[Event]:
-        """Watch what could not be watched before; it is to be looked at: who knows what happened there."""
+        """Try again to watch folders that could not be watched. Returns events so that they are scanned."""
         return self._add_again([folder for folder in self._unwatched if folder not in self._silent])
 
     def _add_again(self, folders: Sequence[str]) -> list[Event]:
@@ -221,7 +221,7 @@ class _Tree:
         return [Event(folder, Kind.TOUCHED) for folder in folders if folder not in self._unwatched]
 
     def read(self) -> list[Event]:
-        """What happened since the last time; of very much, the beginning."""
+        """The events since the last call; of very many, the first."""
         moving = set(self._moving)
         events: list[Event] = []
         until = time.monotonic() + DEBOUNCE
@@ -229,12 +229,12 @@ class _Tree:
             for watched, mask, cookie, name in parse_events(piece):
                 events += self._met(watched, mask, cookie, name)
         for cookie in moving & self._moving.keys():
-            self._forget(self._moving.pop(cookie))  # it was moved to where nobody looks
+            self._forget(self._moving.pop(cookie))  # it was moved to a place that is not watched
         return events
 
     def _met(self, watched: int, mask: int, cookie: int, name: str) -> list[Event]:
         if mask & _OVERFLOW:
-            self._add(self._root)  # folders that came meanwhile
+            self._add(self._root)  # for folders that were created meanwhile
             self._tell_lost()
             return [Event(self._root, Kind.LOST)]
         folder = self._paths.get(watched)
@@ -301,7 +301,7 @@ class _Tree:
         return found
 
     def _note_device(self, folder: str, above: int) -> int:
-        """Note a folder of a file system that does not tell all that happens; returns its device."""
+        """Note a folder if its file system does not report all changes; returns the folder's device."""
         device = os.stat(folder).st_dev
         if device != above:
             name = _file_system(folder)
@@ -328,7 +328,7 @@ class _Tree:
 
 
 def _file_met(path: str, mask: int) -> list[Event]:
-    # Whatever is gone may have been a link to a folder.
+    # Whatever its name: a path that is gone may have been a link to a folder.
     if mask & (_MOVED_FROM | _DELETE):
         return [Event(path, Kind.MOVED if mask & _MOVED_FROM else Kind.DELETED)]
     if not _is_story(path) and not os.path.islink(path):
@@ -351,7 +351,7 @@ def _may_be_story(entry: os.DirEntry[str]) -> bool:
 
 
 def _is_linked(path: str) -> bool:
-    """Whether a file has another name, too: it was linked into place, as whole as it was there."""
+    """Whether a file has another hard link: it was linked into place, and is as complete as it was there."""
     try:
         return os.lstat(path).st_nlink > 1
     except OSError:
@@ -365,7 +365,7 @@ def _remedy(error: OSError) -> str:
 
 
 def _raised(limit: str) -> str:
-    """The command that doubles one of inotify's limits: the kernel's own, or that of a user namespace."""
+    """The command that doubles one of inotify's limits: the kernel's or the user namespace's, if lower."""
     names = [
         f"fs.inotify.max_{'' if limit == 'queued_events' else 'user_'}{limit}",
         f"user.max_inotify_{limit}",
