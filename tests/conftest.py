@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 
 from feedsvc.domain.model import Site
 from feedsvc.domain.selection import Rules
-from feedsvc.store.schema import Store
+from feedsvc.store.engine import Store
 from tests.receiver import Receiver
 
 POSTGRES = os.environ.get("FEEDSVC_TEST_POSTGRES", "postgresql+psycopg://postgres@127.0.0.1:5432/test")

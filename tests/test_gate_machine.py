@@ -38,7 +38,7 @@ from feedsvc.domain.model import Article, Change, Image, Term, versioned
 from feedsvc.domain.rights import Audience
 from feedsvc.refresh.refresher import Refresher
 from feedsvc.store import articles, tokens
-from feedsvc.store.schema import Store
+from feedsvc.store.engine import Store
 from feedsvc.store.tokens import Token, hashed
 from feedsvc.web.app import application
 

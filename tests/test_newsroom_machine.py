@@ -37,8 +37,8 @@ from feedsvc.outbound import webhook_body
 from feedsvc.outbound.webhooks import Notifier
 from feedsvc.refresh import changed_rights, holding, refresher, scan
 from feedsvc.refresh.refresher import Refresher
-from feedsvc.store import deliveries, tokens
-from feedsvc.store.schema import Store
+from feedsvc.store import holdings, tokens
+from feedsvc.store.engine import Store
 from feedsvc.store.tokens import Scope, Token, hashed
 from feedsvc.web.app import application
 from tests.newsroom import (
@@ -792,7 +792,7 @@ class Newsroom(RuleBasedStateMachine):
         with self.store.read() as connection:
             listed = [
                 (one.partner, one.recall.article_id, one.recall.kind, one.recall.level)
-                for one in deliveries.unaware(connection, now=self.now)
+                for one in holdings.unaware(connection, now=self.now)
             ]
         told = {
             (who, article_id.removeprefix("id-").removesuffix("-di")): level

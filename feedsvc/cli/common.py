@@ -20,7 +20,7 @@ from feedsvc.config.store import opened
 from feedsvc.domain import urls
 from feedsvc.refresh.refresher import Refresher
 from feedsvc.store import trouble
-from feedsvc.store.schema import Store
+from feedsvc.store.engine import Store
 from feedsvc.util.logs import set_up_logging
 from feedsvc.util.processes import collect_seldom
 

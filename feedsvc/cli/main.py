@@ -29,7 +29,7 @@ from feedsvc.loading import generators, walk
 from feedsvc.refresh.refresher import Refresher
 from feedsvc.store import articles, dirty, health, names, outbox, representations, sources, trouble
 from feedsvc.store import removals as removed_files
-from feedsvc.store.schema import read_meta
+from feedsvc.store.meta import read_meta
 from feedsvc.util.errors import FeedsvcError, PageRefused
 from feedsvc.util.logs import set_up_logging
 

@@ -18,8 +18,9 @@ import click
 from feedsvc.cli.common import Moment, names_of, store_of, warn_of_differences, with_config
 from feedsvc.config.schema import Config
 from feedsvc.store import deliveries as ledger
-from feedsvc.store import outbox, tokens
-from feedsvc.store.deliveries import Delivery, Holding
+from feedsvc.store import holdings, outbox, tokens
+from feedsvc.store.deliveries import Delivery
+from feedsvc.store.holdings import Holding
 from feedsvc.store.outbox import Outcome
 from feedsvc.store.tokens import Scope, Token, hashed
 from feedsvc.util.errors import ConfigError
@@ -180,7 +181,7 @@ def recalls(config: Config, as_json: bool) -> None:
     """
     found = False
     with store_of(config) as store, store.read(long=True) as connection:
-        unaware = ledger.each_unaware(connection, now=datetime.now(UTC))
+        unaware = holdings.each_unaware(connection, now=datetime.now(UTC))
         while some := list(islice(unaware, _LINES)):
             found = True
             ids = {one.recall.notice_id(one.partner): one for one in some}

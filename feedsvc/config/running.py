@@ -17,7 +17,8 @@ from typing import Any
 
 from feedsvc.config.schema import Config
 from feedsvc.config.store import opened
-from feedsvc.store.schema import Store, list_meta, remove_meta, write_meta
+from feedsvc.store.engine import Store
+from feedsvc.store.meta import list_meta, remove_meta, write_meta
 
 _PREFIX = "running:"
 _MOST_NAMED = 8

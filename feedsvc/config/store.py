@@ -5,7 +5,7 @@ Knows nothing of what it is opened for.
 
 from feedsvc.config.schema import Config
 from feedsvc.store.connections import Patience
-from feedsvc.store.schema import Store
+from feedsvc.store.engine import Store
 
 
 def opened(config: Config, *, create: bool = True, wait: bool = False) -> Store:

@@ -25,7 +25,7 @@ from feedsvc.refresh.load_report import LoadReport
 from feedsvc.refresh.refresher import Refresher
 from feedsvc.store import articles, dirty, representations, sources
 from feedsvc.store import names as known_names
-from feedsvc.store.schema import Store
+from feedsvc.store.engine import Store
 from feedsvc.util.run_folder import run_folder
 
 # Other names of fields, for finding the line one is written in.

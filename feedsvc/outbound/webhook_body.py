@@ -12,7 +12,7 @@ from feedsvc.domain import urls
 from feedsvc.domain.model import PUBLIC_TERMS, Article
 from feedsvc.domain.rights import Level
 from feedsvc.domain.selection import Rules
-from feedsvc.store.deliveries import Holding
+from feedsvc.store.holdings import Holding
 from feedsvc.store.outbox import Notice
 
 

@@ -21,10 +21,10 @@ from feedsvc.domain.model import Article
 from feedsvc.domain.rights import Audience, Webhook
 from feedsvc.domain.selection import Rules
 from feedsvc.outbound import http_client, webhook_body
-from feedsvc.store import articles, deliveries, health, outbox, recalls, revocations, trouble
+from feedsvc.store import articles, health, holdings, outbox, recalls, revocations, trouble
+from feedsvc.store.engine import Store
 from feedsvc.store.outbox import Notice
 from feedsvc.store.recalls import GONE
-from feedsvc.store.schema import Store
 from feedsvc.util.repeated_faults import Faults
 
 log = structlog.get_logger(__name__)
@@ -128,7 +128,7 @@ class Notifier:
         is_all = not self._is_settled(now)
         since = self._swept - _SETTLED if self._swept and not is_all else now - _LOOK_BACK
         if newest >= since:
-            for one in deliveries.each_unaware(connection, since, now):
+            for one in holdings.each_unaware(connection, since, now):
                 if one.partner in self._webhooks:
                     yield webhook_body.of_recall(one, self._rules, now)
         self._swept = now
@@ -189,7 +189,7 @@ class Notifier:
         if notice.kind == "restored":
             is_so = not self._is_gone(tx, notice, now)
         else:
-            standing = deliveries.recalled_for(tx, notice.partner, notice.article_id, now)
+            standing = holdings.recalled_for(tx, notice.partner, notice.article_id, now)
             made = [webhook_body.of_recall(one, self._rules, now) for one in standing]
             is_so = notice.id in {one.id for one in made}
             if not is_so and notice.kind in GONE and notice.attempts > 1:
@@ -203,7 +203,7 @@ class Notifier:
 
     def _is_gone(self, connection: Connection, notice: Notice, now: datetime) -> bool:
         assert notice.article_id is not None
-        standing = deliveries.recalled_for(connection, notice.partner, notice.article_id, now)
+        standing = holdings.recalled_for(connection, notice.partner, notice.article_id, now)
         return any(one.recall.kind in GONE and one.recall.level == "none" for one in standing)
 
     def _told(self, notice: Notice) -> bool:

@@ -22,7 +22,8 @@ from feedsvc.domain.revocation import Given
 from feedsvc.domain.rights import Audience, Revocation
 from feedsvc.domain.selection import Rules
 from feedsvc.store import articles, deliveries, dirty, revocations
-from feedsvc.store.schema import Store, read_meta, write_meta
+from feedsvc.store.engine import Store
+from feedsvc.store.meta import read_meta, write_meta
 
 log = structlog.get_logger(__name__)
 

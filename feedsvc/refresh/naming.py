@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from feedsvc.domain.names import Named, Names, Unknown, matches, unknown
 from feedsvc.store import articles, conditions
 from feedsvc.store import names as known_names
-from feedsvc.store.schema import Store
+from feedsvc.store.engine import Store
 
 log = structlog.get_logger(__name__)
 

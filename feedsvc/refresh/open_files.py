@@ -13,7 +13,7 @@ import structlog
 
 from feedsvc.loading.settling import Settling
 from feedsvc.refresh.telling import Telling
-from feedsvc.store.schema import Store
+from feedsvc.store.engine import Store
 
 log = structlog.get_logger(__name__)
 

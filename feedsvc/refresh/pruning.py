@@ -18,9 +18,9 @@ from feedsvc.domain.names import Names
 from feedsvc.domain.retention import FEEDS_SAY, Retention
 from feedsvc.domain.selection import Rules
 from feedsvc.store import articles, names, pruning, removals, representations
+from feedsvc.store.engine import Store
 from feedsvc.store.names import Use
 from feedsvc.store.pruning import Page, Place
-from feedsvc.store.schema import Store
 
 log = structlog.get_logger(__name__)
 

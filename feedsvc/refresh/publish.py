@@ -28,8 +28,8 @@ from feedsvc.render.fragments import FragmentCache
 from feedsvc.store import articles, dirty, recalls, representations, revocations, sources, tombstones
 from feedsvc.store.articles import ArticleCache
 from feedsvc.store.connections import stay, take_time
+from feedsvc.store.engine import Store
 from feedsvc.store.representations import Unpublished
-from feedsvc.store.schema import Store
 
 log = structlog.get_logger(__name__)
 

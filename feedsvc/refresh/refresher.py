@@ -37,8 +37,9 @@ from feedsvc.refresh.scan import Intake
 from feedsvc.refresh.unwatched import Unwatched
 from feedsvc.store import articles, conditions, dirty, removals, representations, sources, trouble
 from feedsvc.store.dirty import Newest
+from feedsvc.store.engine import Store
+from feedsvc.store.meta import read_meta, write_meta
 from feedsvc.store.representations import Dated
-from feedsvc.store.schema import Store, read_meta, write_meta
 from feedsvc.util.errors import StoreError
 from feedsvc.util.processes import collect_now
 

@@ -22,7 +22,7 @@ from feedsvc.loading import walk
 from feedsvc.loading.generators import Site
 from feedsvc.refresh.read_pool import FILES_A_BATCH
 from feedsvc.store import articles, conditions, removals, sources
-from feedsvc.store.schema import Store
+from feedsvc.store.engine import Store
 from feedsvc.store.sources import Source
 from feedsvc.util.repeated_faults import Faults
 

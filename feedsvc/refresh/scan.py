@@ -34,7 +34,7 @@ from feedsvc.refresh.read_pool import FILES_A_BATCH, Outcome, ReadRules, Ready
 from feedsvc.refresh.removing import Remover, found_again, remove_unowned
 from feedsvc.store import articles, representations, sources
 from feedsvc.store.articles import Application
-from feedsvc.store.schema import Store
+from feedsvc.store.engine import Store
 from feedsvc.store.sources import Seen, Source
 
 log = structlog.get_logger(__name__)

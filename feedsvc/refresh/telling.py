@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from feedsvc.store import conditions
-from feedsvc.store.schema import Store
+from feedsvc.store.engine import Store
 
 
 class Telling:

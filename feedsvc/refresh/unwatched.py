@@ -11,7 +11,7 @@ from pathlib import Path
 import structlog
 
 from feedsvc.refresh.telling import Telling
-from feedsvc.store.schema import Store
+from feedsvc.store.engine import Store
 
 log = structlog.get_logger(__name__)
 

@@ -1,5 +1,5 @@
 """The store: all SQL is here, in one implementation for SQLite and PostgreSQL.
 
 Must not know what makes a story eligible: the caller says which feeds a change affects.
-Read `schema` first, for the store itself, then `articles`, `dirty` and `representations`.
+Open `engine` first, then `articles`, `dirty` and `representations`.
 """

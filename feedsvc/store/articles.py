@@ -27,18 +27,14 @@ from sqlalchemy import (
 from feedsvc.domain.model import ARTICLE, Article, Placed, from_micros, to_micros
 from feedsvc.store import names
 from feedsvc.store.dirty import mark
-from feedsvc.store.schema import (
-    PLACES_BY_KEY,
-    among,
-    read_meta,
-    upsert_tuples,
-    write_meta,
-)
+from feedsvc.store.meta import read_meta, write_meta
+from feedsvc.store.migrations import PLACES_BY_KEY
 from feedsvc.store.tables import (
     articles,
     memberships,
     representations,
 )
+from feedsvc.store.upserts import among, upsert_tuples
 from feedsvc.util.lru import ByteLRU
 
 _UNPLACED = "unplaced"

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from sqlalchemy import Connection, delete, select
 
 from feedsvc.domain.model import from_micros, to_micros
-from feedsvc.store.schema import upsert
 from feedsvc.store.tables import conditions
+from feedsvc.store.upserts import upsert
 
 
 class Condition(NamedTuple):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, case, delete, func, select, text
 
 from feedsvc.domain.model import from_micros, to_micros
-from feedsvc.store.schema import read_meta, write_meta
+from feedsvc.store.meta import read_meta, write_meta
 from feedsvc.store.tables import dirty
 
 _FLIPS_UNTIL = "flips_until"

@@ -10,7 +10,8 @@ from sqlalchemy import Connection, func, select
 
 from feedsvc.store import conditions, dirty, trouble
 from feedsvc.store.conditions import Condition
-from feedsvc.store.schema import Store, read_meta
+from feedsvc.store.engine import Store
+from feedsvc.store.meta import read_meta
 
 REFRESHED_AT: Final = "refreshed_at"
 SILENT: Final = "refresher-silent"

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, Connection, delete, exists, not_, select, update
 
 from feedsvc.domain.model import Placed, to_micros
-from feedsvc.store.schema import among, insert_new
 from feedsvc.store.tables import dirty, memberships, names
+from feedsvc.store.upserts import among, insert_new
 
 
 def note(tx: Connection, stories: Iterable[Placed]) -> None:

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, and_, delete, exists, func, not_, or_, select
 from feedsvc.domain.model import from_micros, to_micros
 from feedsvc.store.recalls import GONE
 from feedsvc.store.revocations import in_force
-from feedsvc.store.schema import among, insert_new
 from feedsvc.store.tables import outbox, recalls, revocations
+from feedsvc.store.upserts import among, insert_new
 
 
 class Notice(NamedTuple):

@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from feedsvc.domain.model import to_micros
-from feedsvc.store import articles, deliveries, tokens
+from feedsvc.store import articles, holdings, tokens
 from feedsvc.store.revocations import FEED
 from feedsvc.store.tables import articles as articles_table
 from feedsvc.store.tables import deliveries as deliveries_table
@@ -56,7 +56,7 @@ def recalled(
     columns = recalls_table.c
     query = select(columns.at, columns.article_id).where(columns.at < to_micros(before)).distinct()
     rows = _page(connection, query, (columns.at, columns.article_id), after, limit)
-    known = deliveries.settled(connection, [row.article_id for row in rows], partners)
+    known = holdings.settled(connection, [row.article_id for row in rows], partners)
     over = [
         (row.article_id, row.at) for row in rows if row.article_id in known and known[row.article_id] < before
     ]
@@ -77,7 +77,7 @@ def revoked(
     columns = revocations_table.c
     query = select(columns.at, columns.article_id).where(columns.at < to_micros(before)).distinct()
     rows = _page(connection, query, (columns.at, columns.article_id), after, limit)
-    known = deliveries.settled_revocations(connection, [row.article_id for row in rows], partners)
+    known = holdings.settled_revocations(connection, [row.article_id for row in rows], partners)
     over = [
         (one.article_id, one.audience, one.level, to_micros(one.at))
         for one, learnt in known

@@ -15,8 +15,8 @@ from sqlalchemy import Connection, Row, delete, func, select
 from feedsvc.domain.model import from_micros, to_micros
 from feedsvc.domain.rights import Level
 from feedsvc.store.representations import publication
-from feedsvc.store.schema import among, upsert
 from feedsvc.store.tables import recalls
+from feedsvc.store.upserts import among, upsert
 
 Kind = Literal["withdrawn", "corrected", "removed", "revoked"]
 GONE: Final = ("withdrawn", "removed", "revoked")

@@ -27,9 +27,9 @@ from sqlalchemy import (
 from feedsvc.domain.model import from_micros, to_micros
 from feedsvc.domain.removals import WINDOW
 from feedsvc.store import conditions
-from feedsvc.store.schema import among, upsert_tuples
 from feedsvc.store.sources import Source
 from feedsvc.store.tables import articles, removals, sources_seen
+from feedsvc.store.upserts import among, upsert_tuples
 
 _LOCK = 0x66656565  # any number of our own: PostgreSQL's advisory locks are named by numbers
 HELD = "removals-held"

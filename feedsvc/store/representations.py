@@ -11,14 +11,9 @@ from typing import NamedTuple, cast
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, text
 
 from feedsvc.domain.model import Format, Representation, from_micros, to_micros
-from feedsvc.store.schema import (
-    among,
-    read_meta,
-    upsert,
-    upsert_tuples,
-    write_meta,
-)
+from feedsvc.store.meta import read_meta, write_meta
 from feedsvc.store.tables import former_dates, representations
+from feedsvc.store.upserts import among, upsert, upsert_tuples
 
 _SECOND = timedelta(seconds=1)
 _REMOVALS = "removals"

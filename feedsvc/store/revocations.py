@@ -13,8 +13,8 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, selec
 from feedsvc.domain.model import Tombstone, from_micros, to_micros
 from feedsvc.domain.rights import Revocation
 from feedsvc.store.representations import publication
-from feedsvc.store.schema import among, upsert
 from feedsvc.store.tables import revocations
+from feedsvc.store.upserts import among, upsert
 
 FEED: Final = "/feeds/"
 """Prefix of a feed's key where the ledger has a feed in place of a story: no story's id begins so."""

@@ -10,16 +10,12 @@ from typing import NamedTuple
 from sqlalchemy import Connection, delete, func, select, update
 
 from feedsvc.domain.model import Quarantined, Rejected, from_micros, to_micros
-from feedsvc.store.schema import (
-    among,
-    upsert,
-    upsert_tuples,
-)
 from feedsvc.store.tables import ingested as pushed
 from feedsvc.store.tables import (
     quarantine,
     sources_seen,
 )
+from feedsvc.store.upserts import among, upsert, upsert_tuples
 
 
 class Source(NamedTuple):

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, cast
 from sqlalchemy import Connection, insert, select, update
 
 from feedsvc.domain.model import from_micros, to_micros
-from feedsvc.store.schema import read_meta, write_meta
+from feedsvc.store.meta import read_meta, write_meta
 from feedsvc.store.tables import tokens
 
 _VERSION = "tokens"

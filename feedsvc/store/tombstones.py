@@ -11,13 +11,10 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, select
 
 from feedsvc.domain.model import Tombstone, from_micros, to_micros
-from feedsvc.store.schema import (
-    among,
-    upsert,
-)
 from feedsvc.store.tables import (
     tombstones,
 )
+from feedsvc.store.upserts import among, upsert
 
 
 def bury(

@@ -17,7 +17,7 @@ from feedsvc.config.schema import Config
 from feedsvc.domain.model import Format, Representation
 from feedsvc.domain.urls import prefix
 from feedsvc.store import representations
-from feedsvc.store.schema import Store
+from feedsvc.store.engine import Store
 from feedsvc.web.access.auth_throttle import WrongTokens
 from feedsvc.web.access.client_address import networks
 from feedsvc.web.access.rate_limit import Limits, Rate

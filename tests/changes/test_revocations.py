@@ -22,7 +22,7 @@ from feedsvc.domain.rights import Webhook
 from feedsvc.outbound.webhooks import Notifier
 from feedsvc.refresh import refresher
 from feedsvc.refresh.refresher import Refresher
-from feedsvc.store import articles, deliveries
+from feedsvc.store import articles, deliveries, holdings
 from feedsvc.store.deliveries import Delivery
 from tests.conftest import Clock
 from tests.receiver import Receiver
@@ -58,7 +58,7 @@ def unaware(licensed: Licensed) -> list[tuple[str, str, str, str, str]]:
     with licensed.store.read() as connection:
         return [
             (one.partner, one.recall.article_id, one.recall.kind, one.recall.level, one.recall.reason)
-            for one in deliveries.unaware(connection, now=licensed.clock())
+            for one in holdings.unaware(connection, now=licensed.clock())
         ]
 
 
@@ -733,7 +733,7 @@ def test_very_large_ledger_is_gone_through_in_little_memory(tmp_path: Path) -> N
     licensed.refresher.tell_lost_rights()
     peak = tracemalloc.get_traced_memory()[1]
     with licensed.store.read() as connection:
-        assert sum(1 for _ in deliveries.each_unaware(connection, now=licensed.clock())) == 3_000
+        assert sum(1 for _ in holdings.each_unaware(connection, now=licensed.clock())) == 3_000
     tracemalloc.stop()
     assert peak < 30_000_000
     assert len(licensed.get("/partners/acme/feeds/all.atom", licensed.acme).data) < 60_000

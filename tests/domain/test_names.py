@@ -20,7 +20,7 @@ from feedsvc.refresh.refresher import Refresher
 from feedsvc.store import articles, conditions
 from feedsvc.store import names as known_names
 from feedsvc.store.articles import Application
-from feedsvc.store.schema import Store
+from feedsvc.store.engine import Store
 from tests.conftest import Clock
 from tests.stories import NOON, article, write_story
 

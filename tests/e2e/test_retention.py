@@ -7,8 +7,8 @@ from sqlalchemy import func, select
 
 from feedsvc.store import deliveries, outbox
 from feedsvc.store.deliveries import Delivery
+from feedsvc.store.engine import Store
 from feedsvc.store.outbox import Notice
-from feedsvc.store.schema import Store
 from feedsvc.store.tables import TABLES
 from tests.e2e.conftest import Service
 from tests.stories import write_story

@@ -12,7 +12,7 @@ from feedsvc.loading import story_file
 from feedsvc.loading.rules import LoadRules
 from feedsvc.loading.story_file import Reader
 from feedsvc.store import sources
-from feedsvc.store.schema import Store
+from feedsvc.store.engine import Store
 from tests.conftest import Clock
 from tests.refresh.test_refresher import Newsroom, holding
 from tests.stories import write_story

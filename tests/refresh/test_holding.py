@@ -13,7 +13,7 @@ from feedsvc.loading.settling import Kind
 from feedsvc.refresh import open_files, read_pool
 from feedsvc.refresh.refresher import Refresher
 from feedsvc.store import articles, conditions, sources, tombstones
-from feedsvc.store.schema import Store
+from feedsvc.store.engine import Store
 from tests.conftest import Clock
 from tests.stories import write_story
 

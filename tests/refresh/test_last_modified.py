@@ -13,8 +13,8 @@ from feedsvc.domain.selection import Rules
 from feedsvc.loading.rules import LoadRules
 from feedsvc.refresh.refresher import Refresher
 from feedsvc.store import representations
+from feedsvc.store.engine import Store
 from feedsvc.store.representations import Unpublished
-from feedsvc.store.schema import Store
 from tests.conftest import Clock
 from tests.conversing import Said, worker
 from tests.conversing import request as asked

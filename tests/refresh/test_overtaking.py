@@ -13,7 +13,7 @@ from feedsvc.refresh import read_pool
 from feedsvc.refresh.overtaking import Overtaking
 from feedsvc.refresh.refresher import Refresher
 from feedsvc.store import articles, representations
-from feedsvc.store.schema import Store
+from feedsvc.store.engine import Store
 from tests.conftest import Clock
 from tests.refresh.test_refresher import Newsroom, holding
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from feedsvc.domain.model import Representation
 from feedsvc.domain.rights import Audience, Terms
 from feedsvc.domain.selection import Partner, Rules
-from feedsvc.store.schema import Store
+from feedsvc.store.engine import Store
 from tests.conftest import Clock
 from tests.refresh.test_refresher import Newsroom
 from tests.stories import NOON

@@ -25,7 +25,7 @@ from feedsvc.loading.walk import FoundFile
 from feedsvc.refresh import prerender, scan
 from feedsvc.refresh.refresher import Refresher
 from feedsvc.store import articles, dirty, representations, sources, tables
-from feedsvc.store.schema import Store
+from feedsvc.store.engine import Store
 from feedsvc.util.processes import Process
 from tests.conftest import Clock
 from tests.stories import NOON, write_story

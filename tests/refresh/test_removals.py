@@ -20,7 +20,7 @@ from feedsvc.loading import generators
 from feedsvc.loading.rules import LoadRules
 from feedsvc.refresh.refresher import Refresher
 from feedsvc.store import articles, conditions, removals, tables
-from feedsvc.store.schema import Store
+from feedsvc.store.engine import Store
 from tests.conftest import Clock
 from tests.refresh.test_refresher import Newsroom
 from tests.stories import NOON, write_story

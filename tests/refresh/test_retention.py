@@ -23,10 +23,10 @@ from feedsvc.loading.walk import FoundFile
 from feedsvc.outbound.webhooks import Notifier
 from feedsvc.refresh import pruning as pruning_module
 from feedsvc.refresh.refresher import Refresher
-from feedsvc.store import deliveries, outbox, pruning, representations, tokens
+from feedsvc.store import deliveries, holdings, outbox, pruning, representations, tokens
 from feedsvc.store.deliveries import Delivery
+from feedsvc.store.engine import Store
 from feedsvc.store.outbox import Notice
-from feedsvc.store.schema import Store
 from feedsvc.store.tables import TABLES
 from feedsvc.util.errors import ConfigError
 from tests.conftest import Clock
@@ -105,7 +105,7 @@ def test_ledger_of_a_recall_is_kept_until_the_holder_knows(licensed: Licensed, h
         prune(licensed)
         with licensed.store.read() as connection:
             told = [
-                (one.partner, one.recall.kind) for one in deliveries.unaware(connection, now=licensed.clock())
+                (one.partner, one.recall.kind) for one in holdings.unaware(connection, now=licensed.clock())
             ]
         assert told == [("acme", how)]
     poll(licensed)
@@ -155,7 +155,7 @@ def test_recall_that_comes_while_lines_go_keeps_them(licensed: Licensed) -> None
     licensed.put(edited(story, status="withdrawn"))
     with licensed.store.write() as tx:
         assert pruning.remove_deliveries(tx, page.keys) == 0
-        assert len(deliveries.unaware(tx, now=licensed.clock())) == 1
+        assert len(holdings.unaware(tx, now=licensed.clock())) == 1
 
 
 def test_partner_that_is_none_any_more_is_waited_for_by_nobody(licensed: Licensed) -> None:

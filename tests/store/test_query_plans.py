@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine, event
 
 from feedsvc.domain.selection import Rules
-from feedsvc.store.schema import Store
+from feedsvc.store.engine import Store
 from tests.conftest import Clock
 from tests.refresh.test_refresher import Newsroom
 

@@ -14,19 +14,14 @@ from sqlalchemy import Connection, inspect, text
 
 from feedsvc.domain import selection
 from feedsvc.domain.model import Article, Change, Rejected, Term, versioned
-from feedsvc.store import articles, dirty, names, representations, schema, sources
+from feedsvc.store import articles, dirty, migrations, names, representations, sources
 from feedsvc.store.articles import Application, ArticleCache
+from feedsvc.store.engine import Store
+from feedsvc.store.meta import read_meta, write_meta
+from feedsvc.store.migrations import MIGRATIONS
 from feedsvc.store.representations import Unpublished
-from feedsvc.store.schema import (
-    Store,
-    read_meta,
-    write_meta,
-)
 from feedsvc.store.sources import Source
-from feedsvc.store.tables import (
-    MIGRATIONS,
-    TABLES,
-)
+from feedsvc.store.tables import TABLES
 from feedsvc.util.errors import StoreError
 from tests.stories import NOON, article
 
@@ -304,7 +299,7 @@ def test_opening_again_changes_nothing_and_a_newer_store_is_refused(store_url: s
 def test_places_of_an_older_store_are_those_of_a_new_one(
     store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(schema, "MIGRATIONS", MIGRATIONS[:3])
+    monkeypatch.setattr(migrations, "MIGRATIONS", MIGRATIONS[:3])
     monkeypatch.setattr(names, "note", lambda _tx, _stories: None)  # there was no table for them
     monkeypatch.setattr(articles, "mark", lambda *_, **_by_name: None)  # nor was any feed urgent
     older = Store(store_url)

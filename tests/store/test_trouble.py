@@ -18,7 +18,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from feedsvc.store import connections, dirty, trouble
 from feedsvc.store.connections import Log, Patience
-from feedsvc.store.schema import Store, read_meta, write_meta
+from feedsvc.store.engine import Store
+from feedsvc.store.meta import read_meta, write_meta
 from feedsvc.util.errors import StoreError
 from tests.stories import NOON
 

@@ -17,7 +17,7 @@ from feedsvc.refresh.refresher import Refresher
 from feedsvc.render.feed import render
 from feedsvc.render.fragments import FragmentCache
 from feedsvc.store import representations
-from feedsvc.store.schema import Store
+from feedsvc.store.engine import Store
 from tests.stories import articles
 
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from feedsvc.store import tokens
-from feedsvc.store.schema import Store
+from feedsvc.store.engine import Store
 from feedsvc.store.tokens import Scope, Token, hashed
 
 _PATIENCE = 0.25  # seconds that a request waits while another one reads the tokens

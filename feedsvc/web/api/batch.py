@@ -24,7 +24,7 @@ from feedsvc.ingest import document as documents
 from feedsvc.ingest.document import ArticleLine
 from feedsvc.ingest.fields import LONGEST_ID
 from feedsvc.store import dirty, trouble
-from feedsvc.store.schema import Store
+from feedsvc.store.engine import Store
 from feedsvc.web.api import problems
 from feedsvc.web.api.preconditions import of_line
 from feedsvc.web.api.problems import Problem, of_refused, unreadable

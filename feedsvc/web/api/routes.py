@@ -29,7 +29,7 @@ from feedsvc.ingest import document as documents
 from feedsvc.ingest.document import ArticleDocument, WithdrawalDocument
 from feedsvc.ingest.fields import story_id
 from feedsvc.store import articles
-from feedsvc.store.schema import Store
+from feedsvc.store.engine import Store
 from feedsvc.store.tokens import Token
 from feedsvc.web.access.auth_throttle import WrongTokens
 from feedsvc.web.access.token_cache import Keyring

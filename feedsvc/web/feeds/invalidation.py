@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from feedsvc.domain.model import Format
 from feedsvc.store import health, representations, trouble
-from feedsvc.store.schema import Store
+from feedsvc.store.engine import Store
 from feedsvc.util.repeated_faults import Faults
 
 log = structlog.get_logger(__name__)

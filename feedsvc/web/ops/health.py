@@ -37,7 +37,7 @@ from feedsvc.store import (
     sources,
     trouble,
 )
-from feedsvc.store.schema import Store
+from feedsvc.store.engine import Store
 from feedsvc.util.errors import ConfigError
 from feedsvc.util.repeated_faults import Faults
 from feedsvc.web.ops.bounded_call import Asking

@@ -15,7 +15,7 @@ import structlog
 from feedsvc.domain.model import Representation
 from feedsvc.store import deliveries, trouble
 from feedsvc.store.deliveries import Delivery
-from feedsvc.store.schema import Store
+from feedsvc.store.engine import Store
 from feedsvc.store.tokens import Token
 from feedsvc.util.repeated_faults import Faults
 from feedsvc.web.partners.delivery_spool import Spool

@@ -19,7 +19,7 @@ import structlog
 from feedsvc.domain.model import from_micros, to_micros
 from feedsvc.store import deliveries
 from feedsvc.store.deliveries import Delivery
-from feedsvc.store.schema import Store
+from feedsvc.store.engine import Store
 
 log = structlog.get_logger(__name__)
 

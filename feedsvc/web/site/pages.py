@@ -26,7 +26,7 @@ from feedsvc.domain.rights import Audience
 from feedsvc.domain.selection import Rules
 from feedsvc.domain.urls import mounted, page_path, page_url, prefix, story_path
 from feedsvc.store import articles, representations, tombstones
-from feedsvc.store.schema import Store
+from feedsvc.store.engine import Store
 from feedsvc.store.tokens import Token
 from feedsvc.web.feeds.response import CORS, PREFLIGHT
 from feedsvc.web.feeds.routes import HOLDER, as_flask

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from feedsvc.config import file as config_file
 from feedsvc.domain.selection import Rules
 from feedsvc.store import articles
-from feedsvc.store.schema import Store
+from feedsvc.store.engine import Store
 from feedsvc.web.app import application
 from tests.conftest import Clock
 from tests.stories import write_story

@@ -24,7 +24,7 @@ from feedsvc.loading.rules import LoadRules
 from feedsvc.refresh.refresher import Refresher
 from feedsvc.refresh.scan import LoadReport
 from feedsvc.store import articles, dirty, sources, tokens
-from feedsvc.store.schema import Store
+from feedsvc.store.engine import Store
 from feedsvc.store.tokens import Scope, Token, hashed
 from feedsvc.web.app import application
 from tests.conftest import Clock

@@ -10,8 +10,9 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from feedsvc.store import representations
+from feedsvc.store.engine import Store
+from feedsvc.store.meta import write_meta
 from feedsvc.store.representations import Unpublished
-from feedsvc.store.schema import Store, write_meta
 from feedsvc.util.errors import StoreError
 from feedsvc.web.feeds import invalidation as follower_module
 from feedsvc.web.feeds.invalidation import Follower

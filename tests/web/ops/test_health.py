@@ -15,8 +15,9 @@ from feedsvc.domain import selection
 from feedsvc.domain.model import Format, Rejected
 from feedsvc.store import articles, conditions, dirty, health, representations, sources
 from feedsvc.store.articles import Application
+from feedsvc.store.engine import Store
+from feedsvc.store.meta import write_meta
 from feedsvc.store.representations import Unpublished
-from feedsvc.store.schema import Store, write_meta
 from feedsvc.web.ops import health as ops
 from tests.conftest import Clock
 from tests.stories import NOON, article

@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 from feedsvc.changes import apply
 from feedsvc.changes.apply import Arrival
 from feedsvc.domain.model import Article, Change, versioned
-from feedsvc.store import articles, deliveries, representations, tokens
+from feedsvc.store import articles, deliveries, holdings, representations, tokens
 from feedsvc.web.partners.delivery_log import Ledger
 from feedsvc.web.partners.delivery_spool import Spool, settle
 from tests.conftest import Clock
@@ -36,9 +36,7 @@ def poll(licensed: Licensed, fmt: str = "json", key: str = "all") -> int:
 
 def unaware(licensed: Licensed) -> list[tuple[str, str, str]]:
     with licensed.store.read() as connection:
-        return [
-            (one.partner, one.recall.article_id, one.recall.kind) for one in deliveries.unaware(connection)
-        ]
+        return [(one.partner, one.recall.article_id, one.recall.kind) for one in holdings.unaware(connection)]
 
 
 def edited(story: Article, **fields: object) -> Article:

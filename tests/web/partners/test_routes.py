@@ -18,8 +18,8 @@ from feedsvc.config import file as config_file
 from feedsvc.config import options
 from feedsvc.domain.model import Article, Change, Enclosure, Image, Term, versioned
 from feedsvc.refresh.refresher import Refresher
-from feedsvc.store import articles, deliveries, tokens
-from feedsvc.store.schema import Store
+from feedsvc.store import articles, deliveries, holdings, tokens
+from feedsvc.store.engine import Store
 from feedsvc.store.tokens import Scope, Token, hashed
 from feedsvc.web.app import application
 from tests.conftest import Clock
@@ -548,7 +548,7 @@ def test_partner_that_holds_a_story_is_told_that_it_is_gone_in_the_feed_that_it_
     assert b"Not true." in licensed.get(world, licensed.acme).data
     licensed.ledger.write()
     with licensed.store.read() as connection:
-        assert deliveries.unaware(connection) == []
+        assert holdings.unaware(connection) == []
 
 
 def test_partner_that_never_had_a_story_is_not_told_that_it_is_gone(licensed: Licensed) -> None:

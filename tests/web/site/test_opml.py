@@ -9,7 +9,7 @@ from lxml import etree
 from feedsvc.domain.model import Site
 from feedsvc.domain.selection import Rules
 from feedsvc.store import representations
-from feedsvc.store.schema import Store
+from feedsvc.store.engine import Store
 from feedsvc.web.feeds.routes import blueprint
 from feedsvc.web.site import opml
 from feedsvc.web.site.directory import Directory

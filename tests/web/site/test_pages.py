@@ -33,8 +33,8 @@ from feedsvc.domain.model import (
 from feedsvc.domain.selection import PUBLIC, Rules
 from feedsvc.store import articles, representations, tombstones
 from feedsvc.store.articles import Application
+from feedsvc.store.engine import Store
 from feedsvc.store.representations import Unpublished
-from feedsvc.store.schema import Store
 from feedsvc.web.site import pages
 from feedsvc.web.site.directory import CurrentDirectory, Directory
 from feedsvc.web.site.errors import register_errors

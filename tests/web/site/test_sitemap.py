@@ -11,7 +11,7 @@ from sqlalchemy import event
 
 from feedsvc.domain.model import Article, Site, versioned
 from feedsvc.domain.selection import PUBLIC, Rules, eligible
-from feedsvc.store.schema import Store
+from feedsvc.store.engine import Store
 from feedsvc.web.site import sitemap
 from tests.conftest import Clock
 from tests.stories import NOON, article

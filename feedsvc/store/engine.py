@@ -1,74 +1,27 @@
-"""The door to the database, which makes or migrates what is behind it.
+"""The database of a service: opened, migrated, read and written in transactions.
 
-Knows nothing of feeds: what the rows mean is said in the modules beside this one.
+Must not know feeds: the modules beside this one say what the rows mean.
 """
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
-from operator import itemgetter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import (
-    ARRAY,
-    Column,
-    ColumnElement,
     Connection,
     Engine,
-    Table,
-    Text,
-    any_,
-    cast,
-    func,
-    inspect,
     make_url,
-    select,
-    text,
 )
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.dialects.postgresql.base import PGDialect
-from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import PoolProxiedConnection
 
 from feedsvc.store import connections, trouble
 from feedsvc.store.connections import Files, Patience
-from feedsvc.store.tables import MIGRATIONS, meta
+from feedsvc.store.migrations import NOT_MADE, migrate, schema_of
 from feedsvc.util.errors import StoreError
 
-PLACES_BY_KEY = {
-    "sqlite": (
-        "(SELECT json_group_object(json_extract(value, '$[0]'), json_extract(value, '$[1]'))"
-        " FROM json_each(places))"
-    ),
-    "postgresql": (
-        "(SELECT COALESCE(CAST(jsonb_object_agg(place ->> 0, place -> 1) AS TEXT), '{}')"
-        " FROM jsonb_array_elements(CAST(places AS JSONB)) AS place)"
-    ),
-}
-"""Makes the present form of `places` out of that before the fourth migration, which older processes write."""
-
-_DIALECTS = {
-    "sqlite": {
-        "text": "TEXT",
-        "bytes": "BLOB",
-        "clustered": " WITHOUT ROWID",
-        "places_by_key": PLACES_BY_KEY["sqlite"],
-        "source_slug": "json_extract(article, '$.source.slug')",
-    },
-    "postgresql": {
-        "text": 'TEXT COLLATE "C"',
-        "bytes": "BYTEA",
-        "clustered": "",
-        "places_by_key": PLACES_BY_KEY["postgresql"],
-        "source_slug": "(CAST(article AS JSON) #>> '{source,slug}')",
-    },
-}
-_NOT_MADE = "it has not been made yet; `feedsvc serve`, `worker` or `refresh` makes it"
 _GONE = "its file was deleted or replaced; it is opened again as soon as the refresher has made it anew"
-_MIGRATION_LOCK = 0x66656564  # any number of our own; PostgreSQL's advisory locks are named by numbers
 
 
 class _Opened(NamedTuple):
@@ -140,7 +93,7 @@ class Store:
         connections.make_way(self._file, create=self._create, before=before)
         files = Files(self._file)
         if files.identity is None:
-            raise StoreError(f"the store ({self._shown}): {_NOT_MADE}")
+            raise StoreError(f"the store ({self._shown}): {NOT_MADE}")
         engine = connections.sqlite(self._file, create=self._create, check=lambda: self._require(files))
         self._migrated(engine, is_ready)
         files.note_beside()
@@ -148,7 +101,7 @@ class Store:
 
     def _migrated(self, engine: Engine, is_ready: Callable[[Connection], bool] | None) -> Engine:
         try:
-            self._migrate(engine)
+            migrate(engine, self._shown, create=self._create)
             if is_ready:
                 with engine.connect() as connection:
                     if not is_ready(connection):
@@ -170,7 +123,7 @@ class Store:
     def _current(self) -> _Opened:
         if self._opened is None:
             why = self._why
-            raise StoreError(str(why), why.condition) if why else StoreError(_NOT_MADE)
+            raise StoreError(str(why), why.condition) if why else StoreError(NOT_MADE)
         return self._opened
 
     @property
@@ -194,7 +147,7 @@ class Store:
 
         Raises what reading the store raises.
         """
-        return self._schema(self._engine) == 0
+        return schema_of(self._engine) == 0
 
     @property
     def was_replaced(self) -> bool:
@@ -285,116 +238,3 @@ class Store:
             pulsed[1].close()
         if self._opened is not None:
             self._opened.close()
-
-    def _schema(self, engine: Engine) -> int:
-        """How many migrations have run: asked without the right to write, which a long load may hold."""
-        with engine.connect() as connection, connection.begin():
-            return int(read_meta(connection, "schema") or 0) if inspect(connection).has_table("meta") else 0
-
-    def _migrate(self, engine: Engine) -> None:
-        done = self._schema(engine)
-        if done == len(MIGRATIONS):
-            return
-        self._refuse_newer(done)
-        if not self._create:
-            older = f"it is of an older feedsvc (schema {done}); start the refresher of this version first"
-            raise StoreError(f"the store ({self._shown}): {older if done else _NOT_MADE}")
-        words = _DIALECTS[engine.dialect.name]
-        options = {"feedsvc_write": True}
-        with engine.connect().execution_options(**options) as tx, tx.begin():
-            connections.take_time(tx)
-            if engine.dialect.name == "postgresql":
-                tx.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})"))
-            tx.execute(
-                text("CREATE TABLE IF NOT EXISTS meta (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL)")
-            )
-            done = int(read_meta(tx, "schema") or 0)
-            self._refuse_newer(done)
-            for migration in MIGRATIONS[done:]:
-                for statement in migration:
-                    tx.execute(text(statement.format(**words)))
-            if done < len(MIGRATIONS):
-                write_meta(tx, "schema", str(len(MIGRATIONS)))
-
-    def _refuse_newer(self, done: int) -> None:
-        if done > len(MIGRATIONS):
-            raise StoreError(
-                f"the store ({self._shown}): it has schema {done}, of a newer feedsvc; this one knows"
-                f" {len(MIGRATIONS)}. Install that version again, or name another store in store.url",
-                "store-newer",
-            )
-
-
-def upsert(tx: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows by primary key, whether they are there or not. A row has a value for each column."""
-    upsert_tuples(tx, table, list(map(itemgetter(*table.c.keys()), rows)))
-
-
-def upsert_tuples(tx: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
-    """The same for rows in the order of the table's columns: what is cheapest for very many."""
-    if rows:
-        # Straight to the driver: SQLAlchemy's care for each value takes longer than SQLite takes to write it.
-        tx.exec_driver_sql(_upsert(tx.dialect.name, table), list(rows))
-
-
-def insert_new(tx: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Write rows in the order of the table's columns, but those whose key is there already."""
-    if rows:
-        tx.exec_driver_sql(_insert_new(tx.dialect.name, table), list(rows))
-
-
-@lru_cache(maxsize=64)
-def _insert_new(engine: str, table: Table) -> str:
-    is_sqlite = engine == "sqlite"
-    dialect = SQLiteDialect(paramstyle="qmark") if is_sqlite else PGDialect(paramstyle="format")  # type: ignore[no-untyped-call]
-    insert = (sqlite.insert if is_sqlite else postgresql.insert)(table)
-    return str(insert.on_conflict_do_nothing().compile(dialect=dialect))
-
-
-@lru_cache(maxsize=64)
-def _upsert(engine: str, table: Table) -> str:
-    """The statement as the driver takes it, with the columns in their order."""
-    is_sqlite = engine == "sqlite"
-    dialect = SQLiteDialect(paramstyle="qmark") if is_sqlite else PGDialect(paramstyle="format")  # type: ignore[no-untyped-call]
-    insert = (sqlite.insert if is_sqlite else postgresql.insert)(table)
-    keys = [column.name for column in table.primary_key]
-    values = {column.name: insert.excluded[column.name] for column in table.c if column.name not in keys}
-    statement = (
-        insert.on_conflict_do_update(index_elements=keys, set_=values)
-        if values
-        else insert.on_conflict_do_nothing(index_elements=keys)
-    )
-    return str(statement.compile(dialect=dialect))
-
-
-def among(connection: Connection, column: Column[str], values: Iterable[str]) -> ColumnElement[bool]:
-    """Whether a column has one of these values, which are one variable of the statement, however many.
-
-    SQLAlchemy's IN makes a variable of each: it takes longer than the look-up, and SQLite takes so many only.
-    """
-    if connection.dialect.name == "sqlite":
-        each = func.json_each(json.dumps(list(values))).table_valued("value")
-        return column.in_(select(each.c.value))
-    return column == any_(cast(list(values), ARRAY(Text)))
-
-
-def read_meta(connection: Connection, name: str) -> str | None:
-    """One value of `meta`."""
-    return connection.execute(select(meta.c.value).where(meta.c.name == name)).scalar()
-
-
-def write_meta(tx: Connection, name: str, value: str) -> None:
-    """Set one value of `meta`."""
-    upsert(tx, meta, [{"name": name, "value": value}])
-
-
-def list_meta(connection: Connection, prefix: str) -> dict[str, str]:
-    """The values of `meta` whose names begin so."""
-    is_one = meta.c.name.startswith(prefix, autoescape=True)
-    rows = connection.execute(select(meta.c.name, meta.c.value).where(is_one))
-    return {row.name: row.value for row in rows}
-
-
-def remove_meta(tx: Connection, name: str) -> None:
-    """Remove one value of `meta`."""
-    tx.execute(meta.delete().where(meta.c.name == name))
