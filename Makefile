@@ -13,13 +13,17 @@ ifeq ($(CONFIG),config.toml)
 serve: export FEEDSVC_SITE_URL ?= http://127.0.0.1:$(PORT)
 endif
 
-.PHONY: serve test lint format bench constraints clean
+.PHONY: serve test test-fast lint format bench constraints clean
 
 serve: .venv/installed
 	$(BIN)/feedsvc serve --config $(CONFIG) --port $(PORT)
 
 test: .venv/installed-dev
 	$(BIN)/pytest --numprocesses $(PROCESSES) --dist worksteal $(TESTS)
+
+# What can be known within a minute: no services, no PostgreSQL, no long searches.
+test-fast: .venv/installed-dev
+	$(BIN)/pytest --numprocesses 2 --dist worksteal -m "not e2e and not postgresql and not slow" $(TESTS)
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

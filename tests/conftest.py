@@ -18,6 +18,7 @@ from feedsvc.domain.selection import Rules
 from feedsvc.store.engine import Store
 from tests.receiver import Receiver
 
+E2E = Path(__file__).parent / "e2e"
 POSTGRES = os.environ.get("FEEDSVC_TEST_POSTGRES", "postgresql+psycopg://postgres@127.0.0.1:5432/test")
 
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
@@ -27,6 +28,16 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("feedsvc")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what starts whole services, or needs PostgreSQL: `make test-fast` leaves them to `make test`."""
+    for item in items:
+        if E2E in item.path.parents:
+            item.add_marker("e2e")
+        params = getattr(getattr(item, "callspec", None), "params", {})
+        if "postgres_url" in getattr(item, "fixturenames", ()) or "postgresql" in params.values():
+            item.add_marker("postgresql")
 
 
 def missing(what: str) -> None:

@@ -14,6 +14,8 @@ from feedsvc.loading.story_file import parse
 from feedsvc.util.errors import PageRefused
 from tests.importing.test_saved_page import PAGE
 
+pytestmark = pytest.mark.slow
+
 RULES = LoadRules()
 BASE = "https://news.example.org/a"
 SAMPLES = {

@@ -42,6 +42,8 @@ from feedsvc.store.engine import Store
 from feedsvc.store.tokens import Token, hashed
 from feedsvc.web.app import application
 
+pytestmark = pytest.mark.slow
+
 START = datetime(2026, 2, 11, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 FORMATS = ("rss", "atom", "json")

@@ -73,6 +73,8 @@ from tests.test_gate_machine import (
     feeds_of,
 )
 
+pytestmark = pytest.mark.slow
+
 SETTLE = 4.0  # seconds, by a watch that is set forward and not waited for
 SECRET = "a secret of sixteen or more"
 WEBHOOKS = {who: Webhook(f"https://{who}.example/hook", SECRET) for who in ("acme", "globex")}

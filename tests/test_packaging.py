@@ -13,6 +13,8 @@ import pytest
 
 from tests.stories import write_story
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 UNITS = sorted((ROOT / "deploy").glob("*.service"))
 CONFIG = """

@@ -29,6 +29,8 @@ from tests.receiver import Receiver
 from tests.stories import NOON, article
 from tests.web.partners.test_routes import Licensed
 
+pytestmark = pytest.mark.slow
+
 HOUR = timedelta(hours=1)
 ATOM = "/partners/acme/feeds/all.atom"
 PUBLIC = "/feeds/all.atom"

@@ -210,6 +210,7 @@ def agree(name: str, value: str) -> None:
         assert by_file(kind, value) == by_api(kind, first), first
 
 
+@pytest.mark.slow
 @settings(max_examples=1_000)
 @given(st.sampled_from(sorted(KINDS)), values)
 def test_files_api_and_schema_accept_the_same_values(name: str, value: str) -> None:

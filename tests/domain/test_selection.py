@@ -42,6 +42,7 @@ def test_only_published_stories_in_their_hours_are_eligible(story: Article, now:
     assert eligible(story, PUBLIC, now) == (allowed and not (story.expires and story.expires <= now))
 
 
+@pytest.mark.slow
 @given(st.lists(articles(), max_size=12), instants, st.integers(1, 5))
 def test_feed_shows_the_newest_eligible_stories_in_order(
     stories: list[Article], now: datetime, items: int

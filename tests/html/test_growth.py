@@ -24,6 +24,8 @@ from feedsvc.loading.rules import LoadRules
 from feedsvc.loading.story_file import parse
 from feedsvc.util.errors import PageRefused
 
+pytestmark = pytest.mark.slow
+
 RULES = LoadRules()
 BASE = "https://news.example.org/a"
 DEADLINE = 2.0  # seconds of CPU

@@ -17,6 +17,8 @@ from feedsvc.store.engine import Store
 from tests.conftest import Clock
 from tests.stories import write_story
 
+pytestmark = pytest.mark.slow
+
 SETTLE = 0.2
 
 

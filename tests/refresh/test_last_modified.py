@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +20,8 @@ from tests.conftest import Clock
 from tests.conversing import Said, worker
 from tests.conversing import request as asked
 from tests.stories import NOON, write_story
+
+pytestmark = pytest.mark.slow
 
 Name = tuple[str, str, Format]
 FORMATS: tuple[Format, ...] = ("rss", "atom")

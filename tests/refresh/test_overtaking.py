@@ -17,6 +17,8 @@ from feedsvc.store.engine import Store
 from tests.conftest import Clock
 from tests.refresh.test_refresher import Newsroom, holding
 
+pytestmark = pytest.mark.slow
+
 BULK = 200
 PIECE = 40
 

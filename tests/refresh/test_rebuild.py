@@ -20,6 +20,8 @@ from tests.conftest import Clock
 from tests.refresh.test_refresher import Newsroom
 from tests.stories import NOON
 
+pytestmark = pytest.mark.slow
+
 HOUR = timedelta(hours=1)
 PATHS = ("a.md", "world/b.md", "sport/c.md")
 

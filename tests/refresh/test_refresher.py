@@ -588,6 +588,7 @@ _STEPS = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(steps=_STEPS)
 def test_incremental_refresh_equals_a_full_rebuild_byte_for_byte(
@@ -673,6 +674,7 @@ class Knot:
         self.self = self
 
 
+@pytest.mark.slow
 def test_cycles_are_looked_for_between_stories_and_in_all_there_is_when_asked(newsroom: Newsroom) -> None:
     kept = Knot()
     gc.collect()  # now it is among what has been looked through

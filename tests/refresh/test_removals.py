@@ -25,6 +25,8 @@ from tests.conftest import Clock
 from tests.refresh.test_refresher import Newsroom
 from tests.stories import NOON, write_story
 
+pytestmark = pytest.mark.slow
+
 # -- the rule itself --------------------------------------------------------------------------------------
 
 

@@ -34,6 +34,8 @@ from tests.refresh.test_refresher import Newsroom
 from tests.stories import NOON, article
 from tests.web.partners.test_routes import Licensed
 
+pytestmark = pytest.mark.slow
+
 DAY = timedelta(days=1)
 
 

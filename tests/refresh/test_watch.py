@@ -19,6 +19,8 @@ from feedsvc.refresh.watch_events import Event, Watch
 from feedsvc.refresh.watch_inotify import InotifyWatch
 from tests.stories import write_story
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 10
 
 

@@ -11,6 +11,8 @@ from tests.validation import BOOKS, atom_breaks, findings, jsonfeed_breaks, rss_
 from tests.validation.feeds import LATER, feed_of, hostile, rendered, sample_content
 from tests.validation.samples import Break, broken, rules_broken, sample, untested
 
+pytestmark = pytest.mark.slow
+
 BREAKS: dict[Format, list[Break]] = {
     "rss": rss_breaks.BREAKS,
     "atom": atom_breaks.BREAKS,

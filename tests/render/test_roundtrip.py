@@ -25,6 +25,8 @@ from tests.validation.atom import ATOM, grammar
 from tests.validation.feeds import SITE, Published, feed_of, published, rendered
 from tests.validation.xml import NAMESPACES
 
+pytestmark = pytest.mark.slow
+
 feeds = st.builds(
     lambda stories, content: feed_of(*stories, key="sections/world", content=content),
     st.lists(articles(), max_size=4, unique_by=lambda one: one.id),

@@ -5,7 +5,11 @@ import signal
 import time
 from collections.abc import Callable
 
+import pytest
+
 from feedsvc.util.child_processes import Child, Generation, Generations, Signals
+
+pytestmark = pytest.mark.slow
 
 
 def starting(work: str, started: list[Child]) -> Callable[[], Child]:

@@ -15,6 +15,8 @@ from feedsvc.web.partners.delivery_spool import may_go, owner_of
 from tests.e2e.conftest import Service
 from tests.stories import write_story
 
+pytestmark = pytest.mark.slow
+
 HOLDER = """
 import subprocess, sys
 from feedsvc.util.run_folder import run_folder

@@ -18,6 +18,8 @@ from tests.conftest import Clock
 from tests.stories import write_story
 from tests.web.api.test_routes import CONFIG, KEY, Desk, assert_problem, note_token
 
+pytestmark = pytest.mark.slow
+
 PLACE = "articles/world/talks"
 EARLY, LATE = "2026-11-22T09:00:00Z", "2026-11-22T10:30:00Z"
 

@@ -18,6 +18,8 @@ from feedsvc.web.feeds import invalidation as follower_module
 from feedsvc.web.feeds.invalidation import Follower
 from tests.stories import NOON
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:

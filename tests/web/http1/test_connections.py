@@ -12,6 +12,8 @@ import pytest
 from tests.conversing import LAST, Worker, read_all, request, worker
 from tests.echo_server import BIG
 
+pytestmark = pytest.mark.slow
+
 QUICK = "[http]\nheader_timeout = 1\nbody_timeout = 1\nidle_timeout = 2\nconnections_per_address = 3_000\n"
 POLL = request("/feeds/all.rss", 'If-None-Match: "d1"')
 

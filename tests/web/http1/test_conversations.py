@@ -13,6 +13,8 @@ import pytest
 
 from tests.conversing import LAST, Said, Worker, echoed, read_all, responses, worker
 
+pytestmark = pytest.mark.slow
+
 NUMBER = int(os.environ.get("FEEDSVC_TEST_CONVERSATIONS", "300"))
 REFUSED_BY_US = {
     "obs-fold": "RFC 9112 §5.2: a server rejects a line folding, or replaces it; h11 replaces it",

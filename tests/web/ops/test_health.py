@@ -1,5 +1,6 @@
 import json
 import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -147,7 +148,9 @@ def test_ready_from_memory_while_the_store_is_gone_or_hangs(
     go_on.set()
     monkeypatch.undo()
     lose(store)
-    assert checked(client)[0] == 503
+    until = time.monotonic() + 10
+    while checked(client)[0] != 503:  # as long as the answer of the one that hung is shared
+        assert time.monotonic() < until
     memory.any = True
     assert checked(client) == (200, [], ["store-damaged"])
     assert checked(client, "?strict=1") == (503, [], ["store-damaged"])
