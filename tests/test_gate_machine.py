@@ -30,7 +30,7 @@ from hypothesis.stateful import (
 from werkzeug.test import Client
 
 from feedsvc.changes import apply
-from feedsvc.changes.apply import Arrival
+from feedsvc.changes.apply import IncomingChange
 from feedsvc.config import file, options
 from feedsvc.domain import gate, selection
 from feedsvc.domain.gate import Rule
@@ -309,7 +309,7 @@ class Newsroom(RuleBasedStateMachine):
         with self.store.write() as tx:
             old = articles.get(tx, f"id-{name}-di")
             new = article_of(story, self.now) if story else None
-            apply.apply(tx, [Arrival(Change(old, new), self.now)], self.rules, self.now)
+            apply.apply(tx, [IncomingChange(Change(old, new), self.now)], self.rules, self.now)
         if story:
             self.stories[name] = story
         else:

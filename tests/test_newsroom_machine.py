@@ -196,7 +196,7 @@ class Newsroom(RuleBasedStateMachine):
         )
         self.refresher.prepare()
         self.notifier = Notifier(self.store, rules, WEBHOOKS, self.clock, self.post)
-        # What the first is asked is noted in the ledger; the second is only looked at.
+        # What the first is asked is noted in the delivery log; the second is only looked at.
         apps = [application(config, self.store, clock=self.clock) for _ in range(2)]
         self.followers = [app.extensions["feedsvc"] for app in apps]
         self.ledger = apps[0].extensions["feedsvc-ledger"]

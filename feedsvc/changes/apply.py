@@ -16,42 +16,44 @@ from feedsvc.domain.model import Change
 from feedsvc.domain.rights import Revocation
 from feedsvc.domain.selection import Rules
 from feedsvc.store import articles, deliveries, recalls, revocations, tombstones
-from feedsvc.store.articles import Application
+from feedsvc.store.articles import ArticleWrite
 from feedsvc.store.recalls import Recall
 from feedsvc.store.revocations import Standing
 
 
-class Arrival(NamedTuple):
+class IncomingChange(NamedTuple):
     """A change, and `seen`: when its source was last written (aware UTC)."""
 
     change: Change
     seen: datetime
 
 
-def apply(tx: Connection, arrivals: Sequence[Arrival], rules: Rules, now: datetime) -> None:
+def apply(tx: Connection, arrivals: Sequence[IncomingChange], rules: Rules, now: datetime) -> None:
     """Write changes, with their tombstones, recalls and revocations. `now` is aware UTC."""
     articles.apply(tx, prepared(tx, arrivals, rules, now), now)
 
 
-def prepared(tx: Connection, arrivals: Sequence[Arrival], rules: Rules, now: datetime) -> list[Application]:
+def prepared(
+    tx: Connection, arrivals: Sequence[IncomingChange], rules: Rules, now: datetime
+) -> list[ArticleWrite]:
     """Write the tombstones, recalls and revocations of changes; returns the changes for `articles.apply`.
 
     The caller may write them together with others. `now` is aware UTC.
     """
     noted = _noted(tx, arrivals, rules)
     there = [one.change.new for one in arrivals if one.change.new]
-    exhume(tx, [article.id for article in there if article.status == "published"], rules)
+    remove_tombstones(tx, [article.id for article in there if article.status == "published"], rules)
     # A story that becomes a draft keeps its recall: whoever holds the story must still learn of it.
-    tombstones.exhume(tx, [article.id for article in there if article.status == "draft"])
+    tombstones.remove_tombstones(tx, [article.id for article in there if article.status == "draft"])
     gone = [one.change.old for one in arrivals if one.change.old and one.change.new is None]
     # A withdrawn story keeps its tombstone when its source goes, for readers that have not polled since.
-    tombstones.exhume(tx, [article.id for article in gone if article.status != "withdrawn"])
+    tombstones.remove_tombstones(tx, [article.id for article in gone if article.status != "withdrawn"])
     return [_marked(tx, arrival, noted, rules, now) for arrival in arrivals]
 
 
-def exhume(tx: Connection, ids: Sequence[str], rules: Rules) -> None:
+def remove_tombstones(tx: Connection, ids: Sequence[str], rules: Rules) -> None:
     """Remove the tombstones of stories published again, and their recalls, except those of corrections."""
-    tombstones.exhume(tx, ids)
+    tombstones.remove_tombstones(tx, ids)
     if rules.partners:
         recalls.forget_gone(tx, ids)
 
@@ -61,11 +63,11 @@ def gone_before(tx: Connection, ids: Sequence[str]) -> set[str]:
     return tombstones.left_by_any(tx, ids) | recalls.gone(tx, ids) | revocations.of(tx, ids).keys()
 
 
-def application(change: Change, rules: Rules, keys: Collection[str] | None = None) -> Application:
+def application(change: Change, rules: Rules, keys: Collection[str] | None = None) -> ArticleWrite:
     """A change as the store takes it. `keys` are the feeds it makes dirty; None: those it was and is in."""
     new = selection.placed(change.new, rules.customs) if change.new else None
     dirty = selection.affected(change, rules.customs) if keys is None else keys
-    return Application(change.article_id, new, dirty)
+    return ArticleWrite(change.article_id, new, dirty)
 
 
 class _Noted(NamedTuple):
@@ -81,7 +83,7 @@ class _Noted(NamedTuple):
     buried_in: Mapping[str, frozenset[str]]
 
 
-def _noted(tx: Connection, arrivals: Sequence[Arrival], rules: Rules) -> _Noted:
+def _noted(tx: Connection, arrivals: Sequence[IncomingChange], rules: Rules) -> _Noted:
     back = [
         change.article_id
         for change, _ in arrivals
@@ -102,7 +104,9 @@ def _was_out(change: Change) -> bool:
     return change.old is not None and change.old.status == "published"
 
 
-def _marked(tx: Connection, arrival: Arrival, noted: _Noted, rules: Rules, now: datetime) -> Application:
+def _marked(
+    tx: Connection, arrival: IncomingChange, noted: _Noted, rules: Rules, now: datetime
+) -> ArticleWrite:
     """Write the tombstone, recall and revocations of a change; returns the change, ready to be written."""
     change = arrival.change
     standing = noted.standing.get(change.article_id, ())
@@ -132,7 +136,7 @@ def _marked(tx: Connection, arrival: Arrival, noted: _Noted, rules: Rules, now: 
     holders = {partner for partner, _ in held} | {one.revocation.audience for one in standing}
     if tombstone := selection.tombstone(change, arrival.seen, now, rules.audiences, holders):
         again = change.old is not None and change.old.status == "withdrawn"
-        tombstones.bury(tx, tombstone, keys, selection.TOMBSTONE_STANDS, again=again)
+        tombstones.add_tombstone(tx, tombstone, keys, selection.TOMBSTONE_STANDS, again=again)
     if recalled:
         recalls.note(tx, recalled if recalled.kind == "corrected" else recalled._replace(**as_had), keys)
     if is_other:

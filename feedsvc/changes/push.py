@@ -11,7 +11,7 @@ from typing import Final, Literal, NamedTuple, Protocol
 from sqlalchemy import Connection
 
 from feedsvc.changes import apply
-from feedsvc.changes.apply import Arrival
+from feedsvc.changes.apply import IncomingChange
 from feedsvc.domain import selection, urls
 from feedsvc.domain.model import Article, Change, Rejected
 from feedsvc.domain.selection import Rules
@@ -147,7 +147,7 @@ def push(
         one for one in changes if one.old is None or one.new is None or one.old.digest != one.new.digest
     ]
     if changes:
-        apply.apply(tx, [Arrival(one, now) for one in changes], rules, now)
+        apply.apply(tx, [IncomingChange(one, now) for one in changes], rules, now)
     changed = {one.article_id for one in changes}
     owned = [
         Ownership(one, known.stated[one])

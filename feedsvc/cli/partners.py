@@ -1,4 +1,4 @@
-"""The commands for partners and newsrooms: tokens, the ledger of deliveries, and recalls.
+"""The commands for partners and newsrooms: tokens, the delivery log, and recalls.
 
 Knows how a token is generated; must not know how the store keeps it.
 """

@@ -18,7 +18,7 @@ class RetentionTable(Table):
 
     deliveries: Annotated[Duration, Field(ge=30 * _DAY)] = Field(
         default=400 * _DAY,
-        description="The ledger of what partners received, and tokens that have ended. What a recall is "
+        description="The log of what partners received, and tokens that have ended. What a recall is "
         "about is kept for as long as the recall.",
     )
     notices: Annotated[Duration, Field(ge=7 * _DAY)] = Field(

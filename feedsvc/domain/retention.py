@@ -15,7 +15,7 @@ FEEDS_SAY: Final = timedelta(days=30)
 class Retention:
     """How long each kind is kept after it was written; a recall, after every holder of the story knew of it.
 
-    `deliveries` are lines of the ledger, and tokens that have ended; `notices` are those to webhooks;
+    `deliveries` are lines of the delivery log, and tokens that have ended; `notices` are those to webhooks;
     `recalls` includes revocations; `feeds` are feeds without any story, and their names.
     """
 

@@ -30,7 +30,7 @@ from feedsvc.util.repeated_faults import Faults
 log = structlog.get_logger(__name__)
 
 _LOOK_BACK = timedelta(days=3)  # no notices of older recalls are made
-_SETTLED = timedelta(minutes=1)  # by then a delivery is normally written to the ledger
+_SETTLED = timedelta(minutes=1)  # by then a delivery is normally written to the delivery log
 _LOOK_AGAIN = timedelta(minutes=5)  # for later ones, as when the store was gone or a worker died
 _MOMENT = 0.5  # seconds
 _LEASE = timedelta(minutes=2)

@@ -1,7 +1,7 @@
 """Rights reduced by the configuration → revocations of what partners hold and may no longer have.
 
-Must not know feeds' bytes. It goes through the ledger some stories at a time, and records its progress in the
-store: after a restart it continues from there, and memory does not grow with the ledger.
+Must not know feeds' bytes. It goes through the delivery log some stories at a time, and records its
+progress in the store: after a restart it continues from there, and memory does not grow with the log.
 """
 
 import json
@@ -27,7 +27,7 @@ from feedsvc.store.meta import read_meta, write_meta
 
 log = structlog.get_logger(__name__)
 
-_STORIES = 500  # in a page of the ledger
+_STORIES = 500  # in a page of the delivery log
 _NOTED = 20  # pages after which progress is recorded, if none of them had anything to revoke
 _TOLD = "rights_told"
 _TELLING = "rights_telling"

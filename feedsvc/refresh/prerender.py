@@ -35,7 +35,7 @@ class _Chunk(NamedTuple):
     own: bool
 
 
-class Ahead:
+class Prerenderer:
     """Renders fragments before their feeds: mostly in another process, if the number of `feeds` is large.
 
     Call `want` for each feed once it is read, and `have` before it is rendered, in the same order: meanwhile
@@ -61,7 +61,7 @@ class Ahead:
         """Whether another process takes part, because there are very many feeds."""
         return self._other is not None
 
-    def __enter__(self) -> "Ahead":
+    def __enter__(self) -> "Prerenderer":
         return self
 
     def __exit__(

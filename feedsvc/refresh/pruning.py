@@ -86,7 +86,7 @@ class Pruner:
         return removed
 
     def _kinds(self, now: datetime) -> Iterator[_Kind]:
-        """The kinds, recalls first: a line of the ledger is kept as long as a recall depends on it."""
+        """The kinds, recalls first: a line of the delivery log is kept as long as a recall depends on it."""
         keep, partners = self._retention, self._partners
         learnt, received = now - keep.recalls, now - keep.deliveries
         stood = now - keep.tombstones + FEEDS_SAY  # their rows have the instant when feeds stop showing them

@@ -22,7 +22,7 @@ from feedsvc.domain.model import Article, Feed, Rejected, to_micros
 from feedsvc.domain.rights import Audience
 from feedsvc.domain.selection import Rules
 from feedsvc.refresh.overtaking import Overtaking
-from feedsvc.refresh.prerender import Ahead
+from feedsvc.refresh.prerender import Prerenderer
 from feedsvc.render.feed import render
 from feedsvc.render.fragments import FragmentCache
 from feedsvc.store import articles, dirty, recalls, representations, revocations, sources, tombstones
@@ -34,7 +34,7 @@ from feedsvc.store.representations import Unpublished
 log = structlog.get_logger(__name__)
 
 _FEEDS_A_BATCH = 50
-_FLIPS = 0.5  # seconds between two checks for flips (embargoes, expiries), while very many feeds are made
+_FLIPS = 0.5  # seconds between two checks for visibility transitions, while very many feeds are made
 _FEEDS_FIRST = 1  # in the first transaction: the feed of everything, first by its key, waits for no other
 _MARKS = 1_000  # tombstones that are read for a feed: not every audience is shown each of them
 _BYTES_A_BATCH = 32_000_000
@@ -73,7 +73,7 @@ class _Run:
     transaction makes at most `at_most` feeds, and none of those that `failed`.
     """
 
-    ahead: Ahead
+    prerenderer: Prerenderer
     urgent: bool = False
     made: int = 0
     changed: int = 0
@@ -90,7 +90,7 @@ class _Run:
     @property
     def seconds(self) -> float:
         """Seconds after which a transaction begins with no further feed."""
-        return _SECONDS_AMID_MANY if self.ahead.is_shared else _SECONDS_A_BATCH
+        return _SECONDS_AMID_MANY if self.prerenderer.is_shared else _SECONDS_A_BATCH
 
 
 class Publisher:
@@ -125,31 +125,31 @@ class Publisher:
         self._articles = ArticleCache(cache_bytes // 4)
         self._rendered: set[str] = set()
 
-    def next_flip(self) -> datetime | None:
-        """The next flip: when an embargo, an expiry or a tombstone changes a feed (aware UTC); or None."""
+    def next_transition(self) -> datetime | None:
+        """When an embargo, an expiry or a tombstone next changes a feed (aware UTC); or None."""
         with self._store.read() as connection:
-            after = dirty.flips_until(connection) or self._clock()
-            flips = (
-                articles.next_flip(connection, after, self._rules.delays),
+            after = dirty.transitions_until(connection) or self._clock()
+            transitions = (
+                articles.next_transition(connection, after, self._rules.delays),
                 tombstones.next_fall(connection, after),
                 revocations.next_turn(connection, after, selection.TOMBSTONE_STANDS),
             )
-            return min((flip for flip in flips if flip), default=None)
+            return min((transition for transition in transitions if transition), default=None)
 
     def mark_flips(self) -> None:
-        """Mark the feeds of every flip between the last run and now dirty.
+        """Mark the feeds of every visibility transition between the last run and now dirty.
 
         That holds in both directions: if the clock was set back, what was published too early is corrected.
         """
         with self._store.write() as tx:
             now = self._clock()
-            until = dirty.flips_until(tx) or now
+            until = dirty.transitions_until(tx) or now
             span = min(until, now), max(until, now)
-            flipped = articles.flipped(tx, *span, self._rules.delays)
+            transitioned = articles.transitioned(tx, *span, self._rules.delays)
             turned = revocations.turning(tx, *span, selection.TOMBSTONE_STANDS)
-            keys = flipped | turned | tombstones.falling(tx, *span)
+            keys = transitioned | turned | tombstones.falling(tx, *span)
             dirty.mark(tx, keys, now, urgent=True, left=keys)
-            dirty.set_flips_until(tx, now)
+            dirty.set_transitions_until(tx, now)
 
     def publish_dirty(self, on_published: Callable[[int], None] | None = None) -> int:
         """Publish every dirty feed; returns how many representations changed.
@@ -163,16 +163,16 @@ class Publisher:
             # would have to wait for the process, too.
             is_alone = self._overtaking.urgent is None or representations.is_empty(connection)
         helped = waiting if is_alone else 0
-        with Ahead(helped, self._fragments, self._cache_bytes) as ahead:
+        with Prerenderer(helped, self._fragments, self._cache_bytes) as prerenderer:
             if owed:
                 with self._store.write(long=True) as tx:
                     articles.place_all(tx)  # while that is done, the other process starts
-            run = _Run(ahead)
-            flipped = time.monotonic()
+            run = _Run(prerenderer)
+            transitioned = time.monotonic()
             while not self._stopped.is_set():
                 self._overtaking.give_way()
-                if time.monotonic() > flipped + _FLIPS:
-                    flipped = time.monotonic()
+                if time.monotonic() > transitioned + _FLIPS:
+                    transitioned = time.monotonic()
                     self.mark_flips()
                 if not self._publish_batch(run):
                     break
@@ -182,8 +182,8 @@ class Publisher:
 
     def publish_urgent(self) -> int:
         """Publish the dirty feeds that are urgent; returns how many representations changed."""
-        with Ahead(0, self._fragments, self._cache_bytes) as ahead:
-            run = _Run(ahead, urgent=True)
+        with Prerenderer(0, self._fragments, self._cache_bytes) as prerenderer:
+            run = _Run(prerenderer, urgent=True)
             while not self._stopped.is_set() and self._publish_batch(run):
                 pass
         return run.changed
@@ -204,14 +204,14 @@ class Publisher:
                 return False
             now = self._clock()
             revoked = revocations.noted(tx, keys)
-            feeds = self._feeds(tx, keys, now, run.failed, run.ahead, revoked)
+            feeds = self._feeds(tx, keys, now, run.failed, run.prerenderer, revoked)
             candidates: list[Unpublished] = []
             built: list[str] = []
             for key, by_audience in feeds.items():
                 is_late = bool(built) and time.monotonic() > began + run.seconds
                 if is_late or sum(len(one.body) for one in candidates) > _BYTES_A_BATCH:
                     break  # the rest stays dirty, and is claimed again
-                run.ahead.have(key, lambda: stay(tx))
+                run.prerenderer.have(key, lambda: stay(tx))
                 with self._harming_only_itself(key, run.failed):
                     candidates += self._representations(tx, key, by_audience, now, key in revoked)
                     built.append(key)
@@ -230,7 +230,7 @@ class Publisher:
         keys: Sequence[str],
         now: datetime,
         failed: set[str],
-        ahead: Ahead,
+        prerenderer: Prerenderer,
         revoked: set[str],
     ) -> dict[str, list[Feed]]:
         """Feed key → the feed for everybody, and for each partner that may have it."""
@@ -238,7 +238,7 @@ class Publisher:
         for key in keys:
             with self._harming_only_itself(key, failed):
                 feeds[key] = self._feeds_of(tx, key, now, is_any_revoked=key in revoked)
-                ahead.want(key, feeds[key])
+                prerenderer.want(key, feeds[key])
         return feeds
 
     def _feeds_of(

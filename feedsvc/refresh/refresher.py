@@ -230,7 +230,7 @@ class Refresher:
         be made many times.
         """
         with self._store.read() as connection:
-            until = dirty.gathering_until(connection)
+            until = dirty.debounced_until(connection)
             is_gathering = until is not None and self._clock() < until
             newest = dirty.newest(connection)
             return newest._replace(any=None) if is_gathering else newest
@@ -321,7 +321,7 @@ class Refresher:
     def tell_lost_rights(self) -> int:
         """Record what the configuration takes from partners that hold it; returns of how many stories.
 
-        Each refresh does a second's worth of that; the rest of a large ledger is done here.
+        Each refresh does a second's worth of that; the rest of a large delivery log is done here.
         """
         return self._changed_rights.tell()
 
@@ -329,7 +329,7 @@ class Refresher:
         """Render ahead the fragments of feeds that were published before a restart; see `Publisher.warm`."""
         self._publisher.warm()
 
-    def tidy(self, *, everything: bool = False) -> None:
+    def maintain(self, *, everything: bool = False) -> None:
         """Idle maintenance: checkpoint SQLite's WAL, collect garbage, so that no story waits for it later.
 
         With `everything`, collect garbage among all objects, which takes some 0.1 s.
@@ -354,9 +354,9 @@ class Refresher:
         with self._store.read() as connection:
             return sources.quarantined(connection), dirty.backlog(connection)[0]
 
-    def next_flip(self) -> datetime | None:
-        """The next flip: when an embargo, an expiry or a tombstone changes a feed (aware UTC); or None."""
-        return self._publisher.next_flip()
+    def next_transition(self) -> datetime | None:
+        """When an embargo, an expiry or a tombstone next changes a feed (aware UTC); or None."""
+        return self._publisher.next_transition()
 
 
 def _digest(*parts: object) -> str:

@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import Connection
 
 from feedsvc.changes import apply
-from feedsvc.changes.apply import Arrival
+from feedsvc.changes.apply import IncomingChange
 from feedsvc.domain.model import Change, to_micros
 from feedsvc.domain.removals import RemovalLimit, is_allowed, moves
 from feedsvc.domain.selection import Rules
@@ -252,7 +252,7 @@ def remove_unowned(tx: Connection, ids: Sequence[str], rules: Rules, now: dateti
     """Remove those of the stories that no file owns any more and that were not pushed; returns how many."""
     owned = sources.owners(tx, ids).keys() | sources.ingested(tx, ids)
     gone = articles.get_many(tx, [article_id for article_id in ids if article_id not in owned])
-    apply.apply(tx, [Arrival(Change(one, None), now) for one in gone.values()], rules, now)
+    apply.apply(tx, [IncomingChange(Change(one, None), now) for one in gone.values()], rules, now)
     return len(gone)
 
 

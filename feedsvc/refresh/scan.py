@@ -16,7 +16,7 @@ import structlog
 from sqlalchemy import Connection
 
 from feedsvc.changes import apply
-from feedsvc.changes.apply import Arrival
+from feedsvc.changes.apply import IncomingChange
 from feedsvc.domain.model import Article, Change, Rejected, to_micros, versioned
 from feedsvc.domain.removals import RemovalLimit
 from feedsvc.domain.selection import Rules
@@ -33,7 +33,7 @@ from feedsvc.refresh.overtaking import Overtaking
 from feedsvc.refresh.read_pool import FILES_A_BATCH, Outcome, ReadRules, Ready
 from feedsvc.refresh.removing import Remover, found_again, remove_unowned
 from feedsvc.store import articles, representations, sources
-from feedsvc.store.articles import Application
+from feedsvc.store.articles import ArticleWrite
 from feedsvc.store.engine import Store
 from feedsvc.store.sources import Seen, Source
 
@@ -341,7 +341,7 @@ class Intake:
         new = [
             ready.placed for _, ready in found if ready.plain and ready.placed.id not in known.keys() | gone
         ]
-        changes = [Application(one.id, one, one.keys) for one in new]
+        changes = [ArticleWrite(one.id, one, one.keys) for one in new]
         written = {one.id for one in new}
         others = [
             (file, ready.article)
@@ -362,18 +362,18 @@ class Intake:
             for one in there
             if one.status == "published"
         ]
-        apply.apply(tx, [Arrival(change, now) for change in changes], self._rules, now)
+        apply.apply(tx, [IncomingChange(change, now) for change in changes], self._rules, now)
         return len(changes)
 
-    def _replacements(self, tx: Connection, found: Sequence[tuple[FoundFile, Article]]) -> list[Application]:
+    def _replacements(self, tx: Connection, found: Sequence[tuple[FoundFile, Article]]) -> list[ArticleWrite]:
         """The changes of stories that existed before, or whose date or end depends on the earlier version."""
         old = articles.get_many(tx, [article.id for _, article in found])
-        arrivals: list[Arrival] = []
+        arrivals: list[IncomingChange] = []
         for file, article in found:
             before = old.get(article.id)
             dated = _dated(article, before, file)
             if before is None or before.digest != dated.digest:
-                arrivals.append(Arrival(Change(before, dated), _modified(file)))
+                arrivals.append(IncomingChange(Change(before, dated), _modified(file)))
         return apply.prepared(tx, arrivals, self._rules, self._clock())
 
 

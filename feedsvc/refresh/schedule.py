@@ -1,4 +1,4 @@
-"""The file watcher, intervals and flips: when to call the refresher; nothing else.
+"""The file watcher, intervals and visibility transitions: when to call the refresher; nothing else.
 
 Knows nothing of what a refresh does. Jobs live in memory; what must not be lost is the store's dirty queue.
 """
@@ -32,11 +32,11 @@ _FEW = 50  # files that are loaded, and published, in one go; what changes meanw
 _URGENT = 10  # files that are loaded between two pieces of a long load
 _NOTICES = 2  # seconds between two looks for what partners must be told
 _TELL = 0.5  # seconds until it is told what isn't watched: meanwhile more of it may be found
-_HORIZON = timedelta(days=1)  # flips farther off are left to a later refresh to schedule
+_HORIZON = timedelta(days=1)  # visibility transitions farther off are left to a later refresh to schedule
 
 
 class Schedule:
-    """Runs a refresher in the background: at intervals, at each flip, and when files change.
+    """Runs a refresher in the background: at intervals, at each visibility transition, and when files change.
 
     Intervals are in seconds. `watched` is the folder whose changes are loaded at once, or None for none:
     then, and as long as it can't be watched, every regular refresh looks through the folder.
@@ -151,7 +151,7 @@ class Schedule:
     def _rescan(self) -> None:
         self._scan()
         self._jobs.once("looked", self._looked.set, "publish")
-        self._jobs.once("tidy", lambda: self._refresher.tidy(everything=True), "publish")
+        self._jobs.once("tidy", lambda: self._refresher.maintain(everything=True), "publish")
         # In a thread of its own: what a long retention left is no reason for a story to wait.
         self._jobs.once("prune", self._prune, "prune")
 
@@ -173,8 +173,8 @@ class Schedule:
 
     def _publish(self) -> None:
         self._refresher.refresh()
-        self._schedule_flip()
-        self._refresher.tidy()
+        self._schedule_transition()
+        self._refresher.maintain()
         self._look_for_claimed()
 
     def _publish_urgent(self) -> None:
@@ -185,10 +185,10 @@ class Schedule:
         if self._refresher.is_any_claimed:
             self._jobs.again("claimed", self._publish, _CLAIMED, "publish")
 
-    def _schedule_flip(self) -> None:
-        flip = self._refresher.next_flip()
-        if flip is not None and flip <= datetime.now(UTC) + _HORIZON:
-            self._jobs.at(flip, "flip", self._publish, "publish")
+    def _schedule_transition(self) -> None:
+        transition = self._refresher.next_transition()
+        if transition is not None and transition <= datetime.now(UTC) + _HORIZON:
+            self._jobs.at(transition, "transition", self._publish, "publish")
 
     # -- what others write to the store ------------------------------------------------------------------
 

@@ -44,7 +44,7 @@ _LOCK_CLASS = 0x66656564  # any number of our own: PostgreSQL's advisory locks a
 
 
 @dataclass(frozen=True, slots=True)
-class Application:
+class ArticleWrite:
     """A change ready to be written: the new article (None: removed), and the key of every feed it affects."""
 
     article_id: str
@@ -52,7 +52,7 @@ class Application:
     dirty: Collection[str]
 
 
-def apply(tx: Connection, changes: Sequence[Application], now: datetime, *, filling: bool = False) -> None:
+def apply(tx: Connection, changes: Sequence[ArticleWrite], now: datetime, *, filling: bool = False) -> None:
     """Write articles and memberships, and mark every affected feed dirty, in the caller's transaction.
 
     With `filling`, the first load of an empty store leaves the memberships to `place_all`, which inserts them
@@ -289,7 +289,9 @@ def window(
         after = (rows[-1].position, rows[-1].article_id)
 
 
-def next_flip(connection: Connection, after: datetime, delays: Sequence[timedelta] = ()) -> datetime | None:
+def next_transition(
+    connection: Connection, after: datetime, delays: Sequence[timedelta] = ()
+) -> datetime | None:
     """The first instant after `after` at which time alone changes a story's visibility (aware UTC); or None.
 
     This is its publication date, the end of its embargo, its expiry, or the end of one of the `delays` after
@@ -306,10 +308,10 @@ def next_flip(connection: Connection, after: datetime, delays: Sequence[timedelt
     return from_micros(first) if first is not None else None
 
 
-def flipped(
+def transitioned(
     connection: Connection, after: datetime, until: datetime, delays: Sequence[timedelta] = ()
 ) -> set[str]:
-    """The keys of the feeds of stories whose visibility changed in (after, until]; see `next_flip`."""
+    """The keys of the feeds of stories whose visibility changed in (after, until]; see `next_transition`."""
     low, high = to_micros(after), to_micros(until)
     rows = connection.execute(
         select(articles.c.places).where(

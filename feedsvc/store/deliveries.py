@@ -1,4 +1,4 @@
-"""The ledger: which token first received which version of which story, when, and through which feed.
+"""The delivery log: which token first received which version of which story, when, and through which feed.
 
 Knows nothing of HTTP. A version is told by its digest, and a recall by its mark (see `recalls`).
 """
@@ -16,7 +16,7 @@ from feedsvc.store.upserts import among, insert_new
 
 
 class Delivery(NamedTuple):
-    """One line of the ledger. `publication` is the number of what it was in, `delivered_at` aware UTC.
+    """One line of the delivery log. `publication` is the number of what it was in, `delivered_at` aware UTC.
 
     In the order of the table's columns, but for the instant.
     """
@@ -91,7 +91,7 @@ def listed(
     since: datetime | None = None,
     page: int = 5_000,
 ) -> Iterator[Delivery]:
-    """The ledger in order of time: all, or of some stories, of one partner, since an instant (aware UTC)."""
+    """The log in order of time: all, or of some stories, of one partner, since an instant (aware UTC)."""
     columns = deliveries.c
     query = select(deliveries)
     if article_ids is not None:

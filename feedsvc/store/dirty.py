@@ -1,7 +1,7 @@
-"""Dirty marks: which feeds must be published again, and up to which instant visibility flips were marked.
+"""Dirty marks: which feeds must be published again, and until when visibility transitions were marked.
 
-A flip is a change of visibility by time alone, as at the end of an embargo. Marks are claimed and released in
-the same transaction as the work they ask for: after a crash they are still there.
+A visibility transition is a change of visibility by time alone, as at the end of an embargo. Marks are
+claimed and released in the same transaction as the work they ask for: after a crash they are still there.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -99,23 +99,23 @@ def newest(connection: Connection) -> Newest:
     return Newest(*(from_micros(at) if at is not None else None for at in row))
 
 
-def gather(tx: Connection, until: datetime) -> None:
+def debounce(tx: Connection, until: datetime) -> None:
     """Announce that more feeds will be marked until that instant (aware UTC): publishing had better wait."""
     write_meta(tx, _GATHERING_UNTIL, str(to_micros(until)))
 
 
-def gathering_until(connection: Connection) -> datetime | None:
-    """The instant given to `gather` last (aware UTC); None if there was none."""
+def debounced_until(connection: Connection) -> datetime | None:
+    """The instant given to `debounce` last (aware UTC); None if there was none."""
     value = read_meta(connection, _GATHERING_UNTIL)
     return from_micros(int(value)) if value else None
 
 
-def flips_until(connection: Connection) -> datetime | None:
-    """The instant up to which flips have been marked (aware UTC); None before the first run."""
+def transitions_until(connection: Connection) -> datetime | None:
+    """Until when visibility transitions have been marked (aware UTC); None before the first run."""
     value = read_meta(connection, _FLIPS_UNTIL)
     return from_micros(int(value)) if value else None
 
 
-def set_flips_until(tx: Connection, now: datetime) -> None:
-    """Record that flips up to `now` are marked; to be called in the transaction that marks them."""
+def set_transitions_until(tx: Connection, now: datetime) -> None:
+    """Record that transitions up to `now` are marked; to be called in the transaction that marks them."""
     write_meta(tx, _FLIPS_UNTIL, str(to_micros(now)))

@@ -94,11 +94,11 @@ def remove_revocations(tx: Connection, keys: Sequence[tuple[Any, ...]]) -> int:
     return _delete(tx, revocations_table, places, keys)
 
 
-# -- the ledger, notices and tokens ------------------------------------------------------------------------
+# -- the delivery log, notices and tokens -----------------------------------------------------------
 
 
 def delivered(connection: Connection, after: Place, limit: int, *, before: datetime) -> Page:
-    """Ledger lines older than `before`, except those that show who has to know of a recall or revocation."""
+    """Lines older than `before`, except those that show who has to know of a recall or revocation."""
     columns = deliveries_table.c
     query = select(columns.delivered_at, columns.token_id, columns.article_id, columns.digest).where(
         columns.delivered_at < to_micros(before), _is_of_no_recall()
@@ -109,7 +109,7 @@ def delivered(connection: Connection, after: Place, limit: int, *, before: datet
 
 
 def remove_deliveries(tx: Connection, keys: Sequence[tuple[Any, ...]]) -> int:
-    """Delete lines of the ledger, unless their story was recalled meanwhile."""
+    """Delete lines of the delivery log, unless their story was recalled meanwhile."""
     articles.lock(tx, {key[1] for key in keys})
     columns = deliveries_table.c
     places = (columns.token_id, columns.article_id, columns.digest)
@@ -154,7 +154,7 @@ def remove_notices(tx: Connection, keys: Sequence[tuple[Any, ...]]) -> int:
 
 
 def ended_tokens(connection: Connection, after: Place, limit: int, *, before: datetime) -> Page:
-    """Tokens that expired or were revoked earlier than `before` and have no lines in the ledger."""
+    """Tokens that expired or were revoked earlier than `before` and have no lines in the delivery log."""
     columns = tokens_table.c
     old = to_micros(before)
     query = select(columns.id).where(

@@ -1,7 +1,7 @@
 """Recalls: what partners that hold a story must know, namely that it was withdrawn, corrected or removed.
 
-Must not know which partners hold it: that is in the ledger, `deliveries`. That a single partner may no longer
-have a story is in `revocations`.
+Must not know which partners hold it: that is in the delivery log, `deliveries`. That a single partner may no
+longer have a story is in `revocations`.
 """
 
 import hashlib

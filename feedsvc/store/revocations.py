@@ -1,7 +1,7 @@
 """Revocations: which audiences may no longer have a story, or only less of it, in each feed they had it in.
 
 Must not know why: the caller says what is revoked. The contents of a partner's feed include one marker for
-all revocations in it; the ledger records who received the marker, and so has polled since.
+all revocations in it; the delivery log records who received the marker, and so has polled since.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -17,7 +17,7 @@ from feedsvc.store.tables import revocations
 from feedsvc.store.upserts import among, upsert
 
 FEED: Final = "/feeds/"
-"""Prefix of a feed's key where the ledger has a feed in place of a story: no story's id begins so."""
+"""Prefix of a feed's key where the delivery log has a feed in place of a story: no story's id begins so."""
 _MARK: Final = "revoked@"
 
 

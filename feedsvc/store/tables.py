@@ -115,7 +115,7 @@ tokens = Table(
     Column("revoked_at", BigInteger),
 )
 
-# The ledger: which token first received which version of which story, or the marker that it was recalled.
+# The delivery log: which token first received which version of a story, or the marker that it was recalled.
 deliveries = Table(
     "deliveries",
     TABLES,

@@ -17,7 +17,7 @@ from feedsvc.store.tables import (
 from feedsvc.store.upserts import among, upsert
 
 
-def bury(
+def add_tombstone(
     tx: Connection, tombstone: Tombstone, keys: Collection[str], stands: timedelta, *, again: bool = False
 ) -> None:
     """Set a tombstone in feeds, which show it for `stands`. An existing one keeps its instant and `had_by`.
@@ -51,7 +51,7 @@ def bury(
     )
 
 
-def exhume(tx: Connection, ids: Sequence[str]) -> None:
+def remove_tombstones(tx: Connection, ids: Sequence[str]) -> None:
     """Delete the tombstones of stories: they are published again, or gone altogether."""
     if ids:
         tx.execute(delete(tombstones).where(among(tx, tombstones.c.article_id, ids)))

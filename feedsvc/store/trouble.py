@@ -42,8 +42,8 @@ class Trouble(NamedTuple):
 
 _ANEW = (
     "stop feedsvc, move the file away with its -wal and -shm, and put a backup in its place; without one, the"
-    " next start makes all feeds anew from the content folder, but tokens, pushed stories and the ledger are"
-    " in a backup alone"
+    " next start makes all feeds anew from the content folder, but tokens, pushed stories and the delivery"
+    " log are in a backup alone"
 )
 _DAMAGED = Trouble(DAMAGED, f"it is damaged, or no store; {_ANEW}")
 _FULL = Trouble(FULL, "its disk is full; make room, and it goes on by itself")

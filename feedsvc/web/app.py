@@ -18,21 +18,21 @@ from feedsvc.domain.model import Format, Representation
 from feedsvc.domain.urls import prefix
 from feedsvc.store import representations
 from feedsvc.store.engine import Store
-from feedsvc.web.access.auth_throttle import WrongTokens
+from feedsvc.web.access.auth_throttle import AuthThrottle
 from feedsvc.web.access.client_address import networks
 from feedsvc.web.access.rate_limit import Limits, Rate
-from feedsvc.web.access.token_cache import Keyring
+from feedsvc.web.access.token_cache import TokenCache
 from feedsvc.web.api import routes as api
 from feedsvc.web.feeds import routes
 from feedsvc.web.feeds.cache import FeedCache
 from feedsvc.web.feeds.dispatch import Feeds, without_prefix
-from feedsvc.web.feeds.invalidation import Follower
+from feedsvc.web.feeds.invalidation import InvalidationPoller
 from feedsvc.web.feeds.responder import FeedCounters, Responder
 from feedsvc.web.ops import health
-from feedsvc.web.ops.counters import Tally
-from feedsvc.web.partners.delivery_log import Ledger
+from feedsvc.web.ops.counters import WorkerCounters
+from feedsvc.web.partners.delivery_log import DeliveryLog
 from feedsvc.web.partners.delivery_spool import Spool, spool_folder
-from feedsvc.web.partners.routes import AddressAdmission, Admission, PartnerDoor, place_in_partner
+from feedsvc.web.partners.routes import AddressAdmission, Admission, PartnerAuth, place_in_partner
 from feedsvc.web.site import pages
 from feedsvc.web.site.errors import register_errors
 
@@ -71,7 +71,7 @@ def application(
     poller = parts.poller()
     app.extensions["feedsvc"] = poller
     app.extensions["feedsvc-ledger"] = parts.ledger
-    app.extensions["feedsvc-served"] = Served(parts.feeds, parts.keyring.may_open)
+    app.extensions["feedsvc-served"] = Served(parts.feeds, parts.token_cache.may_open)
     if clock is None:
         poller.start()
         parts.ledger.start()
@@ -91,8 +91,8 @@ class _Parts:
         calendar = (lambda: clock().timestamp()) if clock else time.time
         self._limits = Limits(folder, calendar)
         self._trusted = networks(config.http.trusted_proxies)
-        self.keyring = Keyring(store, self._now)
-        self.ledger = Ledger(store, self._now, Spool(spool_folder(store, folder)))
+        self.token_cache = TokenCache(store, self._now)
+        self.ledger = DeliveryLog(store, self._now, Spool(spool_folder(store, folder)))
         # Partners' responses have a cache of their own: no request without a token looks there.
         shares = (3, 1) if self.rules.partners else (4, 0)
         self._public, self._licensed = (_cache(config, store, share, calendar) for share in shares)
@@ -103,9 +103,9 @@ class _Parts:
             by_address = AddressAdmission(Rate(*config.http.rate), self._limits, self._trusted)
         public = Responder(self._public, counters, admit=by_address)
         self.feeds = Feeds(public, door, prefix(self.rules.site))
-        self._tally = Tally(lambda: {**counters.snapshot(), **door.snapshot()}, folder)
+        self._worker_counters = WorkerCounters(lambda: {**counters.snapshot(), **door.snapshot()}, folder)
 
-    def _partner_door(self) -> PartnerDoor:
+    def _partner_door(self) -> PartnerAuth:
         admission = Admission(_rates(self._config), self._limits, self.ledger.record, self.ledger.confirm)
         responder = Responder(
             self._licensed,
@@ -114,11 +114,11 @@ class _Parts:
             admit=admission,
             confirm=admission.confirm,
         )
-        return PartnerDoor(
+        return PartnerAuth(
             responder,
-            keyring=self.keyring,
+            token_cache=self.token_cache,
             partners={one.name: one for one in self.rules.partners},
-            wrong_tokens=WrongTokens(self._limits, self._trusted),
+            auth_throttle=AuthThrottle(self._limits, self._trusted),
         )
 
     def blueprints(self) -> Iterator[Blueprint]:
@@ -126,21 +126,25 @@ class _Parts:
         config, store, now = self._config, self._store, self._now
         yield routes.blueprint(self.feeds)
         yield pages.blueprint(store, self.rules, now)
-        wrong_tokens = WrongTokens(self._limits, self._trusted)
-        yield api.blueprint(api.Api(config, store, self.rules, self.keyring, wrong_tokens, now))
+        auth_throttle = AuthThrottle(self._limits, self._trusted)
+        yield api.blueprint(api.Api(config, store, self.rules, self.token_cache, auth_throttle, now))
         yield health.blueprint(
             store,
-            self._tally.total,
+            self._worker_counters.total,
             health.fresh_within(config),
             now,
             memory=self._public,
             with_metrics=not config.http.metrics,
         )
 
-    def poller(self) -> Follower:
+    def poller(self) -> InvalidationPoller:
         """What polls the store for publications, and invalidates cached responses."""
-        return Follower(
-            self._store, self._invalidate, self._invalidate_all, self._tally.keep, self.keyring.look
+        return InvalidationPoller(
+            self._store,
+            self._invalidate,
+            self._invalidate_all,
+            self._worker_counters.keep,
+            self.token_cache.look,
         )
 
     def _invalidate(self, changed: Iterable[tuple[str, str, Format]]) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from feedsvc.changes import apply
-from feedsvc.changes.apply import Arrival
+from feedsvc.changes.apply import IncomingChange
 from feedsvc.config import file, options
 from feedsvc.domain import gate
 from feedsvc.domain.model import Article, Change, Term, versioned
@@ -49,7 +49,7 @@ def edited(story: Article, **fields: Any) -> Article:
 
 
 def poll(licensed: Licensed, path: str = ATOM, **headers: str) -> bytes:
-    """Acme polls, and the ledger is written."""
+    """Acme polls, and the delivery log is written."""
     licensed.clock.forward(minutes=2)
     body = licensed.get(path, licensed.acme, **headers).data
     licensed.ledger.write()
@@ -222,7 +222,7 @@ def test_new_embargo_is_a_revocation_until_it_ends(licensed: Licensed) -> None:
     until = licensed.clock() + HOUR
     licensed.put(edited(story, embargo=until))
     assert len(unaware(licensed)) == 1
-    assert licensed.refresher.next_flip() == until
+    assert licensed.refresher.next_transition() == until
     licensed.clock.now = until
     licensed.publish()
     assert unaware(licensed) == []
@@ -315,7 +315,7 @@ def test_story_that_is_loaded_again_for_nobody_is_told_of_as_revoked(licensed: L
     for new in (None, edited(story, access="internal")):
         with licensed.store.write() as tx:
             change = Change(articles.get(tx, "a"), new)
-            apply.apply(tx, [Arrival(change, licensed.clock())], licensed.rules, licensed.clock())
+            apply.apply(tx, [IncomingChange(change, licensed.clock())], licensed.rules, licensed.clock())
         licensed.publish()
         assert len(unaware(licensed)) == 1
     assert unaware(licensed)[0][2] == "revoked"
@@ -339,7 +339,7 @@ def test_old_feed_sent_after_a_revocation_tells_nothing_of_it(licensed: Licensed
     story = delivered(licensed)
     with licensed.store.write() as tx:  # applied, and not published yet
         change = Change(story, edited(story, access="internal"))
-        apply.apply(tx, [Arrival(change, licensed.clock())], licensed.rules, licensed.clock())
+        apply.apply(tx, [IncomingChange(change, licensed.clock())], licensed.rules, licensed.clock())
     poll(licensed, "/partners/acme/feeds/all.json")
     assert len(unaware(licensed)) == 1
     licensed.publish()
@@ -565,7 +565,7 @@ def test_notice_names_the_story_as_the_partners_feed_does(licensed: Licensed, re
     for gone in (edited(story, status="withdrawn"), None):
         with licensed.store.write() as tx:
             change = Change(articles.get(tx, story.id), gone)
-            apply.apply(tx, [Arrival(change, licensed.clock())], licensed.rules, licensed.clock())
+            apply.apply(tx, [IncomingChange(change, licensed.clock())], licensed.rules, licensed.clock())
         licensed.publish()
         for notice in told(licensed, receiver):
             assert (notice["article"]["id"], notice["article"]["url"]) == (item["id"], item["url"])
@@ -689,7 +689,9 @@ def test_no_holder_is_untold_and_nobody_else_is_told(
             with licensed.store.write() as tx:
                 if story:
                     change = Change(story, None)
-                    apply.apply(tx, [Arrival(change, licensed.clock())], licensed.rules, licensed.clock())
+                    apply.apply(
+                        tx, [IncomingChange(change, licensed.clock())], licensed.rules, licensed.clock()
+                    )
             story, knows = None, False
             licensed.publish()
         elif step == "poll":
@@ -719,7 +721,7 @@ def test_very_large_ledger_is_gone_through_in_little_memory(tmp_path: Path) -> N
     licensed = Licensed(f"sqlite:///{tmp_path}/a.db", tmp_path, Clock(NOON))
     stories = [article(f"s{number:05}", source=Term("dpa", "dpa"), body="x" * 500) for number in range(3_000)]
     with licensed.store.write() as tx:
-        arrivals = [Arrival(Change(None, one), NOON) for one in stories]
+        arrivals = [IncomingChange(Change(None, one), NOON) for one in stories]
         articles.apply(tx, apply.prepared(tx, arrivals, licensed.rules, NOON), NOON)
         deliveries.record(
             tx,

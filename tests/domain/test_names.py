@@ -19,7 +19,7 @@ from feedsvc.refresh.naming import CONDITION, NameCheck
 from feedsvc.refresh.refresher import Refresher
 from feedsvc.store import articles, conditions
 from feedsvc.store import names as known_names
-from feedsvc.store.articles import Application
+from feedsvc.store.articles import ArticleWrite
 from feedsvc.store.engine import Store
 from tests.conftest import Clock
 from tests.stories import NOON, article, write_story
@@ -186,7 +186,7 @@ def test_names_stay_known_when_their_stories_are_gone(store: Store) -> None:
     with store.write() as tx:
         for change in (Change(None, story), Change(None, agency), Change(story, None), Change(agency, None)):
             new = selection.placed(change.new) if change.new else None
-            articles.apply(tx, [Application(change.article_id, new, selection.affected(change))], NOON)
+            articles.apply(tx, [ArticleWrite(change.article_id, new, selection.affected(change))], NOON)
     with store.read() as connection:
         assert known_names.beginning(connection, "") == expected
         assert known_names.beginning(connection, "tags/") == {"tags/syria"}
@@ -248,7 +248,7 @@ def test_condition_ends_when_the_name_is_mended(store: Store, clock: Clock) -> N
 
     with store.write() as tx:
         story = versioned(article(source=Term("Reuters", "reuters")))
-        articles.apply(tx, [Application(story.id, selection.placed(story), ["all"])], NOON)
+        articles.apply(tx, [ArticleWrite(story.id, selection.placed(story), ["all"])], NOON)
     NameCheck(wrong).look(store, clock())
     assert standing() == [CONDITION]
     NameCheck(right).look(store, clock())
@@ -260,7 +260,7 @@ def test_condition_ends_when_a_story_brings_the_name(store: Store, clock: Clock)
     for section, stands in (("World", True), ("World", True), ("Sport", False), ("World", False)):
         with store.write() as tx:
             story = article(section, section=section)
-            articles.apply(tx, [Application(story.id, selection.placed(story), ["all"])], NOON)
+            articles.apply(tx, [ArticleWrite(story.id, selection.placed(story), ["all"])], NOON)
         check.look(store, clock())
         with store.read() as connection:
             assert bool(conditions.current(connection)) == stands

@@ -159,7 +159,7 @@ def test_embargoed_story_is_in_no_feed_before_its_hour_and_in_all_after(newsroom
     before = newsroom.run()
     assert holding(before, "zebra") == set()
     assert "tags/hush.rss" not in before
-    assert newsroom.refresher.next_flip() == embargo
+    assert newsroom.refresher.next_transition() == embargo
     newsroom.clock.forward(seconds=4.999999)
     newsroom.refresher.refresh()
     assert newsroom.published() == before
@@ -219,7 +219,7 @@ def test_withdrawn_story_leaves_a_tombstone_in_atom_for_thirty_days(newsroom: Ne
     for key in ("all", "sections/world"):
         assert mark + b"<at:comment>It was not so</at:comment>" in states[1][f"{key}.atom"].body
         assert b"story-1" not in states[1][f"{key}.rss"].body
-    assert newsroom.refresher.next_flip() == withdrawn + timedelta(days=30)
+    assert newsroom.refresher.next_transition() == withdrawn + timedelta(days=30)
     newsroom.clock.forward(days=30)
     newsroom.refresher.refresh()
     assert holding(newsroom.published(), "story-1") == set()
@@ -682,9 +682,9 @@ def test_cycles_are_looked_for_between_stories_and_in_all_there_is_when_asked(ne
     try:
         old, new = weakref.ref(kept), weakref.ref(Knot())
         del kept
-        newsroom.refresher.tidy()
+        newsroom.refresher.maintain()
         assert (old() is None, new() is None) == (False, True)
-        newsroom.refresher.tidy(everything=True)
+        newsroom.refresher.maintain(everything=True)
         assert old() is None
     finally:
         gc.enable()

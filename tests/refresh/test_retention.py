@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import func, select
 
 from feedsvc.changes import apply
-from feedsvc.changes.apply import Arrival
+from feedsvc.changes.apply import IncomingChange
 from feedsvc.config import file as config_file
 from feedsvc.domain.model import Article, Change, versioned
 from feedsvc.domain.rights import Webhook
@@ -192,7 +192,7 @@ def test_tombstones_go_but_that_a_story_was_withdrawn_stays_on_its_page(licensed
     licensed.put(*there)
     with licensed.store.write() as tx:
         now = licensed.clock()
-        apply.apply(tx, [Arrival(Change(there[1], None), now)], licensed.rules, now)
+        apply.apply(tx, [IncomingChange(Change(there[1], None), now)], licensed.rules, now)
     licensed.clock.forward(days=399)
     prune(licensed)
     assert rows(licensed.store, "tombstones") == 4

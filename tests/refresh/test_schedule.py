@@ -76,13 +76,13 @@ class Recorder:
             self.unwell -= 1
             raise OSError("the store is busy")
 
-    def next_flip(self) -> datetime | None:
+    def next_transition(self) -> datetime | None:
         return self.flips.pop(0) if self.flips else None
 
     def warm(self) -> None:
         self._note("warm")
 
-    def tidy(self, *, everything: bool = False) -> None:
+    def maintain(self, *, everything: bool = False) -> None:
         self._note("tidy everything" if everything else "tidy")
 
     def prune(self) -> None:

@@ -44,7 +44,7 @@ def test_publishing_a_story_reads_no_whole_table(
         newsroom.refresher.scan_changed([file])
         newsroom.refresher.publish_urgent()
         newsroom.refresher.refresh()
-        newsroom.refresher.next_flip()
+        newsroom.refresher.next_transition()
     asked = {
         sql: values for sql, values in statements.items() if sql.startswith(("SELECT", "UPDATE", "DELETE"))
     }

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, inspect, text
 from feedsvc.domain import selection
 from feedsvc.domain.model import Article, Change, Rejected, Term, versioned
 from feedsvc.store import articles, dirty, migrations, names, representations, sources
-from feedsvc.store.articles import Application, ArticleCache
+from feedsvc.store.articles import ArticleCache, ArticleWrite
 from feedsvc.store.engine import Store
 from feedsvc.store.meta import read_meta, write_meta
 from feedsvc.store.migrations import MIGRATIONS
@@ -33,7 +33,7 @@ def put(tx: Connection, *changes: Change, filling: bool = False) -> None:
         story = change.new or change.old
         assert story is not None
         new = selection.placed(change.new) if change.new else None
-        applications.append(Application(story.id, new, selection.affected(change)))
+        applications.append(ArticleWrite(story.id, new, selection.affected(change)))
     articles.apply(tx, applications, NOON, filling=filling)
 
 
@@ -235,16 +235,16 @@ def test_readers_learn_what_changed_and_that_something_is_gone(store: Store) -> 
 def test_next_flip_is_the_first_embargo_or_expiry_of_a_published_story(store: Store) -> None:
     hour = timedelta(hours=1)
     with store.write() as tx:
-        assert articles.next_flip(tx, NOON) is None
+        assert articles.next_transition(tx, NOON) is None
         put(
             tx,
             Change(None, article("draft", status="draft", embargo=NOON + hour)),
             Change(None, article("embargoed", embargo=NOON + 3 * hour, tags=["later"])),
             Change(None, article("expiring", expires=NOON + 2 * hour, tags=["sooner"])),
         )
-        assert articles.next_flip(tx, NOON) == NOON + 2 * hour
-        assert articles.next_flip(tx, NOON + 2 * hour) == NOON + 3 * hour
-        assert articles.flipped(tx, NOON, NOON + 2 * hour) == {"all", "tags/sooner"}
+        assert articles.next_transition(tx, NOON) == NOON + 2 * hour
+        assert articles.next_transition(tx, NOON + 2 * hour) == NOON + 3 * hour
+        assert articles.transitioned(tx, NOON, NOON + 2 * hour) == {"all", "tags/sooner"}
 
 
 def test_sources_under_a_folder_are_its_own_only(store: Store) -> None:
@@ -335,7 +335,7 @@ def test_places_that_an_older_process_still_writes_are_read_as_well(store: Store
         tx.execute(text("UPDATE articles SET places = :places WHERE id = 'a'"), {"places": older})
         articles.place_all(tx)
         assert [one.id for one in articles.window(tx, "sections/world")] == ["a", "b"]
-        assert articles.flipped(tx, NOON - timedelta(days=1), NOON) >= {"all", "sections/world"}
+        assert articles.transitioned(tx, NOON - timedelta(days=1), NOON) >= {"all", "sections/world"}
         put(tx, Change(story, article("a", section="Sport", embargo=NOON)))
         assert [one.id for one in articles.window(tx, "sections/world")] == ["b"]
         assert [one.id for one in articles.window(tx, "sections/sport")] == ["a"]

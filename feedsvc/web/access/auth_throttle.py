@@ -14,7 +14,7 @@ _NONE: Final = Rate(100, 60)
 """Higher: a feed reader that has the password may first ask without it, once for each of its feeds."""
 
 
-class WrongTokens:
+class AuthThrottle:
     """Counts failed authentications per client address in `limits`.
 
     `trusted` are the networks of proxies whose X-Forwarded-For is believed.

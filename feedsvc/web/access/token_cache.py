@@ -18,7 +18,7 @@ from feedsvc.store.tokens import Scope, Token, hashed
 _PATIENCE = 0.25  # seconds that a request waits while another one reads the tokens
 
 
-class Keyring:
+class TokenCache:
     """The tokens of the store, read again whenever one was created or revoked. `clock` returns aware UTC."""
 
     def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:

@@ -92,7 +92,7 @@ class Batch:
         finally:
             if self._gathered_from is not None:
                 with suppress(*trouble.FAULTS), self._store.write(repeatable=True) as tx:
-                    dirty.gather(tx, self._clock())
+                    dirty.debounce(tx, self._clock())
 
     def _read(self, stream: IO[bytes]) -> Iterator[bytes]:
         answers = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 (the answer closes it)
@@ -165,7 +165,7 @@ class Batch:
         if began is None or now >= began + _GATHERED + _PUBLISHED:
             began = self._gathered_from = now
         if now < began + _GATHERED:
-            dirty.gather(tx, min(now + _PUBLISHED, began + _GATHERED))
+            dirty.debounce(tx, min(now + _PUBLISHED, began + _GATHERED))
 
     def _unwritten(self, lines: list[_Line], error: Exception) -> None:
         """Answer for the stories of a transaction that failed.

@@ -31,8 +31,8 @@ from feedsvc.ingest.fields import story_id
 from feedsvc.store import articles
 from feedsvc.store.engine import Store
 from feedsvc.store.tokens import Token
-from feedsvc.web.access.auth_throttle import WrongTokens
-from feedsvc.web.access.token_cache import Keyring
+from feedsvc.web.access.auth_throttle import AuthThrottle
+from feedsvc.web.access.token_cache import TokenCache
 from feedsvc.web.api import openapi, parameters
 from feedsvc.web.api.batch import Batch
 from feedsvc.web.api.preconditions import Precondition, etag
@@ -93,15 +93,15 @@ class Api:
         config: Config,
         store: Store,
         rules: Rules,
-        keyring: Keyring,
-        wrong_tokens: WrongTokens,
+        token_cache: TokenCache,
+        auth_throttle: AuthThrottle,
         clock: Callable[[], datetime],
     ) -> None:
         self._limits = config.limits
         self._store = store
         self._rules = rules
-        self._keyring = keyring
-        self._wrong_tokens = wrong_tokens
+        self._keyring = token_cache
+        self._wrong_tokens = auth_throttle
         self._clock = clock
         # Batches take long: where there are threads enough, two are left for other requests.
         self._batches = BoundedSemaphore(max(1, config.http.threads - 2))

@@ -17,7 +17,7 @@ _LONGEST_KEPT: Final = 512
 
 
 class Door(Protocol):
-    """Answers requests below /partners/; see `PartnerDoor`."""
+    """Answers requests below /partners/; see `PartnerAuth`."""
 
     def respond(self, request: FeedRequest) -> Response | None:
         """The response; None if Flask's views have to give it."""

@@ -23,7 +23,7 @@ _SURE = 1.0  # seconds after which a look is due even without a sign of a commit
 _PAUSE = 1.0  # at most so many seconds between a failed look and the next; fewer after the first failure
 
 
-class Follower:
+class InvalidationPoller:
     """Tells caches which representations have changed.
 
     `invalidate` takes the changed ones as (partner, key, format); `invalidate_all` is called if it is not
@@ -103,9 +103,9 @@ class Follower:
             else:
                 failing = False
                 self._faults.over("look")
-                self._beat()
+                self._heartbeat()
 
-    def _beat(self) -> None:
+    def _heartbeat(self) -> None:
         try:
             self._on_beat()
         except Exception as error:

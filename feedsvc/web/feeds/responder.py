@@ -62,7 +62,7 @@ class FeedRequest:
     holder: Token | None = None
 
     def address_fields(self) -> dict[str, str]:
-        """What `client_address` and `WrongTokens` read from a WSGI environment, under WSGI's names."""
+        """What `client_address` and `AuthThrottle` read from a WSGI environment, under WSGI's names."""
         told = {"REMOTE_ADDR": self.remote}
         for name, variable in (
             ("authorization", "HTTP_AUTHORIZATION"),

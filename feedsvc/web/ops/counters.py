@@ -15,7 +15,7 @@ _INTERVAL = 1.0  # seconds between two writes of a file
 Counts = Mapping[tuple[str, int], int]
 
 
-class Tally:
+class WorkerCounters:
     """The counts of this process, current, and of the other workers, at most a second old.
 
     The file of a worker that died stays, so that no counter decreases. Without a folder (a process that is

@@ -41,7 +41,7 @@ from feedsvc.store.engine import Store
 from feedsvc.util.errors import ConfigError
 from feedsvc.util.repeated_faults import Faults
 from feedsvc.web.ops.bounded_call import Asking
-from feedsvc.web.ops.counters import Tally
+from feedsvc.web.ops.counters import WorkerCounters
 
 log = structlog.get_logger(__name__)
 
@@ -128,7 +128,7 @@ def metrics_listener(config: Config, folder: Path) -> Iterator[None]:
         return
     host, _, port = config.http.metrics.rpartition(":")
     store = opened(config)
-    total = Tally(dict, folder).total
+    total = WorkerCounters(dict, folder).total
     figures = registry(store, total, lambda: datetime.now(UTC), fresh_within(config), is_alone=True)
     try:
         server, thread = start_http_server(int(port), host.strip("[]"), figures)

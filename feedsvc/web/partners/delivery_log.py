@@ -39,7 +39,7 @@ class _Sent(NamedTuple):
     at: datetime
 
 
-class Ledger:
+class DeliveryLog:
     """Notes deliveries, and writes them to the store. `clock` returns aware UTC.
 
     `spool` keeps on disk what is not written yet.
@@ -119,9 +119,9 @@ class Ledger:
                 self._spool.keep([line for sent in new for line in _lines(sent)])
                 self._kept += len(new)
 
-    def adopt(self) -> None:
+    def recover(self) -> None:
         """Write what processes that have ended left in the spool. Raises what the store raises."""
-        if number := self._spool.adopt(self._record):
+        if number := self._spool.recover(self._record):
             log.info("ledger_adopted", lines=number)
 
     def _record(self, lines: Sequence[Delivery]) -> None:
@@ -165,7 +165,7 @@ class Ledger:
             try:
                 self.write()
                 if rounds % _ADOPTING == 0:
-                    self.adopt()
+                    self.recover()
                 rounds += 1
             except Exception as error:  # the store is unavailable or busy: retry later
                 told = trouble.of(error).words

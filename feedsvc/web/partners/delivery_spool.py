@@ -75,7 +75,7 @@ class Spool:
             os.close(self._file)
             self._file = -1
 
-    def adopt(self, write: Callable[[Sequence[Delivery]], None]) -> int:
+    def recover(self, write: Callable[[Sequence[Delivery]], None]) -> int:
         """Pass the lines that ended processes left to `write`; returns how many lines.
 
         A file is removed once `write` has taken its lines. What `write` raises is raised, and the file stays.
@@ -127,7 +127,7 @@ def _settle(url: str, run_folder: Path) -> None:
             with store.write() as tx:
                 deliveries.record(tx, lines)
 
-        Spool(run_folder).adopt(write)
+        Spool(run_folder).recover(write)
         store.close()
     except Exception as error:
         log.error("ledger_not_written", error=repr(error))

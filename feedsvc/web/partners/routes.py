@@ -12,10 +12,10 @@ from feedsvc.domain.selection import Partner
 from feedsvc.store import trouble
 from feedsvc.store.tokens import Token
 from feedsvc.util.repeated_faults import Faults
-from feedsvc.web.access.auth_throttle import WrongTokens
+from feedsvc.web.access.auth_throttle import AuthThrottle
 from feedsvc.web.access.client_address import Network, client_address
 from feedsvc.web.access.rate_limit import Limits, Rate
-from feedsvc.web.access.token_cache import Keyring
+from feedsvc.web.access.token_cache import TokenCache
 from feedsvc.web.feeds.cache import Entry
 from feedsvc.web.feeds.error_responses import PARTNERS, error_response
 from feedsvc.web.feeds.places import Place, place_below
@@ -27,12 +27,12 @@ log = structlog.get_logger(__name__)
 Record = Callable[[Token, Representation], None]
 
 
-class PartnerDoor:
+class PartnerAuth:
     """Answers requests below /partners/; leaves those with a valid token that name no feed to Flask.
 
     Args:
         feeds: the responder for partners' feeds; only this class passes requests to it.
-        keyring: the tokens.
+        token cache: the tokens.
         partners: the partners by name, with the feeds that they are licensed to have now.
         wrong_tokens: counts requests without a valid token, by address.
     """
@@ -41,14 +41,14 @@ class PartnerDoor:
         self,
         feeds: Responder,
         *,
-        keyring: Keyring,
+        token_cache: TokenCache,
         partners: Mapping[str, Partner],
-        wrong_tokens: WrongTokens,
+        auth_throttle: AuthThrottle,
     ) -> None:
         self._feeds = feeds
-        self._keyring = keyring
+        self._keyring = token_cache
         self._partners = dict(partners)
-        self._wrong = wrong_tokens
+        self._wrong = auth_throttle
         self._faults = Faults(log)
         self.counts: dict[tuple[str, str], int] = {}
         """How many requests were let in, by (partner, "in"), and how many not: ("", "401"), ("", "429")."""

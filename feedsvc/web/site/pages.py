@@ -323,8 +323,8 @@ def _max_age(connection: Connection, now: datetime, *ends: datetime) -> int:
 
     Nor beyond `ends`, where there are others at which what the page says changes.
     """
-    flip = articles.next_flip(connection, now)
-    instants = (*ends, flip) if flip else ends
+    transition = articles.next_transition(connection, now)
+    instants = (*ends, transition) if transition else ends
     return min([_MAX_AGE, *(int((instant - now).total_seconds()) for instant in instants)])
 
 

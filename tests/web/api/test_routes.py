@@ -15,7 +15,7 @@ from sqlalchemy import text
 from werkzeug.test import TestResponse
 
 from feedsvc.changes import apply
-from feedsvc.changes.apply import Arrival
+from feedsvc.changes.apply import IncomingChange
 from feedsvc.config import file as config_file
 from feedsvc.config.schema import Config
 from feedsvc.domain.model import Change
@@ -321,7 +321,7 @@ def test_right_of_nobody_there_is_keeps_a_story_out_as_it_would_keep_nothing_bac
 def test_story_of_a_former_partner_can_be_withdrawn(desk: Desk) -> None:
     story = article("world/talks", syndication=(("former", "none"),))
     with desk.store.write() as tx:
-        apply.apply(tx, [Arrival(Change(None, story), desk.clock())], desk.rules, desk.clock())
+        apply.apply(tx, [IncomingChange(Change(None, story), desk.clock())], desk.rules, desk.clock())
     assert_problem(desk.put(syndication={"former": "none"}), 409)
     assert desk.ask("DELETE", "articles/world/talks").status_code == 200
 
@@ -440,7 +440,7 @@ def test_batch_of_many_transactions_is_answered_whole(desk: Desk) -> None:
     ]
     with desk.store.read() as connection:
         assert articles.count(connection) == 1_203
-        until = dirty.gathering_until(connection)
+        until = dirty.debounced_until(connection)
     assert until is not None
     assert until <= desk.clock()  # whoever waits for a batch does so no more
 

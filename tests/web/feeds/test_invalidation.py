@@ -15,7 +15,7 @@ from feedsvc.store.meta import write_meta
 from feedsvc.store.representations import Unpublished
 from feedsvc.util.errors import StoreError
 from feedsvc.web.feeds import invalidation as follower_module
-from feedsvc.web.feeds.invalidation import Follower
+from feedsvc.web.feeds.invalidation import InvalidationPoller
 from tests.stories import NOON
 
 pytestmark = pytest.mark.slow
@@ -61,7 +61,7 @@ def test_failing_beat_is_no_failure_of_the_store_and_is_logged_once(store: Store
         forgot.set()
 
     with capture_logs() as logged:
-        follower = Follower(store, forget, lambda: None, heart.beat)
+        follower = InvalidationPoller(store, forget, lambda: None, heart.beat)
         follower.look()
         follower.start()
         assert heart.beaten.wait(5)
@@ -86,7 +86,7 @@ def test_store_that_was_put_in_the_place_of_another_is_followed(tmp_path: Path) 
 
     before = published(b"before", is_whole=True)
     worker, forgotten = Store(f"sqlite:///{file}", create=False), list[str]()
-    follower = Follower(worker, lambda _: None, lambda: forgotten.append("all of it"))
+    follower = InvalidationPoller(worker, lambda _: None, lambda: forgotten.append("all of it"))
     follower.look_if_due()
     forgotten.clear()
     for path in tmp_path.iterdir():
@@ -119,7 +119,7 @@ def test_store_that_is_being_made_is_followed_as_soon_as_it_is_there(
     file = tmp_path / "feedsvc.db"
     Store(f"sqlite:///{file}").close()
     worker, forgot = Store(f"sqlite:///{file}", create=False), threading.Event()
-    follower = Follower(worker, lambda _: None, forgot.set)
+    follower = InvalidationPoller(worker, lambda _: None, forgot.set)
     follower.look()
     forgot.clear()
     follower.start()
@@ -138,7 +138,7 @@ def test_store_that_is_gone_is_logged_once_and_beats_stop(store: Store) -> None:
     with store.write() as tx:
         tx.execute(text("DROP TABLE meta"))
     with capture_logs() as logged:
-        follower = Follower(store, lambda _: None, lambda: None, heart.beat)
+        follower = InvalidationPoller(store, lambda _: None, lambda: None, heart.beat)
         follower.start()
         assert not heart.beaten.wait(1.3)  # two looks
         follower.stop()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feedsvc.domain.model import Format
-from feedsvc.web.ops.counters import Tally
+from feedsvc.web.ops.counters import WorkerCounters
 
 _counts = st.dictionaries(
     st.tuples(st.sampled_from(["rss", "atom"]), st.sampled_from([200, 304])), st.integers(0)
@@ -19,7 +19,7 @@ def test_total_is_the_sum_whoever_is_asked(
     tmp_path_factory: pytest.TempPathFactory, workers: list[dict[tuple[Format, int], int]]
 ) -> None:
     folder = tmp_path_factory.mktemp("tally")
-    tallies = [Tally(counts.copy, folder) for counts in workers]
+    tallies = [WorkerCounters(counts.copy, folder) for counts in workers]
     for tally in tallies:
         tally.keep()
     keys = {key for counts in workers for key in counts}
@@ -30,7 +30,7 @@ def test_total_is_the_sum_whoever_is_asked(
 
 def test_own_counts_are_live_and_others_are_kept_once_a_second(tmp_path: Path) -> None:
     counts: dict[tuple[Format, int], int] = {("rss", 200): 1}
-    tally, other = Tally(counts.copy, tmp_path), Tally(dict, tmp_path)
+    tally, other = WorkerCounters(counts.copy, tmp_path), WorkerCounters(dict, tmp_path)
     tally.keep()
     counts["rss", 200] = 2
     tally.keep()
@@ -39,6 +39,6 @@ def test_own_counts_are_live_and_others_are_kept_once_a_second(tmp_path: Path) -
 
 
 def test_process_that_is_nobodys_worker_counts_alone() -> None:
-    tally = Tally(lambda: {("rss", 200): 3}, None)
+    tally = WorkerCounters(lambda: {("rss", 200): 3}, None)
     tally.keep()
     assert tally.total() == {("rss", 200): 3}

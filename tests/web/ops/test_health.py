@@ -15,7 +15,7 @@ from feedsvc import __version__
 from feedsvc.domain import selection
 from feedsvc.domain.model import Format, Rejected
 from feedsvc.store import articles, conditions, dirty, health, representations, sources
-from feedsvc.store.articles import Application
+from feedsvc.store.articles import ArticleWrite
 from feedsvc.store.engine import Store
 from feedsvc.store.meta import write_meta
 from feedsvc.store.representations import Unpublished
@@ -169,7 +169,7 @@ def test_metrics_tell_what_the_store_holds_and_what_was_answered(
     publish(store, b"12345", b"1234567")
     refresh(store, clock)
     with store.write() as tx:
-        stories = [Application(name, selection.placed(article(name)), ()) for name in ("a", "b")]
+        stories = [ArticleWrite(name, selection.placed(article(name)), ()) for name in ("a", "b")]
         articles.apply(tx, stories, NOON)
         sources.put_in_quarantine(tx, [Rejected("x.md", 1, "bad")], NOON)
         dirty.mark(tx, ["all"], NOON - timedelta(seconds=90))

@@ -1,4 +1,4 @@
-"""The ledger says who holds what, and recalls who must be told."""
+"""The delivery log says who holds what, and recalls who must be told."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from feedsvc.changes import apply
-from feedsvc.changes.apply import Arrival
+from feedsvc.changes.apply import IncomingChange
 from feedsvc.domain.model import Article, Change, versioned
 from feedsvc.store import articles, deliveries, holdings, representations, tokens
-from feedsvc.web.partners.delivery_log import Ledger
+from feedsvc.web.partners.delivery_log import DeliveryLog
 from feedsvc.web.partners.delivery_spool import Spool, settle
 from tests.conftest import Clock
 from tests.stories import NOON, article
@@ -27,7 +27,7 @@ def licensed(store_url: str, tmp_path: Path, clock: Clock) -> Iterator[Licensed]
 
 
 def poll(licensed: Licensed, fmt: str = "json", key: str = "all") -> int:
-    """Acme polls a feed, and the ledger is written."""
+    """Acme polls a feed, and the delivery log is written."""
     licensed.clock.now += timedelta(minutes=1)
     status = licensed.get(f"/partners/acme/feeds/{key}.{fmt}", licensed.acme).status_code
     licensed.ledger.write()
@@ -46,7 +46,7 @@ def edited(story: Article, **fields: object) -> Article:
 def remove(licensed: Licensed, story: Article) -> None:
     with licensed.store.write() as tx:
         now = licensed.clock()
-        apply.apply(tx, [Arrival(Change(story, None), now)], licensed.rules, now)
+        apply.apply(tx, [IncomingChange(Change(story, None), now)], licensed.rules, now)
     licensed.publish()
 
 
@@ -118,7 +118,7 @@ def test_old_version_sent_after_the_withdrawal_tells_nothing_of_it(licensed: Lic
     with licensed.store.write() as tx:  # applied, and not published yet
         now = licensed.clock()
         gone = edited(story, status="withdrawn")
-        apply.apply(tx, [Arrival(Change(articles.get(tx, "a"), gone), now)], licensed.rules, now)
+        apply.apply(tx, [IncomingChange(Change(articles.get(tx, "a"), gone), now)], licensed.rules, now)
     poll(licensed, "json")
     assert unaware(licensed) == [("acme", "a", "withdrawn")]
     licensed.publish()
@@ -151,7 +151,7 @@ def test_first_receipt_stays_whatever_comes_after(licensed: Licensed) -> None:
 
 
 def conditional(licensed: Licensed, etag: str) -> int:
-    """Acme polls with what it has, and the ledger is written."""
+    """Acme polls with what it has, and the delivery log is written."""
     answer = licensed.get("/partners/acme/feeds/all.rss", licensed.acme, If_None_Match=etag)
     licensed.ledger.write()
     return answer.status_code
@@ -226,11 +226,11 @@ class Held:
         self._patch.undo()
 
 
-def spooling(licensed: Licensed, folder: Path) -> Ledger:
-    return Ledger(licensed.store, licensed.clock, Spool(folder))
+def spooling(licensed: Licensed, folder: Path) -> DeliveryLog:
+    return DeliveryLog(licensed.store, licensed.clock, Spool(folder))
 
 
-def send(licensed: Licensed, ledger: Ledger) -> None:
+def send(licensed: Licensed, ledger: DeliveryLog) -> None:
     with licensed.store.read() as connection:
         sent = representations.get(connection, "all", "rss", "acme")
         token = next(one for one in tokens.every(connection) if one.name == "acme")
@@ -253,7 +253,7 @@ def test_what_the_store_does_not_take_before_the_end_is_written_by_the_next(
         send(licensed, first)
         first.close()
     assert noted(licensed) == []
-    spooling(licensed, spool).adopt()
+    spooling(licensed, spool).recover()
     assert noted(licensed) == ["a", "ß"]
     assert list(spool.iterdir()) == []
 
@@ -267,7 +267,7 @@ def test_what_a_process_that_lives_has_kept_is_its_own(
     with Held(licensed, monkeypatch):
         send(licensed, first)
         first.keep()
-        second.adopt()
+        second.recover()
         first.keep()
     (file,) = spool.iterdir()
     assert len(file.read_text().splitlines()) == 1
@@ -282,7 +282,7 @@ def test_line_that_was_cut_off_harms_no_other(licensed: Licensed, tmp_path: Path
     licensed.put(article("a"))
     left = '["t", "a", "d", "acme", "all", "rss", 1, 1000000]\n["t", "b", "d", "ac'
     (tmp_path / "left.ledger").write_text(left)
-    spooling(licensed, tmp_path).adopt()
+    spooling(licensed, tmp_path).recover()
     assert noted(licensed) == ["a"]
 
 
@@ -292,7 +292,7 @@ def test_what_is_left_stays_while_the_store_takes_nothing(
     file = tmp_path / "left.ledger"
     file.write_text('["t", "a", "d", "acme", "all", "rss", 1, 1000000]\n')
     with Held(licensed, monkeypatch), pytest.raises(OperationalError):
-        spooling(licensed, tmp_path).adopt()
+        spooling(licensed, tmp_path).recover()
     assert file.exists()
 
 

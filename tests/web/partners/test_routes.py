@@ -13,7 +13,7 @@ import pytest
 from werkzeug.test import Client, TestResponse
 
 from feedsvc.changes import apply
-from feedsvc.changes.apply import Arrival
+from feedsvc.changes.apply import IncomingChange
 from feedsvc.config import file as config_file
 from feedsvc.config import options
 from feedsvc.domain.model import Article, Change, Enclosure, Image, Term, versioned
@@ -82,7 +82,7 @@ class Licensed:
         with self.store.write() as tx:
             for story in stories:
                 old = articles.get(tx, story.id)
-                apply.apply(tx, [Arrival(Change(old, story), self.clock())], self.rules, self.clock())
+                apply.apply(tx, [IncomingChange(Change(old, story), self.clock())], self.rules, self.clock())
         self.publish()
 
     def publish(self) -> None:
@@ -261,7 +261,7 @@ def test_partner_has_a_story_later_and_only_its_summary(licensed: Licensed) -> N
     licensed.put(told)
     path = "/partners/globex/feeds/all.atom"
     assert b"The short of it." not in licensed.get(path, licensed.globex).data
-    assert licensed.refresher.next_flip() == NOON + timedelta(hours=2)
+    assert licensed.refresher.next_transition() == NOON + timedelta(hours=2)
     licensed.clock.now = NOON + timedelta(hours=2)
     licensed.publish()
     body = licensed.get(path, licensed.globex).data
@@ -276,7 +276,7 @@ def test_the_latest_of_embargo_and_delay_counts(licensed: Licensed) -> None:
     path = "/partners/globex/feeds/all.json"
     assert len(json.loads(licensed.get("/feeds/all.json").data)["items"]) == 1
     assert json.loads(licensed.get(path, licensed.globex).data)["items"] == []
-    assert licensed.refresher.next_flip() == NOON + timedelta(hours=2)
+    assert licensed.refresher.next_transition() == NOON + timedelta(hours=2)
     licensed.clock.now = NOON + timedelta(hours=2)
     licensed.publish()
     assert len(json.loads(licensed.get(path, licensed.globex).data)["items"]) == 1

@@ -32,7 +32,7 @@ from feedsvc.domain.model import (
 )
 from feedsvc.domain.selection import PUBLIC, Rules
 from feedsvc.store import articles, representations, tombstones
-from feedsvc.store.articles import Application
+from feedsvc.store.articles import ArticleWrite
 from feedsvc.store.engine import Store
 from feedsvc.store.representations import Unpublished
 from feedsvc.web.site import pages
@@ -59,14 +59,14 @@ class Newsroom:
     def put(self, *stories: Article) -> None:
         """Store stories, as the refresher does."""
         changes = [
-            Application(story.id, selection.placed(story), selection.affected(Change(None, story)))
+            ArticleWrite(story.id, selection.placed(story), selection.affected(Change(None, story)))
             for story in stories
         ]
         with self.store.write() as tx:
             articles.apply(tx, changes, self.clock())
             for story in stories:
                 if mark := selection.tombstone(Change(None, story), self.clock(), self.clock()):
-                    tombstones.bury(tx, mark, selection.keys_of(story), selection.TOMBSTONE_STANDS)
+                    tombstones.add_tombstone(tx, mark, selection.keys_of(story), selection.TOMBSTONE_STANDS)
 
     def publish(self, *keys: str, formats: tuple[Format, ...] = FORMATS) -> None:
         """Publish feeds under the titles they have; their bytes do not matter to pages."""

@@ -1,4 +1,4 @@
-"""The ledger of a whole service, with kills and corrections, beside what its partners really received."""
+"""The delivery log of a whole service, with kills and corrections, beside what partners really received."""
 
 import json
 import os
