@@ -101,4 +101,9 @@ def _by_kind(keys: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _near(name: str, others: Sequence[str]) -> list[str]:
-    return difflib.get_close_matches(name, [other for other in others if other != name], 1, cutoff=_NEAR)
+    """The nearest of the others; of a section within another, its last part will do: `Europe`."""
+    near = difflib.get_close_matches(name, [other for other in others if other != name], 1, cutoff=_NEAR)
+    if near or "/" in name:
+        return near
+    within = {other.rpartition("/")[2]: other for other in reversed(others) if "/" in other}
+    return [within[one] for one in difflib.get_close_matches(name.casefold(), within, 1, cutoff=_NEAR)]

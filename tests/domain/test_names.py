@@ -264,3 +264,18 @@ def test_condition_ends_when_a_story_brings_the_name(store: Store, clock: Clock)
         check.look(store, clock())
         with store.read() as connection:
             assert bool(conditions.current(connection)) == stands
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "nearest"),
+    [
+        ("Europe", {"sections/world/europe"}, "world/europe"),
+        ("eurpe", {"sections/world", "sections/world/europe"}, "world/europe"),
+        ("Europes", {"sections/europe", "sections/world/europe"}, "europe"),
+        ("technology/europe", {"sections/world/europe"}, ""),
+        ("Asia", {"sections/world/europe"}, ""),
+    ],
+)
+def test_section_within_another_is_found_by_its_own_name(name: str, known: set[str], nearest: str) -> None:
+    used = Named(f"sections/{name}", "custom.top.exclude.sections", "config.toml", 1, is_right=True)
+    assert [one.nearest for one in unknown([used], known, Names())] == [nearest]
