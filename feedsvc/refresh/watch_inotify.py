@@ -17,9 +17,11 @@ from typing import Final
 import structlog
 from inotify_simple import INotify, flags, parse_events
 
-from feedsvc.loading import walk, whole
+from feedsvc.loading import walk
 from feedsvc.loading.settling import URGENT, Kind
+from feedsvc.refresh.inotify_limits import raised, remedy_for, silent_file_system
 from feedsvc.refresh.watch_events import DEBOUNCE, IDLE, STEP, Event, identity_of
+from feedsvc.refresh.watch_links import Links
 
 log = structlog.get_logger(__name__)
 
@@ -47,13 +49,6 @@ _PIECE: Final = 262_144  # bytes that are read at once: some thousands of events
 _MOST: Final = 64_000_000  # bytes of waiting events: a million or more
 _BREATH: Final = 0.002  # seconds between reads: some events gather, far fewer than the kernel's queue holds
 _QUIET_SECONDS = 600.0  # in which lost events are logged once
-_SILENT: Final = {
-    *("9p", "afs", "beegfs", "ceph", "cifs", "gfs2", "lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "orangefs"),
-    *("prl_fs", "smb3", "smbfs", "vboxsf", "virtiofs", "vmhgfs"),
-}
-"""File systems that other machines may change, which this kernel doesn't report. So are most FUSE ones."""
-_LOCAL_FUSE: Final = {"fuse.bindfs", "fuse.encfs", "fuse.gocryptfs", "fuse.mergerfs", "fuse.unionfs"}
-_USUAL = 8_192  # assumed of a limit whose value the system doesn't show
 
 
 class InotifyWatch:
@@ -119,7 +114,7 @@ def _instance() -> INotify:
         return INotify(nonblocking=True)
     except OSError as error:
         if error.errno == errno.EMFILE:
-            told = f"no more instances of inotify; {_raised('instances')} allows more"
+            told = f"no more instances of inotify; {raised('instances')} allows more"
             raise OSError(error.errno, told) from None
         raise
 
@@ -197,6 +192,9 @@ class _Tree:
         self._moving: dict[int, str] = {}
         """Folders that were renamed away, by inotify's cookie: the event at a new, watched path has it."""
         self._unwatched = unwatched
+        self._links = Links(root)
+        self._alone: set[str] = set()
+        """Hidden folders of which only what links lead to matters."""
         self._silent: dict[str, str] = {}
         """Folder where a file system is mounted that does not report all changes → why."""
         self._lost_at = -_QUIET_SECONDS
@@ -241,11 +239,45 @@ class _Tree:
         if mask & _IGNORED:
             self._paths.pop(watched, None)
             return []
-        if folder is None or not name or walk.is_passed_over(name):
-            is_root = folder == self._root and not name and mask & _ATTRIB
+        if folder is None or not name:
+            is_root = folder == self._root and mask & _ATTRIB
             return [Event(self._root, Kind.TOUCHED)] if is_root else []
         path = f"{folder}/{name}"
-        return self._folder_met(path, mask, cookie) if mask & _IS_FOLDER else _file_met(path, mask)
+        if folder in self._alone or walk.is_passed_over(name):
+            return self._hidden_met(path, mask)
+        if mask & _IS_FOLDER:
+            return self._folder_met(path, mask, cookie)
+        if mask & (_CREATE | _MOVED_TO):
+            self._follow(path)
+        return _file_met(path, mask)
+
+    def _hidden_met(self, path: str, mask: int) -> list[Event]:
+        """What happened to what is hidden, if links lead to it, or to something below it."""
+        targets = self._links.at(path)
+        if targets and not mask & _IS_FOLDER:
+            return [Event(path, _kind_of(path, mask))]
+        for target in targets:  # a folder of that name may be another one now
+            self._watch_hidden(target)
+        return [Event(target, Kind.TOUCHED) for target in targets]
+
+    def _follow(self, path: str) -> None:
+        if os.path.islink(path) and (target := self._links.follow(path)):
+            self._watch_hidden(target)
+
+    def _watch_hidden(self, target: str) -> None:
+        for folder in self._links.on_the_way(target):
+            try:
+                watched = self._inotify.add_watch(folder, _MASK)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                self._unwatched[folder] = remedy_for(error)
+                continue
+            if watched not in self._paths:
+                self._alone.add(folder)
+            self._paths[watched] = folder
+        if os.path.isdir(target):
+            self._add(target)
 
     def _folder_met(self, path: str, mask: int, cookie: int) -> list[Event]:
         if mask & _CREATE:
@@ -270,7 +302,7 @@ class _Tree:
     def _tell_lost(self) -> None:
         if time.monotonic() > self._lost_at + _QUIET_SECONDS:
             self._lost_at = time.monotonic()
-            remedy = f"{_raised('queued_events')} makes room for more"
+            remedy = f"{raised('queued_events')} makes room for more"
             log.warning(
                 "events_lost", path=self._root, remedy=remedy, instead="the whole folder is looked through"
             )
@@ -284,6 +316,7 @@ class _Tree:
         waiting = [(path, 0)]
         while waiting:
             folder, device = waiting.pop()
+            self._alone.discard(folder)
             try:
                 self._paths[self._inotify.add_watch(folder, _MASK)] = folder
                 device = self._note_device(folder, device)
@@ -292,24 +325,25 @@ class _Tree:
                         if entry.is_dir(follow_symlinks=False):
                             if not walk.is_passed_over(entry.name):
                                 waiting.append((entry.path, device))
-                        elif tell and _may_be_story(entry):
+                            continue
+                        if entry.is_symlink():
+                            self._follow(entry.path)
+                        if tell and _may_be_story(entry):
                             found.append(Event(entry.path, Kind.CREATED))
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except OSError as error:
-                self._unwatched[folder] = _remedy(error)
+                self._unwatched[folder] = remedy_for(error)
         return found
 
     def _note_device(self, folder: str, above: int) -> int:
         """Note a folder if its file system does not report all changes; returns the folder's device."""
         device = os.stat(folder).st_dev
-        if device != above:
-            name = _file_system(folder)
-            if name in _SILENT or (name.startswith("fuse.") and name not in _LOCAL_FUSE):
-                told = f"{name} tells nothing of what other machines change"
-                if folder == self._root:
-                    told += "; schedule.watch = false looks as often, and says so no more"
-                self._silent[folder] = self._unwatched[folder] = told
+        if device != above and (name := silent_file_system(folder)):
+            told = f"{name} tells nothing of what other machines change"
+            if folder == self._root:
+                told += "; schedule.watch = false looks as often, and says so no more"
+            self._silent[folder] = self._unwatched[folder] = told
         return device
 
     def _rename(self, before: str, after: str) -> None:
@@ -328,18 +362,21 @@ class _Tree:
 
 
 def _file_met(path: str, mask: int) -> list[Event]:
-    # Whatever its name: a path that is gone may have been a link to a folder.
+    # Whatever is gone may have been a link to a folder.
+    matters = mask & (_MOVED_FROM | _DELETE) or _is_story(path) or os.path.islink(path)
+    return [Event(path, _kind_of(path, mask))] if matters else []
+
+
+def _kind_of(path: str, mask: int) -> Kind:
     if mask & (_MOVED_FROM | _DELETE):
-        return [Event(path, Kind.MOVED if mask & _MOVED_FROM else Kind.DELETED)]
-    if not _is_story(path) and not os.path.islink(path):
-        return []
+        return Kind.MOVED if mask & _MOVED_FROM else Kind.DELETED
     if mask & _MOVED_TO:
-        return [Event(path, Kind.PLACED)]
+        return Kind.PLACED
     if mask & _CREATE:
-        return [Event(path, Kind.PLACED if _is_linked(path) else Kind.CREATED)]
+        return Kind.PLACED if _is_linked(path) else Kind.CREATED
     if mask & _CLOSE_WRITE:
-        return [Event(path, Kind.CLOSED)]
-    return [Event(path, Kind.WRITTEN if mask & _MODIFY else Kind.TOUCHED)]
+        return Kind.CLOSED
+    return Kind.WRITTEN if mask & _MODIFY else Kind.TOUCHED
 
 
 def _is_story(path: str) -> bool:
@@ -356,31 +393,3 @@ def _is_linked(path: str) -> bool:
         return os.lstat(path).st_nlink > 1
     except OSError:
         return False
-
-
-def _remedy(error: OSError) -> str:
-    if error.errno == errno.ENOSPC:
-        return f"there may be no more watches; {_raised('watches')} allows more"
-    return f"{error.strerror}; have its mode let feedsvc read it"
-
-
-def _raised(limit: str) -> str:
-    """The command that doubles one of inotify's limits: the kernel's or the user namespace's, if lower."""
-    names = [
-        f"fs.inotify.max_{'' if limit == 'queued_events' else 'user_'}{limit}",
-        f"user.max_inotify_{limit}",
-    ]
-    found: dict[str, int] = {}
-    for name in names:
-        with suppress(OSError, ValueError):
-            found[name] = int(Path("/proc/sys", *name.split(".")).read_text())
-    name = min(found, key=found.__getitem__, default=names[0])
-    return f"`sysctl {name}={2 * (found.get(name) or _USUAL)}`"
-
-
-def _file_system(folder: str) -> str:
-    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        return whole.file_system(file)
-    finally:
-        os.close(file)

@@ -174,6 +174,64 @@ def test_hidden_and_other_files_are_passed_over(hearing: Callable[..., Heard]) -
     assert {os.path.basename(path) for path, _ in heard.events} == {"a.md"}
 
 
+@pytest.mark.parametrize("is_there", [True, False])
+@pytest.mark.parametrize(
+    ("target", "link", "leads_to"),
+    [
+        (".lib/t.md", "world/t.md", ".lib/t.md"),
+        (".lib/a/b/t.md", "world/t.md", ".lib/a/b/t.md"),
+        ("world/.t.md", "world/t.md", "world/.t.md"),
+        (".lib/world/t.md", "world", ".lib/world"),
+        ("node_modules/t.md", "t.md", "node_modules/t.md"),
+    ],
+)
+def test_hidden_target_of_a_link_is_watched(
+    hearing: Callable[..., Heard], tmp_path: Path, target: str, link: str, leads_to: str, is_there: bool
+) -> None:
+    """Else a withdrawal there would be seen with the next look at everything."""
+    root = tmp_path / "content"
+
+    def put() -> None:
+        (root / target).parent.mkdir(parents=True, exist_ok=True)
+        (root / link).parent.mkdir(parents=True, exist_ok=True)
+        (root / target).write_text("x")
+        (root / link).symlink_to(root / leads_to)
+
+    if is_there:
+        put()
+    heard = hearing()
+    if not is_there:
+        put()
+        heard.wait_until(lambda: heard.kinds(link) != [])
+    with (root / target).open("a") as file:
+        file.write("y")
+    heard.wait_for(target, Kind.CLOSED)
+    heard.events.clear()
+    (root / target).with_suffix(".new").write_text("z")
+    (root / target).with_suffix(".new").rename(root / target)
+    heard.wait_for(target, Kind.PLACED)
+    (root / target).unlink()
+    heard.wait_for(target, Kind.DELETED)
+
+
+def test_hidden_folder_that_a_link_leads_into_may_be_replaced(
+    hearing: Callable[..., Heard], tmp_path: Path
+) -> None:
+    root = tmp_path / "content"
+    for name in (".lib", ".new"):
+        (root / name).mkdir()
+        (root / name / "t.md").write_text(name)
+    (root / "t.md").symlink_to(".lib/t.md")
+    heard = hearing()
+    (root / ".lib" / "other.md").write_text("x")
+    (root / ".lib").rename(root / ".old")
+    (root / ".new").rename(root / ".lib")
+    heard.wait_for(".lib/t.md", Kind.TOUCHED)
+    assert heard.kinds(".lib/other.md") == []
+    (root / ".lib" / "t.md").write_text("y")
+    heard.wait_for(".lib/t.md", Kind.CLOSED)
+
+
 def test_new_mode_is_told(hearing: Callable[..., Heard]) -> None:
     heard = hearing()
     file = write_story(heard.root, "world/a.md")
