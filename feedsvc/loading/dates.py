@@ -15,7 +15,7 @@ from feedsvc.domain import constraints
 _ISO: Final = re.compile(
     r"(\d{4})([-/])(\d{1,2})\2(\d{1,2})"
     r"(?:(?:[ \t]+|[Tt])(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d+))?)?"
-    r"[ \t]*(?:([Zz]|UTC|GMT)|(CES?T|WES?T|EES?T|BST)|([+-])(\d{2}):?(\d{2})?)?)?",
+    r"[ \t]*(?:([Zz]|UTC|GMT)|(CES?T|WES?T|EES?T|BST)|([+-])(\d{1,2})(?:(?::|(?<=[+-]\d\d))(\d{2}))?)?)?",
     re.ASCII,
 )
 """ISO 8601 and RFC 3339, with the variants that YAML 1.1, Hugo, Jekyll and Pelican write."""

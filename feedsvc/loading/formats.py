@@ -170,7 +170,9 @@ class _YamlTree:
                 told = f"{shown(key)} is not a key; write 'title: …'"
                 raise FrontMatterError(self._line(event), told, "key-invalid")
             value = self._node(next(self._events), depth)
-            if key in made and not _is_same(made[key], value):
+            if key in made and _is_nothing(value):
+                continue  # a key with nothing behind it says nothing
+            if key in made and not _is_nothing(made[key]) and not _is_same(made[key], value):
                 told = f"{key[:_LONGEST_NAME]}: is written twice; keep one"
                 raise FrontMatterError(self._line(event), told, "duplicate-key")
             made[key] = value
@@ -190,6 +192,10 @@ class _YamlTree:
 
     def _line(self, event: yaml.Event) -> int:
         return self._start + (event.start_mark.line if event.start_mark else 0)
+
+
+def _is_nothing(value: object) -> bool:
+    return value is None or (isinstance(value, str | list | dict) and not value)
 
 
 def _is_same(value: object, other: object) -> bool:

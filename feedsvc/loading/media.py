@@ -37,10 +37,11 @@ def _image(item: Written) -> Image | None:
         url = reference(item)
         return Image(url=url, type=guessed(url))
     parts = Parts(item)
+    # First: whatever is said of a picture that isn't there yet may be meant for the story.
+    unknown_keys.refuse_in_part(parts.others(*_IMAGE_PARTS), "may_syndicate")
     located = _located(parts, "url", "src", "image", "path")
     if not located:
         return None
-    unknown_keys.refuse_in_part(parts.others(*_IMAGE_PARTS), "may_syndicate")
     may_syndicate = parts.first("maysyndicate", "syndicate", "syndication")
     return Image(
         url=located,
@@ -70,10 +71,13 @@ def _enclosure(item: Written) -> Enclosure | None:
         url = reference(item)
         return Enclosure(url=url, type=guessed(url) or "application/octet-stream")
     parts = Parts(item)
-    located = _located(parts, "url", "href", "src", "file", "path")
-    if not located:
-        return None
     unknown_keys.refuse_in_part(parts.others(*_FILE_PARTS), "syndication of the whole story")
+    places = ("url", "href", "src", "file", "path")
+    located = _located(parts, *places)
+    if not located:
+        if parts.has(*places):
+            return None
+        raise parts.missing(f"has no url; {REFERENCE.wanted}", "url-missing")
     written_type = _media_type(parts, "type", "mimetype", "mime")
     return Enclosure(
         url=located,
@@ -83,12 +87,9 @@ def _enclosure(item: Written) -> Enclosure | None:
 
 
 def _located(parts: Parts, *names: str) -> str | None:
-    """The URL in a mapping; None for inline data, or if its key is empty, as in templates of themes."""
-    if found := parts.first(*names):
-        return None if _is_inline(found) else reference(found)
-    if parts.has(*names):
-        return None
-    raise parts.missing(f"has no url; {REFERENCE.wanted}", "url-missing")
+    """The URL of a mapping; None if it has none, as themes' templates and settings of a cover have not."""
+    found = parts.first(*names)
+    return None if found is None or _is_inline(found) else reference(found)
 
 
 def _is_inline(written: Written) -> bool:

@@ -131,6 +131,9 @@ def test_story_of_common_keys_is_what_the_long_way_makes_of_it(
         ("2026-02-11 14:00:00 +01", "2026-02-11T13:00:00+00:00"),
         ("2026-02-11t14:00:00z", "2026-02-11T14:00:00+00:00"),
         ("2026-02-11 14:00 UTC", "2026-02-11T14:00:00+00:00"),
+        ("2026-02-11 14:00:00 -4", "2026-02-11T18:00:00+00:00"),
+        ("2026-02-11 14:00:00 +5:30", "2026-02-11T08:30:00+00:00"),
+        ("2026-02-11T14:00:00-0430", "2026-02-11T18:30:00+00:00"),
         ("Wed, 11 Feb 2026 14:00:00 +0100", "2026-02-11T13:00:00+00:00"),
         ("11 Feb 2026 14:00 GMT", "2026-02-11T14:00:00+00:00"),
         ("Wed, 11 Feb 2026 14:00:00 -0000", "2026-02-11T14:00:00+00:00"),
@@ -484,6 +487,8 @@ def test_images_come_in_every_shape() -> None:
     full = "images: [{src: a, type: Image/PNG, width: 640, height: '480', may_syndicate: no}]"
     assert article(full).images == (Image("a", "image/png", 640, 480, may_syndicate=False),)
     assert article("cover: {image: '', alt: x}").images == ()
+    for cover in ("cover: {relative: false, hidden: true}", 'featured_image: {uid: x, alt: ""}'):
+        assert article(cover).images == ()
 
 
 def test_enclosures_come_in_every_shape() -> None:
@@ -665,7 +670,7 @@ def test_a_long_odd_summary_takes_no_long_time(piece: str) -> None:
         ("external_url: ftp://example.org/a", "is not a web address"),
         ("comments: http://[", "is not a web address"),
         ("withdrawn: 2026-13-45", "withdrawn: '2026-13-45' is not a date; write 2026-02-11"),
-        ("images: [{alt: x}]", "images[1]: has no url"),
+        ("enclosures: [{title: x}]", "enclosures[1]: has no url"),
         ("images: [{url: a, width: wide}]", "images[1].width: 'wide' is not a whole number"),
         ("images: [{url: a, type: jpeg}]", "images[1].type: 'jpeg' is not a media type"),
         ("images: [{url: a, syndicate: maybe}]", "images[1].syndicate: 'maybe' is not true or false"),
@@ -707,7 +712,7 @@ def test_the_line_of_a_key_is_not_mistaken_for_a_nested_one() -> None:
     ("text", "path", "line"),
     [
         ('{"title": "T",\n "x": 1, "date": "soon"}', "a.json", 2),
-        ("+++\ntitle = 'T'\ndate = 2026-02-11\n[cover]\nalt = 'x'\n+++\n", "a.md", 4),
+        ("+++\ntitle = 'T'\ndate = 2026-02-11\n[audio]\ntitle = 'x'\n+++\n", "a.md", 4),
         ("Title: T\nDATE: soon\n\nText", "a.md", 2),
         (
             '<html><head>\n<title>T</title>\n<meta name="date" content="soon">\n</head><body>x</body>',

@@ -344,7 +344,7 @@ FAULTS: dict[str, tuple[str, str | bytes]] = {
     "too-many": ("a.md", keys(f"tags: [{'a,' * 600}]")),
     "url-credentials": ("a.md", keys("url: https://user:secret@intranet.example/x")),
     "url-invalid": ("a.md", keys("url: javascript:x")),
-    "url-missing": ("a.md", keys("image: {alt: A}")),
+    "url-missing": ("a.md", keys("audio: {title: A}")),
     "yaml-alias": ("a.md", keys("title: *a")),
     "yaml-documents": ("a.md", "---\ntitle: A\n--- # B\n---\n"),
     "yaml-syntax": ("a.md", keys("title: a: b")),
