@@ -19,7 +19,7 @@ from feedsvc.domain.selection import Rules
 from feedsvc.domain.urls import feed_url
 from feedsvc.lint.documents import lint_document
 from feedsvc.lint.stories import Remark, lint_article, lint_links, lint_profile, lint_sizes
-from feedsvc.loading.held_places import passed_over, unread
+from feedsvc.loading.held_places import by_place_alone, passed_over, unread
 from feedsvc.loading.rules import LoadRules
 from feedsvc.refresh.load_report import LoadReport
 from feedsvc.refresh.refresher import Refresher
@@ -179,10 +179,10 @@ def _by_place(
         yield Finding(places.shown(path), 1, "data-unread", told)
     held: Counter[tuple[str, str]] = Counter()
     for article in articles.each(connection):
-        if article.status == "draft" and article.held_by.startswith("the "):
+        if words := by_place_alone(article):
             path = min(sources.owners(connection, [article.id])[article.id])
-            folder, mark, _ = path.partition(f"{article.held_by.removeprefix('the folder ')}")
-            held[(folder + mark if mark else path), article.held_by] += 1
+            folder, mark, _ = path.partition(words.removeprefix("the folder "))
+            held[(folder + mark if mark else path), words] += 1
     for (path, words), stories in held.items():
         if words != "the folder _drafts/":  # which says nothing else
             seen = "a story" if stories == 1 else f"{stories} stories"

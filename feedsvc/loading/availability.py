@@ -15,11 +15,12 @@ from feedsvc.domain.model import BEGINNING, Status
 from feedsvc.domain.rights import ACCESSES, LEVELS, Access, Level
 from feedsvc.loading import dates, instants
 from feedsvc.loading.errors import FieldError
+from feedsvc.loading.flag_keys import PASSWORDS
 from feedsvc.loading.flags import FLAGS, Asks, is_honoured
 from feedsvc.loading.front_matter import FrontMatter
 from feedsvc.loading.generators import Generator
 from feedsvc.loading.keys import KEYS
-from feedsvc.loading.path import Place, is_of_drafts
+from feedsvc.loading.path import Place, is_of_drafts, is_underscored, of_packages
 from feedsvc.loading.values import Written, as_flag, flag, labels, line, plain_text, shown
 from feedsvc.loading.vocabulary import audience_of, is_nearly_held, status_of
 
@@ -44,7 +45,7 @@ def holds(found: FrontMatter, place: Place, generator: Generator | None) -> list
     """
     return [
         *_by_folders(found),
-        *_by_flags(found, generator),
+        *_by_flags(found, generator, place.name),
         *_by_place(place, generator),
         *_by_tags(found, generator),
     ]
@@ -57,11 +58,11 @@ def _by_folders(found: FrontMatter) -> Iterator[Hold]:
         yield Hold("draft", f"{draft.key}: true{draft.part}")
 
 
-def _by_flags(found: FrontMatter, generator: Generator | None) -> Iterator[Hold]:
-    for key in sorted(found.fields.keys() & FLAGS.keys()):
+def _by_flags(found: FrontMatter, generator: Generator | None, name: str) -> Iterator[Hold]:
+    for key in sorted(key for key in found.fields if key in FLAGS):
         written = found.fields[key]
-        if is_honoured(key, generator) and (asked := FLAGS[key](written)):
-            shown_value = "…" if "password" in key else _as_written(written.value)
+        if is_honoured(key, generator, name) and (asked := FLAGS[key](written)):
+            shown_value = "…" if key in PASSWORDS else _as_written(written.value)
             yield Hold(asked, f"{written.key}: {shown_value}{written.part}")
 
 
@@ -73,9 +74,12 @@ def _as_written(value: object) -> str:
 
 def _by_place(place: Place, generator: Generator | None) -> Iterator[Hold]:
     for folder in place.folders:
-        # To Hugo, `drafts` is a section like any other.
-        if is_of_drafts(folder) and (folder.startswith("_") or generator != "hugo"):
+        # To Hugo `drafts` is a section as any other.
+        is_held = is_of_drafts(folder) and (folder.startswith("_") or generator != "hugo")
+        if is_held or (generator is None and is_underscored(folder)):
             yield Hold("draft", f"the folder {folder}/")
+    if packages := of_packages(place.folders):
+        yield Hold("draft", f"the folder {packages}/")
     if place.name.startswith("_") and generator is None:
         yield Hold("draft", f"the name {place.name}, which site generators leave out")
 

@@ -92,6 +92,15 @@ _NEVER_STORIES: Final = frozenset(
 )
 """Folders of packages, templates, data and output, in which no generator has stories."""
 
+_OF_SYSTEMS: Final = frozenset(
+    {
+        *("__macosx", "temporary items", "network trash folder", "lost+found"),  # macOS, Linux
+        *("$recycle.bin", "recycler", "system volume information", "_vti_cnf", "_vti_pvt"),  # Windows
+        *("@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot"),  # Synology, QNAP
+    }
+)
+"""What systems keep on a disk, in lower case: bins, indexes, thumbnails."""
+
 _OF_A_SITE: Final[dict[Generator, frozenset[str]]] = {
     "hugo": frozenset(
         {"archetypes", "assets", "data", "i18n", "layouts", "public", "resources", "static", "themes"}
@@ -123,6 +132,8 @@ def leaves_out(site: Site, name: str, *, is_top: bool, is_folder: bool) -> bool:
 
     `is_top` says that it is in the folder of stories itself, not in a folder below.
     """
+    if is_folder and name.lower() in _OF_SYSTEMS:
+        return True
     if name.startswith("_"):
         if is_folder:
             return name in _NEVER_STORIES or (site.generator in _UNDERSCORED and name not in _OF_STORIES)

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from feedsvc.domain.model import Loaded
+from feedsvc.domain.model import BEGINNING, Article, Loaded
 from feedsvc.loading.generators import leaves_out
 from feedsvc.loading.leftovers import is_leftover
 from feedsvc.loading.rules import LoadRules
@@ -26,6 +26,9 @@ _OF_TOOLS: Final = frozenset(
         *(".venv", ".tox", ".trash", ".stversions", ".stfolder", ".jekyll-cache", ".sass-cache"),
     }
 )
+
+
+_BY_PLACE: Final = ("the folder ", "the name ")
 
 
 class PassedOver(NamedTuple):
@@ -95,4 +98,15 @@ def _is_story(reader: Reader, path: str) -> bool:
         found = reader.load(path)
     except (FileNotFoundError, UnicodeEncodeError):  # deleted by now, or its name is not UTF-8
         return False
-    return isinstance(found, Loaded) and found.article.status == "published"
+    if not isinstance(found, Loaded):
+        return False
+    # What its place makes a draft needs no date, and templates have none.
+    is_dated_draft = by_place_alone(found.article) and found.article.published != BEGINNING
+    return found.article.status == "published" or bool(is_dated_draft)
+
+
+def by_place_alone(article: Article) -> str:
+    """In which words the name of a story's file, or of a folder, holds it back; "" if something else does."""
+    holds = article.held_by.split("; ")
+    is_alone = article.status == "draft" and all(one.startswith(_BY_PLACE) for one in holds)
+    return holds[0] if is_alone else ""
