@@ -21,8 +21,8 @@ from feedsvc.loading.front_matter import FrontMatter
 from feedsvc.loading.generators import Generator
 from feedsvc.loading.keys import KEYS
 from feedsvc.loading.path import Place, is_of_drafts, is_underscored, of_packages
-from feedsvc.loading.values import Written, as_flag, flag, labels, line, plain_text, shown
-from feedsvc.loading.vocabulary import audience_of, is_nearly_held, status_of
+from feedsvc.loading.values import Written, as_flag, flag, labels, line, normalised, plain_text, shown
+from feedsvc.loading.vocabulary import NEVER, audience_of, is_nearly_held, status_of
 
 _LIKE_A_DATE: Final = re.compile(r"\d{4}[-/][\d\sTtZz:.,+/-]*", re.ASCII)
 
@@ -107,6 +107,7 @@ def status(found: FrontMatter, holds: Sequence[Hold], generator: Generator | Non
         named == "draft"
         or (draft and flag(draft))
         or (published and _is_unpublished(published))
+        or any(_is_never(written) for written in found.all(*KEYS["published"]))
         or any(hold.asks == "draft" for hold in holds)
     ):
         return "draft"
@@ -127,8 +128,17 @@ def _named_status(written: Written, generator: Generator | None) -> Status:
 
 
 def _is_unpublished(written: Written) -> bool:
-    """Jekyll's `published: false`, and variants such as `published: hidden`."""
+    """Jekyll's `published: false`, and `published: hidden` or `none` as some write it."""
+    if isinstance(written.value, str) and written.value.strip().lower() in NEVER:
+        return True
     return instants.is_no_date(written) and status_of(str(written.value)) != "published"
+
+
+def _is_never(written: Written) -> bool:
+    """`publishDate: never`: no embargo, and no publication either."""
+    return (isinstance(written.value, str) and written.value.strip().lower() == "never") or (
+        normalised(written.key) == "publishdate" and as_flag(written.value) is False
+    )
 
 
 def withdrawal(found: FrontMatter, zone: ZoneInfo) -> str:

@@ -36,6 +36,7 @@ Rule = Literal[
     "json-syntax",
     "json-trailing",
     "key-invalid",
+    "key-misplaced",
     "key-unknown",
     "language-invalid",
     "link-broken",

@@ -14,7 +14,7 @@ from feedsvc.domain.constraints import LONGEST_ID, LONGEST_LINE
 from feedsvc.domain.model import Article, Term
 from feedsvc.domain.slugs import humanized, section_path, slug
 from feedsvc.domain.xml_text import without_illegal
-from feedsvc.loading import availability, instants, media, people, unknown_keys
+from feedsvc.loading import availability, instants, media, nested_keys, people, unknown_keys
 from feedsvc.loading.errors import FrontMatterError
 from feedsvc.loading.front_matter import FrontMatter
 from feedsvc.loading.generators import NO_SITE, Site
@@ -52,7 +52,8 @@ def article(
     and may be meant to hold the story back; FrontMatterError if something required is missing.
     """
     place = place_of(path)
-    if place.is_ordinary and found.fields.keys() <= _COMMON and site.generator != "nikola":
+    is_common = place.is_ordinary and found.fields.keys() <= _COMMON and site.generator != "nikola"
+    if is_common and not nested_keys.has_table(found.all(*KEYS["authors"])):
         return _common_article(found, place, zone)
     return _any_article(found, place, zone, partners, site)
 
@@ -90,7 +91,9 @@ def _any_article(
     published = instants.published(instants.first_published(found), place, status, zone)
     updated = instants.updated(found, zone, published)
     if status == "published":
-        unknown_keys.refuse(found.fields, zone, max(published, datetime.now(UTC)))
+        since = max(published, datetime.now(UTC))
+        unknown_keys.refuse(found.fields, zone, since)
+        nested_keys.refuse(found.fields, zone, since)
     section, section_labels = _section(found, place)
     is_withdrawn = status == "withdrawn"
     return Article(

@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from typing import Final
@@ -19,7 +20,7 @@ from feedsvc.loading.decode import YAML_ILLEGAL, scrubbed, without
 from feedsvc.loading.errors import LONGEST_FRONT_MATTER, FieldError, FrontMatterError, too_long
 from feedsvc.loading.formats import read_json, read_toml, read_yaml
 from feedsvc.loading.generators import Generator
-from feedsvc.loading.header_block import header_block, unfenced_yaml
+from feedsvc.loading.header_block import header_block, refuse_second_block, unfenced_yaml
 from feedsvc.loading.values import Written, normalised, place, text
 
 _FENCE: Final = re.compile(r"\s*^(---|\+\+\+)[ \t]*(?:\n|\Z)", re.MULTILINE)
@@ -105,8 +106,9 @@ def _fenced(story: str, fence: re.Match[str], markup: Markup, generator: Generat
         raise too_long(opened)
     notes: list[Note] = []
     pairs = _yaml(source, start, notes, generator) if mark == "---" else read_toml(source, start)
-    body_line = start + _lines(source, len(source)) + 1
-    return _made(pairs, source, start, story[closing.end() :], body_line, markup, notes)
+    body, body_line = story[closing.end() :], start + _lines(source, len(source)) + 1
+    refuse_second_block(body, body_line, datetime.now(UTC))
+    return _made(pairs, source, start, body, body_line, markup, notes)
 
 
 def _json_block(story: str, markup: Markup) -> FrontMatter:
@@ -119,7 +121,10 @@ def _json_block(story: str, markup: Markup) -> FrontMatter:
         if error.rule == "front-matter-unclosed" and len(head) < len(story):
             raise too_long(error.line) from None
         raise
-    return _made(pairs, story[:end], 1, story[end:], _lines(story, end) + 1, markup)
+    body_line = _lines(story, end) + 1
+    below = story[end:].lstrip(" \t").removeprefix("\n")
+    refuse_second_block(below, body_line + 1, datetime.now(UTC))
+    return _made(pairs, story[:end], 1, story[end:], body_line, markup)
 
 
 def _json_article(story: str) -> FrontMatter:

@@ -1,12 +1,14 @@
 """Front matter without an opening line of dashes: Pelican's `Title: …` lines, and YAML as Hexo reads it.
 
-Pure. Knows where such front matter ends; refuses keys below its end that may hold the story back. Must not
-know what the keys above its end mean.
+Pure. Knows where such front matter ends, and refuses keys below that, or below any other, which may hold the
+story back.
 """
 
 import re
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from io import StringIO
+from itertools import takewhile
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -25,7 +27,8 @@ _DASHES: Final = r"(?=-{3,}[ \t]*(?:\n|\Z))"
 _KEY: Final = r"\s*^[^\W\d_][\w-]*[ \t]*:.*\n"
 _FILLED: Final = re.compile(rf"{_KEY}(?:(?![ \t]*\n).*\n)*?{_DASHES}", re.MULTILINE)
 _ANY: Final = re.compile(rf"{_KEY}(?:.*\n)*?{_DASHES}", re.MULTILINE)
-_PAIR: Final = re.compile(r"""[ \t]{0,3}["']?([^\W\d_][\w .-]{0,40}?)["']?[ \t]*:[ \t]*(.*)""")
+_PAIR: Final = re.compile(r"""[ \t]{0,3}["']?([^\W\d_][\w .-]{0,40}?)["']?[ \t]*[:=][ \t]*(.*)""")
+_FENCE: Final = re.compile(r"\s*^(?:---|\+\+\+)[ \t]*\n", re.MULTILINE)
 _LIKE_YAML: Final = re.compile(r"[ \t]*(?:#|-(?:\s|\Z)|\Z)|[ \t]+\S")
 _UTC: Final = ZoneInfo("UTC")
 _MOST_LINES: Final = 200
@@ -106,15 +109,35 @@ def _refuse_colonless(line: str, number: int) -> None:
         raise FrontMatterError(number, told, "key-unknown")
 
 
-def _refuse_below(below: Sequence[str], first: int, *, is_strict: bool) -> None:
-    """Refuse keys in the lines below the end of the header that may hold the story back.
+def refuse_second_block(body: str, first: int, since: datetime) -> None:
+    """Refuse keys below front matter that is whole, if they may hold the story back.
 
-    `first` is the number of the first of these lines; `is_strict` says that they are most likely keys.
+    They stand in a second block, or on the very next line; below an empty one such lines are text. `body`
+    begins at line `first` of the file; a date before `since` (aware UTC) holds nothing back. Raises
+    FrontMatterError.
+    """
+    fence = _FENCE.match(body)
+    if not fence and not _PAIR.match(body):
+        return
+    begin = fence.end() if fence else 0
+    rest = body[begin : begin + LONGEST_FRONT_MATTER]
+    whole = keys_above_dashes(rest.replace("\n+++", "\n---"))
+    lines = whole or list(takewhile(_PAIR.match, rest.split("\n", _MOST_LINES)[:_MOST_LINES]))
+    _refuse_below(lines, first + body.count("\n", 0, begin), is_strict=bool(whole), since=since)
+
+
+def _refuse_below(
+    below: Sequence[str], first: int, *, is_strict: bool, since: datetime | None = None
+) -> None:
+    """Refuse keys that may hold the story back and stand below the end of the header, from line `first` on.
+
+    With `is_strict` what stands there is hardly anything but keys; a date before `since` holds nothing back.
     """
     for number, line in enumerate(below, start=first):
         if (found := _PAIR.match(line)) and (meant := _meant(normalised(found[1]))):
             value = (found[2] or "").split(" #")[0].strip().strip("\"'").strip()
-            if value and holds_back(meant._replace(is_strict=meant.is_strict and is_strict), value, _UTC):
+            is_sure = meant.is_strict and is_strict and (since is None or meant.says != "released")
+            if value and holds_back(meant._replace(is_strict=is_sure), value, _UTC, since):
                 told = f"{line.strip()[:60]!r} stands below the end of the front matter; {_WANTED}"
                 raise FrontMatterError(number, told, "key-unknown")
 

@@ -9,7 +9,7 @@ from typing import Final
 from feedsvc.domain.constraints import REFERENCE
 from feedsvc.domain.media_types import guessed
 from feedsvc.domain.model import Enclosure, Image
-from feedsvc.loading import unknown_keys
+from feedsvc.loading import nested_keys
 from feedsvc.loading.values import Parts, Written, flag, items, media_type, reference
 
 _IMAGE_PARTS: Final = (
@@ -38,7 +38,7 @@ def _image(item: Written) -> Image | None:
         return Image(url=url, type=guessed(url))
     parts = Parts(item)
     # First: whatever is said of a picture that isn't there yet may be meant for the story.
-    unknown_keys.refuse_in_part(parts.others(*_IMAGE_PARTS), "may_syndicate")
+    nested_keys.refuse_in_part(parts.others(*_IMAGE_PARTS), "may_syndicate")
     located = _located(parts, "url", "src", "image", "path")
     if not located:
         return None
@@ -71,7 +71,7 @@ def _enclosure(item: Written) -> Enclosure | None:
         url = reference(item)
         return Enclosure(url=url, type=guessed(url) or "application/octet-stream")
     parts = Parts(item)
-    unknown_keys.refuse_in_part(parts.others(*_FILE_PARTS), "syndication of the whole story")
+    nested_keys.refuse_in_part(parts.others(*_FILE_PARTS), "syndication of the whole story")
     places = ("url", "href", "src", "file", "path")
     located = _located(parts, *places)
     if not located:

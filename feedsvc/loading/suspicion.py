@@ -8,14 +8,16 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from feedsvc.domain.rights import LEVELS
-from feedsvc.loading import dates
+from feedsvc.loading import dates, vague_dates
 from feedsvc.loading.errors import FieldError
 from feedsvc.loading.flags import FLAGS
 from feedsvc.loading.values import Written, as_flag, shown
-from feedsvc.loading.vocabulary import NEVER, Suspect, audience_of, says_held, status_of
+from feedsvc.loading.vocabulary import NEVER, Suspect, audience_of, says_held, says_later, status_of
 
 _DATED: Final = frozenset({"begins", "released"})
-"""Meanings under which a date holds the story back only if it is later than the story's publication."""
+"""What a later date holds back, and an earlier one does not."""
+_OF_DATES: Final = frozenset({"begins", "ends"})
+"""What nothing but a date stands under, or the word that there is none."""
 
 
 def holds_back(meant: Suspect, value: object, zone: ZoneInfo, since: datetime | None = None) -> bool:
@@ -36,11 +38,17 @@ def holds_back(meant: Suspect, value: object, zone: ZoneInfo, since: datetime | 
         return _restricts_access(meant, value)
     if meant.says == "level":
         return _restricts_level(meant, value)
-    if moment := _moment(value, zone):
+    if moment := _moment(meant, value, zone, is_vague=since is not None):
         return meant.says not in _DATED or meant.is_strict or since is None or moment > since
     if meant.says == "word":
         return says_held(word)
     return _says_so(meant, value, word) or says_held(word) or _is_unread(meant, value, word)
+
+
+def is_later(value: object, zone: ZoneInfo, since: datetime) -> bool:
+    """Whether a value is a day later than `since` (aware UTC), or may be one."""
+    moment = _moment(Suspect("released", ""), value, zone, is_vague=True)
+    return moment is not None and moment > since
 
 
 def _asks(meant: Suspect, value: object) -> bool:
@@ -53,7 +61,9 @@ def _asks(meant: Suspect, value: object) -> bool:
 
 def _says_so(meant: Suspect, value: object, word: str) -> bool:
     said = as_flag(value)
-    return said is False or word in NEVER if meant.says == "released" else said is True
+    if meant.says == "released":
+        return said is False or word in NEVER
+    return said is True or (meant.says == "begins" and says_later(word))
 
 
 def _restricts_access(meant: Suspect, value: object) -> bool:
@@ -78,12 +88,16 @@ def _restricts_level(meant: Suspect, value: object) -> bool:
 
 
 def _is_unread(meant: Suspect, value: object, word: str) -> bool:
-    """Whether the key is strict, and the value is neither a flag, a date nor a number, and so not understood.
+    """Whether it stands under a strict key and says neither yes, no, nor when.
 
-    A number is taken for a count.
+    Under a key of dates a number is one that nobody can read; elsewhere it counts something.
     """
-    if not meant.is_strict or as_flag(value) is not None or word in NEVER or _is_number(value):
+    if meant.is_dated and (word == "never" or "://" in word):
+        return word == "never"
+    if not (meant.is_strict or meant.is_dated) or as_flag(value) is not None or word in NEVER:
         return False
+    if _is_number(value) or meant.says in _OF_DATES:
+        return meant.says in _OF_DATES
     return meant.says != "released" or (isinstance(value, str) and audience_of(word) != "public")
 
 
@@ -93,7 +107,10 @@ def _is_number(value: object) -> bool:
     return isinstance(value, str) and value.strip().replace(".", "", 1).isdigit()
 
 
-def _moment(value: object, zone: ZoneInfo) -> datetime | None:
-    if isinstance(value, bool | int | float | list | dict):
+def _moment(meant: Suspect, value: object, zone: ZoneInfo, *, is_vague: bool) -> datetime | None:
+    """The date it says; with `is_vague`, the latest that it may mean, under a key that has dates."""
+    if not isinstance(value, bool | int | float | list | dict) and (moment := dates.instant(value, zone)):
+        return moment
+    if not is_vague or meant.says not in {"begins", "ends", "released"}:
         return None
-    return dates.instant(value, zone)
+    return vague_dates.latest(value, zone, names_day=meant.says == "released")

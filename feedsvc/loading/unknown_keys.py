@@ -6,7 +6,7 @@ back depends on its value: a flag, a date or a word in that sense does; `release
 not. Must not know how front matter is parsed.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -20,7 +20,7 @@ from feedsvc.loading.flags import FLAGS
 from feedsvc.loading.keys import KNOWN
 from feedsvc.loading.rules import UnknownKeys
 from feedsvc.loading.suspicion import holds_back
-from feedsvc.loading.values import Written, as_flag, normalised, shown
+from feedsvc.loading.values import Written, shown
 from feedsvc.loading.vocabulary import STEMS, SYNONYMS, UNLIKE_OTHERS, UNLIKE_RESTRICTING, Suspect
 
 OWN: Final[dict[str, Suspect]] = {
@@ -53,12 +53,21 @@ _AFFIXES: Final = (
 )
 """Words that people put before or after a key: `storyStatus`, `x-embargo`."""
 
+_SHORTEST_FLAG: Final = 6
 _ANY: Final = {
-    **{name: Suspect("flag", name) for name in FLAGS if len(name) >= 7},
+    **{name: Suspect("flag", name) for name in FLAGS if len(name) >= _SHORTEST_FLAG},
     **SYNONYMS,
     **OWN,
 }
-_SHORTEST: Final = 5  # letters; too many words differ from a shorter key by one letter
+TABLES: Final = frozenset(
+    {
+        *("params", "extra", "publishing", "publication", "workflow", "metadata", "frontmatter", "meta"),
+        *("attributes", "fields", "settings", "acf", "customfields", "ext", "system", "flags", "acl"),
+        *("additionalproperties", "contentrestrictions"),
+    }
+)
+"""Tables of further keys, as the front matter of generators and the exports of other systems have them."""
+_SHORTEST: Final = 5  # of shorter keys, too many others are a letter away
 
 
 @lru_cache(maxsize=4_096)  # very many stories share few keys
@@ -77,7 +86,7 @@ def suspect(key: str) -> Suspect | None:
 
 def may_restrict(key: str) -> bool:
     """Whether a normalised key, known or not, may hold a story back."""
-    return key in OWN or key in FLAGS or key in _NESTED or (key not in _READ and suspect(key) is not None)
+    return key in OWN or key in FLAGS or key in TABLES or (key not in _READ and suspect(key) is not None)
 
 
 def _by_stem(bare: str) -> Suspect | None:
@@ -100,14 +109,15 @@ def _by_affix(bare: str) -> Suspect | None:
 
 def _by_distance(bare: str) -> Suspect | None:
     found = [
-        (distance, name not in OWN, name)
+        (distance, name not in OWN, _ANY[name].says != "held", name)
         for name in _ANY
         if len(name) >= _SHORTEST
         and (distance := OSA.distance(bare, name, score_cutoff=_most(name))) <= _most(name)
     ]
     if not found:
         return None
-    distance, is_other, name = min(found)
+    # As near to `privacy` as to `private`: what `true` holds back, too, is the safer guess.
+    distance, is_other, _, name = min(found)
     meant = _ANY[name]
     if distance > 1 and (is_other or len(name) < _LONG):
         return meant._replace(says="word", is_strict=False)
@@ -128,25 +138,13 @@ def _most(name: str) -> int:
 
 
 _READ: Final = KNOWN | FLAGS.keys()
-"""The keys that feedsvc reads, which are never reported as unknown."""
-_NESTED: Final = frozenset(
-    {
-        *("params", "extra", "publishing", "publication", "workflow", "metadata", "frontmatter", "meta"),
-        *("attributes", "fields", "settings", "acf", "customfields", "ext", "system", "flags", "acl"),
-        *("additionalproperties", "contentrestrictions"),
-    }
-)
-"""Names of tables of further keys, in front matter of generators and in exports of other systems."""
+"""The keys that are read; nothing is to be said of them here."""
 
 
 class _Unknown(NamedTuple):
-    """The unknown keys of a story: the suspected ones, the tables of further keys, and all of them.
-
-    `nearest` pairs each with the known key that it is similar to, or None.
-    """
+    """The unknown ones of a story's keys: those suspected, and nearest known ones."""
 
     suspects: tuple[tuple[str, Suspect], ...]
-    tables: tuple[str, ...]
     nearest: tuple[tuple[str, str | None], ...]
 
 
@@ -155,7 +153,6 @@ def _unknown(keys: tuple[str, ...]) -> _Unknown:
     unknown = [key for key in keys if key not in _READ]
     return _Unknown(
         tuple((key, meant) for key in unknown if (meant := suspect(key))),
-        tuple(key for key in unknown if key in _NESTED),
         tuple((key, misspelt(key)) for key in unknown),
     )
 
@@ -169,64 +166,11 @@ def refuse(fields: Mapping[str, Written], zone: ZoneInfo, since: datetime) -> No
     unknown = _unknown(tuple(fields))
     for key, meant in unknown.suspects:
         if holds_back(meant, fields[key].value, zone, since):
-            raise _refused(fields[key], meant)
-    for key in unknown.tables:
-        if isinstance(fields[key].value, dict):
-            _refuse_nested(fields[key], zone, since)
+            raise refused(fields[key], meant)
 
 
-def _refuse_nested(table: Written, zone: ZoneInfo, since: datetime) -> None:
-    assert isinstance(table.value, dict)
-    for name, value in table.value.items():
-        key = normalised(str(name))
-        if key in OWN:
-            meant: Suspect | None = OWN[key]._replace(is_strict=key == "withdrawn")
-        elif key in FLAGS:
-            meant = Suspect("flag", key)
-        else:
-            meant = None if key in KNOWN else suspect(key)
-        if meant and holds_back(meant, value, zone, since):
-            raise _refused(Written(table.key, value, f".{name}"), meant)
-
-
-def refuse_in_part(parts: Iterable[tuple[str, Written]], nearest: str) -> None:
-    """Raise FieldError for an unknown part of a picture or file that may be meant to keep it out of feeds.
-
-    `parts` are the unknown parts with their normalised names; `nearest` is the key to write instead, for the
-    error. Any date counts, past or future.
-    """
-    for key, part in parts:
-        meant = _OF_PART.get(key) or suspect(key)
-        if meant is None and OSA.distance(key, "maysyndicate", score_cutoff=2) <= 2:
-            meant = Suspect("level", "may_syndicate", True)
-        if meant and _is_kept_out(meant, key, part):
-            raise _refused(part, meant._replace(nearest=nearest))
-
-
-def _is_kept_out(meant: Suspect, key: str, part: Written) -> bool:
-    if key in _DATES_AND_WORDS:
-        return holds_back(meant, part.value, ZoneInfo("UTC"))
-    if meant.nearest not in _OF_IMAGES:
-        return False
-    if (says := as_flag(part.value)) is not None:
-        return says is (meant.says == "held")
-    return meant.is_strict
-
-
-_OF_IMAGES: Final = frozenset({"may_syndicate", "syndication", "syndicate"})
-_DATES_AND_WORDS: Final = frozenset({"embargo", "expires", "expirydate", "access", "withdrawn"})
-"""Restricting keys of stories that have no other meaning for a picture."""
-_OF_PART: Final = {
-    **dict.fromkeys(
-        ("restricted", "isrestricted", "private", "internal", "internalonly", "confidential", "embargoed"),
-        Suspect("held", "may_syndicate"),
-    ),
-    "maysyndicate": Suspect("level", "may_syndicate", True),
-    **{key: OWN[key] for key in _DATES_AND_WORDS},
-}
-
-
-def _refused(written: Written, meant: Suspect) -> FieldError:
+def refused(written: Written, meant: Suspect) -> FieldError:
+    """The error of an unknown key that may be meant to hold the story back."""
     seen = f"{written.key}{written.part}: {shown(written.value)}"
     told = f"{seen} may be meant to hold the story back, and feedsvc does not know that key"
     return FieldError(

@@ -27,13 +27,15 @@ date or a word in that sense. `flag`: another system's flag, misspelt.
 class Suspect(NamedTuple):
     """What an unknown key may have been meant as; `nearest` is the key that feedsvc knows for that.
 
-    With `is_strict`, the key can hardly mean anything else: every value that is not clearly harmless holds
-    the story back.
+    With `is_strict`, hardly anything else can have been meant: whatever is not plainly harmless holds back.
+    With `is_dated`, nothing but a date is ever meant: one that has passed does not hold back, and what cannot
+    be read as one does.
     """
 
     says: Says
     nearest: str
     is_strict: bool = False
+    is_dated: bool = False
 
 
 NEVER: Final = frozenset(
@@ -48,7 +50,7 @@ _TABLE: Final[Mapping[str, Any]] = tomllib.loads(
 
 def _suspects(kind: str) -> dict[str, Suspect]:
     return {
-        name: Suspect(one["says"], one["write"], one.get("strict", False))
+        name: Suspect(one["says"], one["write"], one.get("strict", False), one.get("dated", False))
         for one in _TABLE[kind]
         for name in one["names"].split()
     }
@@ -62,6 +64,7 @@ UNLIKE_RESTRICTING: Final = frozenset(_TABLE["words"]["near_a_restricting_key"].
 UNLIKE_OTHERS: Final = frozenset(_TABLE["words"]["near_another_key"].split())
 """Ordinary words that differ from a known key by a letter or two, and are not misspellings of it."""
 
+_LATER: Final = frozenset(_TABLE["times"]["later"].split())
 _NOT_YET: Final = re.compile(r"(?:not|needs|to be|awaiting|pending|on hold)[ _-]")
 _SHORTEST: Final = 5  # letters; too many words differ from a shorter one by one letter
 _STATUSES: Final = {word: name for name, words in _TABLE["status"].items() for word in words.split()}
@@ -86,6 +89,11 @@ def says_held(word: str) -> bool:
     if _squeezed(word) in NEVER:
         return False
     return status_of(word) in {"draft", "withdrawn"} or audience_of(word) in {"members", "internal"}
+
+
+def says_later(words: str) -> bool:
+    """Whether words in lower case say that something is to come: `next week`, `Q1`."""
+    return any(word in _LATER for word in re.findall(r"\w+", words))
 
 
 def is_nearly_held(word: str) -> bool:

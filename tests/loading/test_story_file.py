@@ -327,6 +327,7 @@ FAULTS: dict[str, tuple[str, str | bytes]] = {
     "json-syntax": ("a.json", '{"title": }'),
     "json-trailing": ("a.json", "{} x"),
     "key-invalid": ("a.md", keys("? [a]", ": b")),
+    "key-misplaced": ("a.md", keys("author: {name: Jane, embargo: 2027-01-01}")),
     "key-unknown": ("a.md", keys("embagro: 2027-01-01")),
     "language-invalid": ("a.md", keys("language: English!")),
     "markup-unknown": ("a.json", '{"markup": "rtf"}'),
