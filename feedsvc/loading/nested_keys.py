@@ -27,13 +27,12 @@ _OF_STORY: Final = (
     TABLES
     | (KNOWN - set(KEYS["body"]))
     | {
-        *("cms", "custom", "page", "post", "article", "story", "item", "entry", "document", "doc", "options"),
-        *("editorial", "data", "gate", "properties", "props", "config", "status", "schedule", "publish"),
-        *("release", "distribution", "newsroom", "desk", "control", "admin", "wp", "ghost", "drupal"),
+        *("custom", "page", "entry", "document", "doc", "options", "data", "gate", "properties", "props"),
+        *("config", "schedule", "publish", "desk", "control", "admin"),
     }
 )
 """Tables that tell of the story itself, those into which a key slips from the line below included."""
-_OF_DATES: Final = frozenset({"publishing", "publication", "scheduling", "gate", "timing"})
+_OF_DATES: Final = frozenset({"publishing", "publication", "scheduling", "scheduled", "gate", "timing"})
 _ANYWHERE: Final = frozenset({"embargo", "draft", "withdrawn", "unpublish_date"})
 """What in any other table may mean the story too: an offer expires, a project has a status."""
 _MISPLACED: Final = _ANYWHERE | {
@@ -88,10 +87,7 @@ def _refuse_in(table: _Table, key: str) -> None:
     if _is_nearly_build(key):
         _refuse_build(table.written)
     if isinstance(value, dict):
-        if key in TABLES:
-            _refuse_further_keys(table, value)
-        if _is_of_dates(key):
-            _refuse_later(table, value, "")
+        _refuse_by_table(table, key, value, "")
     for part in _inside(value, "", key in _OF_STORY, is_listed=False):
         _refuse_part(table, part)
 
@@ -105,7 +101,15 @@ def has_table(written: Iterable[Written]) -> bool:
     )
 
 
-def _refuse_further_keys(table: _Table, values: Mapping[object, object]) -> None:
+def _refuse_by_table(table: _Table, key: str, values: Mapping[object, object], path: str) -> None:
+    """Refuse what the name of a table within `table`, or its own, makes of the keys in it."""
+    if key in TABLES:
+        _refuse_further_keys(table, values, path)
+    if _is_of_dates(key):
+        _refuse_later(table, values, path)
+
+
+def _refuse_further_keys(table: _Table, values: Mapping[object, object], path: str) -> None:
     """Refuse what stands in a table of further keys, where other systems' flags and synonyms count, too."""
     for name, value in values.items():
         key = normalised(str(name))
@@ -116,7 +120,7 @@ def _refuse_further_keys(table: _Table, values: Mapping[object, object]) -> None
         else:
             meant = None if key in KNOWN else suspect(key)
         if meant and holds_back(meant, value, table.zone, table.since):
-            raise refused(Written(table.written.key, value, f".{name}"), meant)
+            raise refused(Written(table.written.key, value, f"{path}.{name}"), meant)
 
 
 def _inside(value: object, path: str, is_of_story: bool, *, is_listed: bool) -> Iterator[_Part]:
@@ -135,8 +139,10 @@ def _inside(value: object, path: str, is_of_story: bool, *, is_listed: bool) -> 
 
 def _refuse_part(table: _Table, part: _Part) -> None:
     key = normalised(part.name)
-    if isinstance(part.value, dict) and not part.is_listed and _is_of_dates(key):
-        _refuse_later(table, part.value, part.path)
+    if isinstance(part.value, dict) and not part.is_listed:
+        if _is_nearly_build(key):
+            _refuse_build(Written(table.written.key, part.value, part.path))
+        _refuse_by_table(table, key, part.value, part.path)
     meant = _misplaced(key, part.is_of_story, part.is_listed)
     if meant and meant.says == "held" and normalised(meant.nearest) in table.fields:
         return  # the story's own says no: a YAML anchor's table has what others are to have
@@ -150,12 +156,14 @@ def _misplaced(key: str, is_of_story: bool, is_listed: bool) -> Suspect | None:
     meant = OWN.get(key) or suspect(key)
     if meant is None or meant.nearest not in (_MISPLACED if is_of_story else _ANYWHERE):
         return None
-    if is_listed and not is_of_story and meant.nearest != "embargo":
+    # Each author of an export has a status of their own.
+    if is_listed and (meant.says == "status" or not (is_of_story or meant.nearest == "embargo")):
         return None
     is_other = key in SYNONYMS and meant.says not in {"begins", "ends"}
     if key not in OWN and (is_other or not meant.is_strict):
         return None
-    return meant._replace(is_strict=meant.nearest == "embargo" or (is_of_story and key == "withdrawn"))
+    is_sure = meant.nearest == "embargo" and not is_listed
+    return meant._replace(is_strict=is_sure or (is_of_story and key == "withdrawn"))
 
 
 @lru_cache(maxsize=4_096)
@@ -188,7 +196,7 @@ def _refuse_build(written: Written) -> None:
             is_off = as_flag(value) is False or (isinstance(value, str) and value.lower() in _BUILD_WORDS)
             key = normalised(str(name))
             if is_off and any(OSA.distance(key, one) <= most for one, most in _NEARLY_LIST_OR_RENDER.items()):
-                raise refused(Written(written.key, value, f".{name}"), Suspect("flag", "build"))
+                raise refused(Written(written.key, value, f"{written.part}.{name}"), Suspect("flag", "build"))
 
 
 # -- pictures and files -----------------------------------------------------------------------------------
@@ -199,7 +207,7 @@ def refuse_in_part(parts: Iterable[tuple[str, Written]], nearest: str) -> None:
 
     `nearest` is the key that says so of it, for the error. A date holds back, past or to come.
     """
-    for key, part in parts:
+    for key, part in _flat(parts):
         meant = _OF_PART.get(key) or suspect(key)
         if meant is None and OSA.distance(key, "maysyndicate", score_cutoff=2) <= 2:
             meant = Suspect("level", "may_syndicate", True)
@@ -207,14 +215,22 @@ def refuse_in_part(parts: Iterable[tuple[str, Written]], nearest: str) -> None:
             raise refused(part, meant._replace(nearest=nearest))
 
 
+def _flat(parts: Iterable[tuple[str, Written]]) -> Iterator[tuple[str, Written]]:
+    for key, part in parts:
+        yield key, part
+        for inner in _inside(part.value, part.part, True, is_listed=False):
+            yield normalised(inner.name), Written(part.key, inner.value, inner.path)
+
+
 def _is_kept_out(meant: Suspect, key: str, part: Written) -> bool:
     if meant.nearest in _OF_IMAGES:
         if (says := as_flag(part.value)) is not None:
             return says is (meant.says == "held")
         return meant.is_strict
-    if meant.nearest not in _LIKE_STORIES or not (key in OWN or meant.is_strict):
+    if meant.nearest not in _LIKE_STORIES or not (key in OWN or meant.is_strict or meant.nearest == "access"):
         return False
-    return holds_back(meant._replace(is_strict=meant.says != "status"), part.value, ZoneInfo("UTC"))
+    is_sure = meant.is_strict and meant.says != "status"
+    return holds_back(meant._replace(is_strict=is_sure), part.value, ZoneInfo("UTC"))
 
 
 _OF_IMAGES: Final = frozenset({"may_syndicate", "syndication", "syndicate"})

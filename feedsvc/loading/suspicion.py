@@ -16,6 +16,9 @@ from feedsvc.loading.vocabulary import NEVER, Suspect, audience_of, says_held, s
 
 _DATED: Final = frozenset({"begins", "released"})
 """What a later date holds back, and an earlier one does not."""
+_ENDS: Final = frozenset({"expires", "expiryDate", "unpublish_date"})
+_FEW: Final = 4
+"""Words from which on a value tells something else: `live: next to the harbour, after dark`."""
 _OF_DATES: Final = frozenset({"begins", "ends"})
 """What nothing but a date stands under, or the word that there is none."""
 
@@ -39,10 +42,15 @@ def holds_back(meant: Suspect, value: object, zone: ZoneInfo, since: datetime | 
     if meant.says == "level":
         return _restricts_level(meant, value)
     if moment := _moment(meant, value, zone, is_vague=since is not None):
-        return meant.says not in _DATED or meant.is_strict or since is None or moment > since
+        return meant.is_strict or since is None or moment > since or _holds_when_past(meant)
     if meant.says == "word":
         return says_held(word)
     return _says_so(meant, value, word) or says_held(word) or _is_unread(meant, value, word)
+
+
+def _holds_when_past(meant: Suspect) -> bool:
+    """Whether a date that has passed holds back, too, under a key that may mean something else."""
+    return meant.nearest in _ENDS if meant.says == "word" else meant.says not in _DATED
 
 
 def is_later(value: object, zone: ZoneInfo, since: datetime) -> bool:
@@ -62,7 +70,7 @@ def _asks(meant: Suspect, value: object) -> bool:
 def _says_so(meant: Suspect, value: object, word: str) -> bool:
     said = as_flag(value)
     if meant.says == "released":
-        return said is False or word in NEVER
+        return said is False or word in NEVER or (len(word.split()) < _FEW and says_later(word))
     return said is True or (meant.says == "begins" and says_later(word))
 
 

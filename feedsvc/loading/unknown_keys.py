@@ -49,7 +49,7 @@ OWN: Final[dict[str, Suspect]] = {
 _AFFIXES: Final = (
     *("is", "post", "article", "story", "page", "item"),
     *("doc", "content", "web", "x", "my", "custom"),
-    *("press", "news", "media", "under", "has"),
+    *("press", "news", "media", "under", "has", "unter", "sous", "bajo", "sotto", "onder", "sob", "pod"),
 )
 """Words that people put before or after a key: `storyStatus`, `x-embargo`."""
 
@@ -63,7 +63,8 @@ TABLES: Final = frozenset(
     {
         *("params", "extra", "publishing", "publication", "workflow", "metadata", "frontmatter", "meta"),
         *("attributes", "fields", "settings", "acf", "customfields", "ext", "system", "flags", "acl"),
-        *("additionalproperties", "contentrestrictions"),
+        *("additionalproperties", "contentrestrictions", "cms", "editorial", "newsroom", "article", "story"),
+        *("post", "wp", "wordpress", "ghost", "drupal"),
     }
 )
 """Tables of further keys, as the front matter of generators and the exports of other systems have them."""
@@ -102,8 +103,8 @@ def _by_stem(bare: str) -> Suspect | None:
 def _by_affix(bare: str) -> Suspect | None:
     for affix in _AFFIXES:
         for rest in (bare.removeprefix(affix), bare.removesuffix(affix)):
-            if rest != bare and rest in OWN:
-                return OWN[rest]._replace(is_strict=False)
+            if rest != bare and rest in (_ANY if affix == "is" else OWN):
+                return _ANY[rest]._replace(is_strict=False)
     return None
 
 
@@ -122,7 +123,7 @@ def _by_distance(bare: str) -> Suspect | None:
     if distance > 1 and (is_other or len(name) < _LONG):
         return meant._replace(says="word", is_strict=False)
     # A key that resembles a synonym is as likely a different word.
-    return meant._replace(is_strict=meant.is_strict and not is_other)
+    return meant._replace(is_strict=meant.is_strict and not is_other, is_dated=False)
 
 
 _LONG: Final = 7

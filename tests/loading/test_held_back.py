@@ -164,6 +164,8 @@ SUSPECTED = [
     ("published_at: next week", "embargo"),
     ("release_date: autumn 2099", "embargo"),
     ("publish: 1.2.2099", "published"),
+    ("publish: next week", "published"),
+    ("go_live: Q2", "published"),
     # words of newsrooms
     ("hold_for_release: true", "draft"),
     ("HFR: yes", "draft"),
@@ -202,6 +204,16 @@ SUSPECTED = [
     ("daft: true", "draft"),
     ("privace: true", "access"),
     ("rendr: false", "render"),
+    ("is_drafted: true", "draft"),
+    ("onder embargo: ja", "embargo"),
+    ("reporting restriction: s39", "withdrawn"),
+    ("embargo_lifted: false", "published"),
+    # tables of further keys
+    ("cms: {status: draft}", "status"),
+    ("editorial: {hold: true}", "draft"),
+    ("cms: {workflow: {state: draft}}", "status"),
+    ("article: {private: true}", "access"),
+    ("params: {bulid: {list: never}}", "build"),
     # Hugo's build options
     ("bulid: {list: never}", "build"),
     ("_biuld: {render: link}", "build"),
@@ -220,6 +232,8 @@ SUSPECTED = [
     ("image: {url: /a.jpg, status: withdrawn}", "may_syndicate"),
     ("image: {url: /a.jpg, staus: killed}", "may_syndicate"),
     ("image: {url: /a.jpg, one_time_use: true}", "may_syndicate"),
+    ("image: {url: /a.jpg, restrictions: internal}", "may_syndicate"),
+    ("image: {url: /a.jpg, meta: {embargo: 2027-01-01}}", "may_syndicate"),
     ("enclosures: [{url: /a.mp3, not_for_web: true}]", "syndication of the whole story"),
 ]
 
@@ -265,6 +279,8 @@ HARMLESS = [
     *("built: {list: [a]}", "lift: true", "reviewed: true", "internet: true", "retire: true"),
     *("image: {url: /a.jpg, hidden: true}", "image: {url: /a.jpg, status: approved}"),
     *("image: {url: /a.jpg, visible: false, placeholder: true, date: 2099-01-01}", "stats: 2099"),
+    *("needs: 2015-01-01", "lunch: 2015-01-01", "gender: false", "reader: false", "interim: true"),
+    *("live: after the rain, in Rome", "image: {url: /a.jpg, meta: {camera: {state: new}}}"),
     *("subtitle: Draft picks", "params: {toc: false}", "extra: {status: accepted}", "video: {live: false}"),
 ]
 

@@ -3,7 +3,8 @@
 import pytest
 
 from feedsvc.domain.model import Loaded, Rejected
-from tests.loading.test_held_back import RULES, is_out, parse, read
+from feedsvc.loading.story_file import parse
+from tests.loading.test_held_back import RULES, is_out, read
 
 MISPLACED = [
     ("author: {name: Jane, embargo: 2099-01-01}", "author.embargo"),
@@ -20,11 +21,11 @@ MISPLACED = [
     ("taxonomies: {tags: [a], draft: true}", "taxonomies.draft"),
     ("custom: {draft: true}", "custom.draft"),
     ("page: {status: draft}", "page.status"),
-    ("cms: {status: draft}", "cms.status"),
-    ("cms: {access: members}", "cms.access"),
+    ("desk: {status: draft}", "desk.status"),
+    ("desk: {access: members}", "desk.access"),
     ("options: {embargo: 2099-01-01}", "options.embargo"),
-    ("editorial: {hold_until: 2099-01-01}", "editorial.hold_until"),
-    ("article: {withdrawn: libel}", "article.withdrawn"),
+    ("gate: {hold_until: 2099-01-01}", "gate.hold_until"),
+    ("document: {withdrawn: libel}", "document.withdrawn"),
     ("data: {embargo: 20990101}", "data.embargo"),
     ("whatever: {embargo: until Monday}", "whatever.embargo"),
     ("whatever: {drafft: yes}", "whatever.drafft"),
@@ -53,13 +54,20 @@ def test_misplaced_key_is_told_with_its_own_line() -> None:
 
 NOT_OF_THE_STORY = [
     *("author: {name: Jane, url: https://example.org}", "authors: [{name: Jane, role: staff}]"),
+    *("authors: [{name: Jane, status: inactive}]", "primary_author: {name: Jane, status: inactive}"),
     *("author: {name: Jane, draft: false, embargo: none, status: active}", "event: {start: 2099-01-01}"),
     *("project: {status: archived}", "repository: {access: private}", "offer: {expires: 2025-01-01}"),
     *("projects: [{name: A, status: draft, draft: true}]", "candidates: [{name: A, withdrawn: true}]"),
     *("sidebar: {hidden: true}", "math: {enable: false}", "translations: {fr: {published: false}}"),
     *("schedule: {interval: weekly}", "schedule: {from: 2015-01-01}", "publication: {name: The Daily}"),
-    *("release: {version: 2099.1}", "venue: {state: D.C.}", "extra: {status: accepted}"),
-    *("player: {draft: Round 1}", "player: {draft: 2015}", "tags: [a, b]", "taxonomies: {tags: [a]}"),
+    *("release: {version: 2099.1, status: archived}", "venue: {state: D.C.}", "extra: {status: accepted}"),
+    *(
+        "player: {draft: Round 1}",
+        "player: {draft: 2015}",
+        "tags: [a, b]",
+        "countries: [{embargoed_goods: x}]",
+        "taxonomies: {tags: [a]}",
+    ),
     *("draft: false\ndefaults: {draft: true}", "feed: {title: A}", "resources: [{src: a.jpg, title: B}]"),
 ]
 
