@@ -200,7 +200,6 @@ SUSPECTED = [
     ("launch_date: 2099-01-01", "embargo"),
     ("lift: 2099-01-01", "published"),
     ("one_time_use: true", "syndication"),
-    ("feeds: false", "feed"),
     ("daft: true", "draft"),
     ("privace: true", "access"),
     ("rendr: false", "render"),
