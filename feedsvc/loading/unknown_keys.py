@@ -151,7 +151,7 @@ class _Unknown(NamedTuple):
 
 @lru_cache(maxsize=4_096)  # the stories of a site mostly have the same keys, in the same order
 def _unknown(keys: tuple[str, ...]) -> _Unknown:
-    unknown = [key for key in keys if key not in KNOWN and key not in FLAGS]
+    unknown = [key for key in keys if key not in _READ]
     return _Unknown(
         tuple((key, meant) for key in unknown if (meant := suspect(key))),
         tuple((key, misspelt(key)) for key in unknown),
