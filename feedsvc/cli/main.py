@@ -222,16 +222,32 @@ def status(config: Config, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(figures, ensure_ascii=False))
         return
-    for name, value in figures.items():
-        if name not in {"degraded", "held", "quarantined", "configuration_differs"}:
-            click.echo(f"{name.replace('_', ' '):16} {'–' if value is None else value}")
+    _show_figures(figures)
     for condition in degraded:
         since_then = condition.since.isoformat(timespec="seconds")
-        click.echo(f"{'degraded':16} {condition.name} since {since_then}: {condition.detail}")
+        click.echo(f"degraded: {condition.name} since {since_then}: {condition.detail}")
     removals.show(held)
-    click.echo(f"{'quarantined':16} {len(quarantined)}")
+    click.echo(f"{_counted(len(quarantined), 'story', 'stories')} in quarantine")
     for one in quarantined:
         click.echo(f"  {one.path}:{one.line}: {one.reason}")
+
+
+def _show_figures(figures: dict[str, Any]) -> None:
+    """Print the figures of `status` as sentences."""
+    feeds = f"{figures['representations']} feeds published, {figures['bytes'] / 1_000_000:.1f} MB in all"
+    click.echo(f"{_counted(figures['articles'], 'story', 'stories')}; {feeds}")
+    waiting = _counted(figures["dirty"], "feed waits", "feeds wait")
+    since = f", the longest since {figures['dirty_since']}" if figures["dirty_since"] else ""
+    click.echo(
+        f"{waiting} to be published{since}; last run of the refresher: {figures['refreshed_at'] or 'none'}"
+    )
+    click.echo(
+        f"{_counted(figures['notices_waiting'], 'notice waits', 'notices wait')} to be sent to webhooks"
+    )
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
 
 
 main.add_command(partners.token)

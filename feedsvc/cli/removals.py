@@ -76,7 +76,8 @@ def require_folder(config: Config) -> None:
 
 def show(held: Sequence[Held]) -> None:
     """Print how many stories are held, and the first `_SHOWN` of them."""
-    click.echo(f"{'held':16} {len(held)}")
+    if held:
+        click.echo(f"held, because their files are gone: {len(held)}")
     for one in held[:_SHOWN]:
         click.echo(f"  {one.path}: gone since {one.since.isoformat(timespec='seconds')}")
     if len(held) > _SHOWN:
