@@ -133,10 +133,14 @@ class Connections:
             one.transport.abort()
 
     def _close_idle(self, before: Set[Connection] = frozenset()) -> None:
-        """Close those that are idle and were `before`; soon again, for others have yet to read a response."""
+        """Close those that are idle and were `before`; soon again, for others have yet to read a response.
+
+        A request that has come and was not read yet is answered first: to close would reset its connection.
+        """
         idle = {one for one in self._open if one.is_idle and not one.transport.is_closing()}
         for one in idle & before:
-            one.close(has_unread=_is_unsent(one.transport))
+            if not _kernel_holds(one.transport, termios.FIONREAD):
+                one.close(has_unread=_kernel_holds(one.transport, termios.TIOCOUTQ))
         if self._open:
             asyncio.get_running_loop().call_later(_GRACE, self._close_idle, idle)
 
@@ -145,11 +149,11 @@ def _buffered(connection: Connection) -> bool:
     return connection.transport.get_write_buffer_size() > 0
 
 
-def _is_unsent(transport: asyncio.Transport) -> bool:
-    """Whether the kernel holds bytes that the client's has not acknowledged: to close might lose them."""
-    sent: Any = transport.get_extra_info("socket")
+def _kernel_holds(transport: asyncio.Transport, which: int) -> bool:
+    """Whether the kernel holds bytes of a connection, by `which`: FIONREAD (unread) or TIOCOUTQ (unsent)."""
+    connected: Any = transport.get_extra_info("socket")
     try:
-        return any(fcntl.ioctl(sent.fileno(), termios.TIOCOUTQ, bytes(4)))
+        return any(fcntl.ioctl(connected.fileno(), which, bytes(4)))
     except OSError:  # it has ended
         return False
 

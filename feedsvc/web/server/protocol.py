@@ -102,8 +102,8 @@ class FeedProtocol(asyncio.Protocol):
         elif entry is not None:
             self.feeds.remember((data, without_user_agent(data)), entry, response, framing, closes)
         self.send(response, framing)
-        if closes:
-            self.close(len(response.body))
+        if closes:  # a client that did not ask for that may have sent its next request
+            self.close(len(response.body), has_unread=self.connections.stopping)
 
     def send(self, response: Response, framing: bytes) -> None:
         """Send a whole response. What the client has not read yet is a reference to its body, not a copy."""
