@@ -159,8 +159,9 @@ def _misplaced(key: str, is_of_story: bool, is_listed: bool) -> Suspect | None:
     # Each author of an export has a status of their own.
     if is_listed and (meant.says == "status" or not (is_of_story or meant.nearest == "embargo")):
         return None
-    is_other = key in SYNONYMS and meant.says not in {"begins", "ends"}
-    if key not in OWN and (is_other or not meant.is_strict):
+    is_near = OSA.distance(key, meant.nearest) <= 1
+    is_other = key in SYNONYMS and not is_near and meant.says not in {"begins", "ends"}
+    if key not in OWN and not is_near and (is_other or not meant.is_strict):
         return None
     is_sure = meant.nearest == "embargo" and not is_listed
     return meant._replace(is_strict=is_sure or (is_of_story and key == "withdrawn"))

@@ -95,8 +95,9 @@ def _by_stem(bare: str) -> Suspect | None:
         before, found, _ = bare.partition(stem)
         if found:
             # `arms_embargo` is not the newsroom's embargo: after such a word, the key holds a story back only
-            # if its value is a date, or a word such as a status.
-            return meant if not before or before in _AFFIXES else meant._replace(says="word", is_strict=False)
+            # if its value is a date, or a word such as a status. A single letter is a slip.
+            is_own = len(before) < 2 or before in _AFFIXES
+            return meant if is_own else meant._replace(says="word", is_strict=False)
     return None
 
 

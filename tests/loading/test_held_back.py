@@ -143,6 +143,7 @@ SUSPECTED = [
     ("embargoed: 2099", "embargo"),
     ("embargoed: 12", "embargo"),
     ("embagro: 2099", "embargo"),
+    ("membargo: 20990101", "embargo"),
     ("hold_until: 01012099", "embargo"),
     ("hold_until: 209901011200", "embargo"),
     ("expiry: 20250101", "expires"),

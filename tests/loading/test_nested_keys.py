@@ -11,6 +11,7 @@ MISPLACED = [
     ("authors: [{name: Jane}, {name: Joe, embargo: 2099-01-01}]", "authors[2].embargo"),
     ("author: {name: Jane, embagro: 2099-01-01}", "author.embagro"),
     ("author: {name: Jane, draft: true}", "author.draft"),
+    ("author: {name: Jane, draf: true}", "author.draf"),
     ("author: {name: Jane, published: false}", "author.published"),
     ("source: {name: Northwire, access: internal}", "source.access"),
     ("source: {name: Northwire, acces: internal}", "source.acces"),
