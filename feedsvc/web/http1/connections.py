@@ -18,6 +18,7 @@ from feedsvc.web.access.client_address import Network, is_among
 from feedsvc.web.feeds.conditional import http_date
 
 _GRACE: Final = 0.25  # seconds before a worker that ends closes idle connections: a request may be on its way
+_LAST_REQUESTS: Final = 1.0  # seconds for which a worker that ends answers requests that come
 _DESCRIPTORS: Final = 65_536  # enough for active clients; further connections would be idle ones
 _OWN_DESCRIPTORS: Final = 96  # for the store, and for bodies on disk
 _AT_ONCE: Final = 500  # connections checked before the event loop may answer others
@@ -60,13 +61,15 @@ class Connections:
 
     `limits` are the settings of [http]; `most` is how many connections the system allows. `trusted` are
     networks of proxies, for which there is no limit per address. `now` is in monotonic seconds, `second`
-    since the epoch; `date` is the end of every head: the Date field and an empty line.
+    since the epoch; `date` is the end of every head: the Date field and an empty line. Once the worker is
+    `stopping`, each response is its connection's last; once it `is_refusing`, no request is answered.
     """
 
     def __init__(self, limits: HttpTable, trusted: Sequence[Network], most: int) -> None:
         self.limits = limits
         self._most = min(limits.connections, most)
         self.stopping = False
+        self.is_refusing = False
         self._trusted = tuple(trusted)
         self._open: dict[Connection, str] = {}
         self._by_address: Counter[str] = Counter()
@@ -126,6 +129,11 @@ class Connections:
         if not self.stopping:
             self.stopping = True
             self._close_idle()
+            asyncio.get_running_loop().call_later(_LAST_REQUESTS, self._refuse)
+
+    def _refuse(self) -> None:
+        """Answer no more requests: what is answered now would have too little time left to be read."""
+        self.is_refusing = True
 
     def abort(self) -> None:
         """Close every connection at once, even in the middle of a response."""
@@ -135,11 +143,11 @@ class Connections:
     def _close_idle(self, before: Set[Connection] = frozenset()) -> None:
         """Close those that are idle and were `before`; soon again, for others have yet to read a response.
 
-        A request that has come and was not read yet is answered first: to close would reset its connection.
+        A request that has come and was not read yet is answered first, while requests are answered at all.
         """
         idle = {one for one in self._open if one.is_idle and not one.transport.is_closing()}
         for one in idle & before:
-            if not _kernel_holds(one.transport, termios.FIONREAD):
+            if self.is_refusing or not _kernel_holds(one.transport, termios.FIONREAD):
                 one.close(has_unread=_kernel_holds(one.transport, termios.TIOCOUTQ))
         if self._open:
             asyncio.get_running_loop().call_later(_GRACE, self._close_idle, idle)

@@ -80,6 +80,9 @@ class FeedProtocol(asyncio.Protocol):
     def _on_unknown(self, data: bytes) -> None:
         reader, feeds = self.reader, self.feeds
         self.seen = self.connections.now
+        if self.connections.is_refusing:
+            self.close(has_unread=True)
+            return
         if reader.read(data):
             reader.path = feeds.path_of(reader.target)
             if feeds.needs_address:
