@@ -18,6 +18,7 @@ from typing import Generic, TypeVar, cast
 
 from feedsvc.util import logs
 
+_NICE = 8  # whoever has much work done here has other work, too, that is not to wait for it
 _PIPE_BYTES = 1_048_576  # a batch goes through in two or three pieces, each of which wakes the other end
 
 _OBJECTS = 50_000  # about as many as a batch makes
@@ -111,6 +112,7 @@ def serve() -> None:
     """The main function of a worker process: work until the pipe is closed."""
     work, rules, logging = pickle.load(sys.stdin.buffer)
     logs.set_up_logging(*logging)
+    os.nice(_NICE)
     do = resolve_name(work)
     collect_seldom()
     # A pipe holds less than a batch. Without a thread at each pipe, parent and worker might each wait for the

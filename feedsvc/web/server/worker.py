@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 _LAST_SECONDS = 3  # for open requests when a worker ends; the whole service has to end within 5
+_NICE = 4  # behind the refresher: a withdrawal is published before more pages are made
 _SWITCH = 0.0005  # seconds for which a thread that makes a page may delay the event loop, which answers polls
 
 
@@ -73,6 +74,7 @@ def main() -> None:
 def serve(context: Context, app: "WSGIApplication", served: Served) -> None:
     """Serve a WSGI application, and the feeds that are answered without it, until told to end."""
     sys.setswitchinterval(_SWITCH)
+    os.nice(_NICE)
     config, http = context.config, context.config.http
     connections = Connections(http, networks(http.trusted_proxies), most_connections())
     server = _Server(
