@@ -77,9 +77,7 @@ class InvalidationPoller:
     def look_if_due(self) -> float:
         """Look if something was committed, or may have been; returns the seconds until the next call."""
         if self._store.was_replaced:
-            # Cached feeds are served until the new store has everything published, too.
-            has_published = self._seen is not None and self._seen[0] > 0
-            self._store.reopen(health.is_filled if has_published else None)
+            self._store.reopen(self._may_replace)
             self._seen = self._pulse = None  # the new store may have the same numbers for other content
             log.warning("store_replaced")
         pulse = self._store.pulse()
@@ -88,6 +86,15 @@ class InvalidationPoller:
             self.look()
             self._pulse, self._due = pulse, time.monotonic() + _SURE
         return _INTERVAL if pulse is None else _PULSE
+
+    def _may_replace(self, connection: Connection) -> bool:
+        """Whether a new store may take the place of the one that is gone; it is asked by `connection`."""
+        # Cached feeds are served until the new store has everything published, too.
+        has_published = self._seen is not None and self._seen[0] > 0
+        if has_published and not health.is_filled(connection):
+            return False
+        self._on_look(connection)  # now: no request may write to the new store by a token of the old one
+        return True
 
     def _follow(self) -> None:
         failing = False
