@@ -82,11 +82,11 @@ def test_feedparser_reads_back_what_the_story_says(fmt: str, feed: Feed) -> None
         assert instant(entry.published_parsed) == one.published
         if fmt == "atom" or one.is_modified:
             assert instant(entry.updated_parsed) == one.modified
-        names = [repaired(author.name) for author in one.authors]
-        assert [author.name for author in entry.get("authors", []) if author] == names
-        assert {tag.label or tag.term for tag in entry.get("tags", [])} == {
-            repaired(c.label) for c in one.categories
-        }
+        # It repairs some of them, by element and format.
+        names = [repaired(author.name) for author in entry.get("authors", []) if author]
+        assert names == [repaired(author.name) for author in one.authors]
+        tags = {repaired(tag.label or tag.term) for tag in entry.get("tags", [])}
+        assert tags == {repaired(category.label) for category in one.categories}
         wanted = one.enclosures if fmt == "atom" else one.enclosures[:1]
         assert [(e.href, e.type) for e in entry.enclosures] == [(e.url, e.type) for e in wanted]
         assert [int(e.get("length", 0)) for e in entry.enclosures] == [e.length for e in wanted]
@@ -102,7 +102,8 @@ def test_feedparser_reads_back_the_words(fmt: str, feed: Feed) -> None:
             # An RSS description is HTML; and what looks like HTML in a title is taken for it by readers that
             # guess, feedparser among them, however it is written.
             summary = html.unescape(summary)
-            assert title in {repaired(one.title), html.unescape(repaired(one.title))}
+            wanted = {repaired(one.title), html.unescape(repaired(one.title))}
+            assert title in wanted or (title and not one.title)
         else:
             assert title == repaired(one.title) or (title and not one.title)
         if expected := (one.summary if feed.content == "full" else all_there_is(one)).strip():
