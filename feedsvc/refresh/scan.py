@@ -92,10 +92,7 @@ class Intake:
         return self._filling
 
     def apply_again(self, tx: Connection) -> None:
-        """Rebuild the memberships of every article, as when the definitions of custom feeds changed.
-
-        It must come first in the transaction: other writers of stories then wait for it.
-        """
+        """Rebuild all memberships, as custom feeds are defined now. First in `tx`: other writers wait."""
         articles.lock_all(tx)
         every = articles.each(tx)
         while some := list(islice(every, FILES_A_BATCH)):
@@ -137,10 +134,9 @@ class Intake:
         return report
 
     def scan_changed(self, paths: Collection[Path]) -> LoadReport:
-        """Load the files at these paths, then what changed in the folders at these paths.
+        """Load the files at these paths, those read before first, then what changed in the folders at them.
 
-        Files that were read before come first; otherwise the order is the given one. A file that is named is
-        read even if its size and time have not changed.
+        A file that is named is read even if its size and time have not changed.
         """
         report = LoadReport()
         if not self._remover.is_folder_there():
